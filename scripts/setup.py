@@ -1,0 +1,127 @@
+"""Sets up a checkout: Debian packages, the sandbox's system user, the virtual environment, the package itself.
+
+Standard library only: it runs before anything is installed. At a terminal it says what it would install and
+asks; without one it goes ahead. NO_APT=1 installs no Debian package and makes no user.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+STAMP = VENV / "greenroom-setup"
+LOCKED = ROOT / "requirements" / "dev.txt"
+USER = "greenroom-sandbox"
+ENVIRONMENT = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+
+
+def main() -> int:
+    """Set up, or say exactly what is missing; exits non-zero when something it cannot do without is."""
+    if sys.version_info < (3, 11):
+        return fail(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}", "PYTHON=python3.12 make ...")
+    missing = missing_packages()
+    if missing and not install(missing):
+        return 1
+    make_user()
+    return make_environment()
+
+
+def missing_packages() -> dict[str, str]:
+    """Debian packages that are not there, with the reason each is needed."""
+    needed = {
+        "git": (shutil.which("git"), "reads and writes repositories"),
+        "bubblewrap": (shutil.which("bwrap"), "the sandbox"),
+        "gcc": (shutil.which("cc"), "builds the sandbox's small launcher"),
+        "libc6-dev": (Path("/usr/include/stdio.h").exists(), "builds the launcher"),
+        "libseccomp-dev": (Path("/usr/include/seccomp.h").exists(), "the launcher's system call filter"),
+        "python3": (Path("/usr/bin/python3").exists(), "the interpreter inside the sandbox"),
+        "python3-venv": (has_venv(), "the virtual environment"),
+    }
+    return {name: why for name, (there, why) in needed.items() if not there}
+
+
+def has_venv() -> bool:
+    """True when this Python can make virtual environments with pip."""
+    probe = subprocess.run([sys.executable, "-c", "import venv, ensurepip"], capture_output=True, check=False)
+    return probe.returncode == 0
+
+
+def install(missing: dict[str, str]) -> bool:
+    """Install Debian packages, after asking at a terminal."""
+    line = ["apt-get", "install", "--yes", "--no-install-recommends", *missing]
+    if os.geteuid() != 0 and shutil.which("sudo"):
+        line = ["sudo", *([] if sys.stdin.isatty() else ["--non-interactive"]), *line]
+    for name, why in missing.items():
+        print(f"missing Debian package {name}: {why}")
+    if os.environ.get("NO_APT") == "1" or (os.geteuid() != 0 and line[0] != "sudo"):
+        fail("these packages are needed", f"as root: apt-get install --yes --no-install-recommends {' '.join(missing)}")
+        return False
+    if sys.stdin.isatty() and not agreed("Install them with apt-get?"):
+        fail("not installed", " ".join(line))
+        return False
+    update = [*line[: line.index("apt-get")], "apt-get", "update", "--quiet"]
+    subprocess.run(update, env=ENVIRONMENT, stdout=subprocess.DEVNULL, check=False)
+    done = subprocess.run(line, env=ENVIRONMENT, stdout=subprocess.DEVNULL, check=False)
+    if done.returncode != 0 or missing_packages():
+        fail("the packages could not be installed", " ".join(line))
+        return False
+    return True
+
+
+def make_user() -> None:
+    """As root, make the unprivileged system user that sandboxes run as; else it stays `nobody`."""
+    try:
+        pwd.getpwnam(USER)
+        return
+    except KeyError:
+        pass
+    if os.geteuid() != 0 or os.environ.get("NO_APT") == "1":
+        return
+    if sys.stdin.isatty() and not agreed(f"Make the system user {USER}, which sandboxes run as (else `nobody`)?"):
+        return
+    shell = "/usr/sbin/nologin"
+    line = ["useradd", "--system", "--no-create-home", "--home-dir", "/nonexistent", "--shell", shell, USER]
+    if subprocess.run(line, check=False).returncode == 0:
+        print(f"made the system user {USER}: sandboxes run as it")
+
+
+def make_environment() -> int:
+    """The virtual environment with the locked versions, and the package itself; nothing when it is up to date."""
+    wanted = hashlib.sha256(LOCKED.read_bytes() + (ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    if STAMP.exists() and STAMP.read_text() == wanted:
+        return 0
+    print("making the virtual environment .venv with locked versions ...", flush=True)
+    python = VENV / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
+    pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    for rest in (
+        ["--require-hashes", "--only-binary=:all:", "-r", str(LOCKED)],
+        ["--no-deps", "--no-build-isolation", "--no-index", "--editable", str(ROOT)],
+    ):
+        if subprocess.run([*pip, *rest], check=False).returncode != 0:
+            return fail("pip could not install the locked versions", "see its message above; a package index is needed")
+    STAMP.write_text(wanted)
+    return 0
+
+
+def agreed(question: str) -> bool:
+    """A yes at the terminal."""
+    return input(f"{question} [Y/n] ").strip().lower() in ("", "y", "yes")
+
+
+def fail(message: str, remedy: str) -> int:
+    """Say what is wrong and what would help; 1."""
+    print(f"setup: {message}\n  remedy: {remedy}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

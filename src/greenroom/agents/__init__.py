@@ -1,0 +1,1 @@
+"""What thinks, and never decides: proposers, planners, reviewers. Nothing on the trusted side imports this room."""

@@ -1,0 +1,1 @@
+"""Planners: words into plan documents."""

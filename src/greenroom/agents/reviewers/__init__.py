@@ -1,0 +1,1 @@
+"""Reviewers: score a dossier on every axis of the rubric, and decide nothing."""

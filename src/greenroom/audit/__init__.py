@@ -1,0 +1,1 @@
+"""What happened? The log, its tiles and checkpoints, and what is signed."""

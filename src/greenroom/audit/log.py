@@ -1,0 +1,341 @@
+"""The append-only log: a Merkle tree of events on disk, signed at each step.
+
+`TileLog` is the only writer. An append is durable when it returns: its group (all callers that wait at that
+moment) is one record of the journal and one flush. Tiles and the checkpoint follow within milliseconds, from
+a thread of their own; after a crash they are made again from the journal. Nothing that was acknowledged is
+ever written a second time with other content.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from greenroom.audit import files
+from greenroom.audit.checkpoint import KeptCheckpoint
+from greenroom.audit.entry import encode_event
+from greenroom.audit.journal import Journal, Record
+from greenroom.audit.merkle import leaf_hash
+from greenroom.audit.note import NoteSigner, sign_checkpoint
+from greenroom.audit.publish import Publisher, seal_bundle
+from greenroom.audit.recover import recover
+from greenroom.audit.tiles import WIDTH, TileFiles
+from greenroom.domain.errors import Bug, Unusable
+from greenroom.domain.events import Event
+from greenroom.domain.verdict import Instant
+
+GRACE_NS = 5_000_000_000
+"""Two processes read the clock before they queue here: an event that is at most this much older than the last
+entry is entered at the last entry's instant. An older one means that the clock was set back."""
+
+CrashPoint = Callable[[str], None]
+MAX_READ = 4096
+
+
+class _Ticket:
+    """One caller's event on its way into a group."""
+
+    __slots__ = ("done", "entry", "error", "event", "index", "turn")
+
+    def __init__(self, event: Event) -> None:
+        self.event = event
+        self.entry = encode_event(event)
+        self.index = -1
+        self.done = False
+        self.error: Exception | None = None
+        self.turn = threading.Lock()
+        self.turn.acquire()
+
+
+class _Group:
+    """The entries of one record, and whose they are."""
+
+    __slots__ = ("entries", "first", "keys", "last", "room", "settled")
+
+    def __init__(self, first: int, room: int, last: int) -> None:
+        self.first = first
+        self.room = room
+        self.last = last
+        self.entries: list[bytes] = []
+        self.keys: dict[str, int] = {}
+        self.settled: list[tuple[_Ticket, int]] = []
+
+    def take(self, ticket: _Ticket, known: dict[str, int]) -> bool:
+        """Enter `ticket`, or settle it by its key or with an error; False when the bundle has no room left."""
+        key = ticket.event.key
+        index = known.get(key, self.keys.get(key))
+        if index is None and len(self.entries) == self.room:
+            return False
+        if index is None:
+            if ticket.event.at < self.last - GRACE_NS:
+                ticket.error = _set_back(ticket.event.at, self.last)
+                return True
+            if ticket.event.at < self.last:
+                ticket.entry = encode_event(dataclasses.replace(ticket.event, at=Instant(self.last)))
+            self.last = max(self.last, ticket.event.at)
+            index = self.keys[key] = self.first + len(self.entries)
+            self.entries.append(ticket.entry)
+        self.settled.append((ticket, index))
+        return True
+
+
+class TileLog:
+    """The log in `directory`, whose origin is the signer's name; implements the Log port.
+
+    Opening takes the write lock (Unusable `log-in-use`), recovers what a crash left, and verifies every entry
+    against the last signed head (Tampered). `kept` is where the guard keeps its last checkpoint apart.
+    `crash_point` is told the name of each point at which a crash matters; tests stop the world there.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        signer: NoteSigner,
+        *,
+        kept: Path | None = None,
+        former_keys: Iterable[bytes] = (),
+        crash_point: CrashPoint | None = None,
+    ) -> None:
+        self._directory = directory
+        self._signer = signer
+        self._publics = (signer.verifier.public, *former_keys)
+        self._kept = KeptCheckpoint(kept, self._publics) if kept else None
+        self._crash_point = crash_point or _nothing
+        self._queue: list[_Ticket] = []
+        self._queue_lock = threading.Lock()
+        self._led = False
+        self._commit_lock = threading.Lock()
+        self._journal: Journal | None = None
+        self._closed = False
+        files.make_directory(directory)
+        self._lock = files.lock(directory / "lock")
+        self._files = TileFiles(directory)
+        self._publisher = Publisher(directory, self._kept, self._crash_point)
+        try:
+            self._start()
+        except BaseException:
+            self._release()
+            raise
+
+    @property
+    def origin(self) -> str:
+        """The log's name, the first line of each checkpoint."""
+        return self._signer.name
+
+    def append(self, event: Event) -> int:
+        """The index of `event`, durable; an event with the same key gives its index and adds nothing.
+
+        Raises Unusable `clock-set-back`, TooLarge `event-too-large`, or Unusable `log-unwritable`: then the
+        event may or may not be in the log, and a retry gives the same index either way.
+        """
+        ticket = _Ticket(event)
+        with self._queue_lock:
+            self._queue.append(ticket)
+            leads, self._led = not self._led, True
+        if not leads:
+            ticket.turn.acquire()
+        if not ticket.done:
+            self._lead()
+        if ticket.error is not None:
+            raise ticket.error
+        return ticket.index
+
+    def size(self) -> int:
+        """How many entries are durable."""
+        return self._shape.size
+
+    def read(self, start: int, count: int) -> Sequence[bytes]:
+        """The entries from `start`, at most `count` and at most 4096; fewer at the end of the log."""
+        if start < 0 or count < 0:
+            raise Unusable("bad-range", "entries are numbered from 0")
+        shape = self._shape
+        end, base, tail = shape.size, shape.base, shape.entries
+        end = min(end, start + min(count, MAX_READ))
+        found: list[bytes] = []
+        while start < end:
+            bundle = tail if start >= base else self._files.bundle(start // WIDTH)
+            found += bundle[start % WIDTH : start % WIDTH + end - start]
+            start = start // WIDTH * WIDTH + WIDTH
+        return found
+
+    def index_of(self, key: str) -> int | None:
+        """The index of the entry with `key`, if there is one."""
+        with self._commit_lock:
+            return self._keys.get(key)
+
+    def last_instant(self) -> Instant:
+        """The instant of the last entry; 0 before the first. No later entry is below it."""
+        return Instant(self._last)
+
+    def checkpoint(self) -> bytes:
+        """The signed checkpoint of everything durable, published with its tiles when this returns."""
+        with self._commit_lock:
+            try:
+                self._require_open()
+                self._publisher.publish(self._shape)
+            except OSError as error:
+                raise _unwritable(self._directory, error) from None
+            return self._shape.head
+
+    def close(self) -> None:
+        """Publish, flush and give the lock back. Safe to call twice."""
+        with self._commit_lock:
+            if self._closed:
+                return
+            try:
+                if self._journal is not None:
+                    self._publisher.publish(self._shape)
+            except OSError as error:
+                raise _unwritable(self._directory, error) from None
+            finally:
+                self._release()
+
+    def __enter__(self) -> TileLog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _start(self) -> None:
+        found = recover(self._directory, self._publics, self._kept.latest() if self._kept else None)
+        self._frontier = found.frontier
+        self._keys = found.keys
+        self._last = found.last
+        head = found.head or sign_checkpoint(self._signer, 0, self._frontier.root())
+        self._shape = found.shape(head)
+        self._heads = [record.head for record in found.records]
+        self._journal = Journal.rebuilt(self._directory / "journal", found.records)
+        self._crash_point("log.recovered")
+        if len(self._shape.entries) == WIDTH:
+            self._roll()
+        self._publisher.publish(self._shape)
+
+    def _release(self) -> None:
+        self._closed = True
+        self._publisher.stop()
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+        if self._kept is not None:
+            self._kept.close()
+        os.close(self._lock)
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise Bug("log-closed", "the log was closed")
+        if self._journal is None:
+            self._start()
+
+    def _lead(self) -> None:
+        """Commit all who wait as one group, wake them, and leave the lead to the first who came meanwhile."""
+        with self._commit_lock:
+            with self._queue_lock:
+                group, self._queue = self._queue, []
+            try:
+                self._commit(group)
+            finally:
+                with self._queue_lock:
+                    heir = self._queue[0] if self._queue else None
+                    self._led = heir is not None
+                if heir is not None:
+                    heir.turn.release()
+                for ticket in group:
+                    ticket.turn.release()
+
+    def _commit(self, tickets: list[_Ticket]) -> None:
+        """Enter `tickets`; each ends with an index or an error."""
+        try:
+            self._require_open()
+            self._enter(tickets)
+        except OSError as error:
+            self._abandon()
+            self._fail(tickets, _unwritable(self._directory, error))
+        except BaseException as error:
+            self._abandon()
+            self._fail(tickets, error if isinstance(error, Exception) else Bug("log-interrupted", "an append ended"))
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            for ticket in tickets:
+                ticket.done = True
+
+    @staticmethod
+    def _fail(tickets: list[_Ticket], error: Exception) -> None:
+        for ticket in tickets:
+            if ticket.index < 0 and ticket.error is None:
+                ticket.error = error
+
+    def _abandon(self) -> None:
+        """Forget what is in memory: the next append recovers from the disk first."""
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+
+    def _enter(self, tickets: list[_Ticket]) -> None:
+        taken = 0
+        while taken < len(tickets):
+            group = _Group(self._shape.size, WIDTH - len(self._shape.entries), self._last)
+            while taken < len(tickets) and group.take(tickets[taken], self._keys):
+                taken += 1
+            if group.entries:
+                self._write(group)
+            for ticket, index in group.settled:
+                ticket.index = index
+
+    def _write(self, group: _Group) -> None:
+        """One record, one flush; then the tiles when the bundle is full, or else soon."""
+        if self._journal is None:
+            raise Bug("log-closed", "the journal is not open")
+        frontier = self._frontier.copy()
+        leaves = [leaf_hash(entry) for entry in group.entries]
+        for leaf in leaves:
+            frontier.append(leaf)
+        head = sign_checkpoint(self._signer, frontier.size, frontier.root())
+        self._crash_point("log.signed")
+        self._journal.append(Record(first=group.first, entries=tuple(group.entries), head=head))
+        self._crash_point("log.journal-flushed")
+        self._frontier, self._last = frontier, group.last
+        self._keys.update(group.keys)
+        self._heads.append(head)
+        self._shape = self._shape.grown(group.entries, leaves, head)
+        if len(self._shape.entries) == WIDTH:
+            self._roll()
+        elif self._publisher.failed:
+            self._publisher.publish(self._shape)
+        else:
+            self._publisher.wake(self._shape)
+
+    def _roll(self) -> None:
+        """The bundle is full: make its tile durable, then let the journal begin again."""
+        if self._journal is None:
+            raise Bug("log-closed", "the journal is not open")
+        self._shape = seal_bundle(self._directory, self._shape, self._heads)
+        self._crash_point("log.bundle-sealed")
+        self._heads = []
+        self._publisher.publish(self._shape)
+        self._journal.restart()
+
+
+def _set_back(at: int, last: int) -> Unusable:
+    return Unusable(
+        "clock-set-back",
+        f"the clock is {(last - at) / 1e9:.1f} s behind the last log entry",
+        where=f"instant {at}",
+        remedy="set the clock right; the log never goes back in time",
+    )
+
+
+def _unwritable(directory: Path, error: OSError) -> Unusable:
+    return Unusable(
+        "log-unwritable",
+        f"the log cannot be written: {error.strerror or error}",
+        where=str(directory),
+        remedy="free some disk space or mend the disk, then try again",
+    )
+
+
+def _nothing(_: str) -> None:
+    return None

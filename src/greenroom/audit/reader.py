@@ -1,0 +1,170 @@
+"""Reads a log directory, or a copy of one, without trusting it and without a lock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from greenroom.audit import files
+from greenroom.audit.journal import Record, read_journal
+from greenroom.audit.merkle import HASH_BYTES
+from greenroom.audit.note import Checkpoint, open_checkpoint
+from greenroom.audit.recover import read_checkpoint
+from greenroom.audit.tiles import (
+    ENTRIES,
+    MAX_BUNDLE_BYTES,
+    WIDTH,
+    TileFiles,
+    heads_path,
+    parse_bundle,
+    parse_tile,
+    partial_widths,
+    salvage_bundle,
+    tile_path,
+)
+from greenroom.domain.errors import GreenroomError, NotFound
+
+_ATTEMPTS = 3
+"""A log that rolls over to its next bundle while it is read is read again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """A head whose signature holds, and where it was found."""
+
+    checkpoint: Checkpoint
+    source: str
+
+
+@dataclass(slots=True, kw_only=True)
+class LogCopy:
+    """What is in the directory: entries in order, verified heads, the journal, and what could not be read."""
+
+    directory: Path
+    entries: list[bytes] = field(default_factory=list)
+    heads: list[Head] = field(default_factory=list)
+    journal: list[Record] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+    unpublished: int = 0
+
+    def leaf_tiles(self, size: int) -> list[bytes]:
+        """The leaf hashes that the tiles hold for a log of `size`; fewer when a tile is missing."""
+        tiles = TileFiles(self.directory)
+        hashes: list[bytes] = []
+        for number in range(-(-size // WIDTH)):
+            width = min(WIDTH, size - number * WIDTH)
+            try:
+                hashes += tiles.hashes(0, number, width)[:width]
+            except GreenroomError:
+                break
+        return hashes
+
+    def tiles_at(self, level: int, number: int) -> Iterator[tuple[str, list[bytes]]]:
+        """(name, hashes) of every file of one tile, full or partial; none where the file is malformed."""
+        yield from self._files_at(level, number, WIDTH * HASH_BYTES, parse_tile)
+
+    def bundles_at(self, number: int) -> Iterator[tuple[str, list[bytes]]]:
+        """(name, entries) of every file of one bundle, full or partial; none where the file is malformed."""
+        yield from self._files_at(ENTRIES, number, MAX_BUNDLE_BYTES, parse_bundle)
+
+    def _files_at(
+        self, level: int | str, number: int, limit: int, parse: Callable[[bytes], list[bytes]]
+    ) -> Iterator[tuple[str, list[bytes]]]:
+        present = partial_widths(self.directory / tile_path(level, number))
+        if (self.directory / tile_path(level, number)).is_file():
+            present.append(WIDTH)
+        for width in present:
+            name = tile_path(level, number, width)
+            try:
+                parts = parse(files.read_bounded(self.directory / name, limit))
+            except GreenroomError:
+                parts = []
+            yield name, parts if len(parts) == width else []
+
+
+def read_copy(directory: Path, publics: Iterable[bytes]) -> LogCopy:
+    """Read what is there, also while the guard writes; raises NotFound `no-log` when there is no log at all."""
+    keys = tuple(publics)
+    if not (directory / "checkpoint").exists() and not (directory / "journal").exists():
+        raise NotFound("no-log", "there is no log here", where=str(directory), remedy="name the log's directory")
+    for _ in range(_ATTEMPTS):
+        copy = _read(directory, keys)
+        if not copy.journal or copy.journal[0].first <= len(copy.entries):
+            break
+    return copy
+
+
+def _read(directory: Path, keys: tuple[bytes, ...]) -> LogCopy:
+    copy = LogCopy(directory=directory)
+    size = _read_published(copy, keys)
+    _read_entries(copy, size)
+    _read_heads(copy, keys, size)
+    _read_journal(copy, keys, size)
+    return copy
+
+
+def _read_published(copy: LogCopy, keys: tuple[bytes, ...]) -> int | None:
+    try:
+        published = read_checkpoint(copy.directory, keys)
+    except GreenroomError as error:
+        copy.damaged.append(f"the checkpoint cannot be used: {error.message}")
+        return None
+    if published is None:
+        if not (copy.directory / "checkpoint").exists():
+            copy.damaged.append("the checkpoint is missing")
+        return None
+    copy.heads.append(Head(checkpoint=published[0], source="the checkpoint"))
+    return published[0].size
+
+
+def _read_entries(copy: LogCopy, size: int | None) -> None:
+    tiles = TileFiles(copy.directory)
+    number = 0
+    while size is None or number * WIDTH < size:
+        width = _widest(copy.directory, number) if size is None else min(WIDTH, size - number * WIDTH)
+        if not width:
+            return
+        exact = copy.directory / tile_path(ENTRIES, number, width)
+        try:
+            if exact.is_file():
+                copy.entries += salvage_bundle(files.read_bounded(exact, MAX_BUNDLE_BYTES))
+            else:
+                copy.entries += tiles.bundle(number, width)[:width]
+        except GreenroomError as error:
+            copy.damaged.append(f"{tile_path(ENTRIES, number, width)}: {error.message}")
+            return
+        number += 1
+
+
+def _widest(directory: Path, number: int) -> int:
+    """The width of the widest file of a bundle; 0 when there is none."""
+    full = directory / tile_path(ENTRIES, number)
+    return WIDTH if full.is_file() else max(partial_widths(full), default=0)
+
+
+def _read_heads(copy: LogCopy, keys: tuple[bytes, ...], size: int | None) -> None:
+    tiles = TileFiles(copy.directory)
+    for number in range(tiles.full_bundles() if size is None else size // WIDTH):
+        try:
+            for note in tiles.heads(number):
+                copy.heads.append(Head(checkpoint=open_checkpoint(note, keys), source=heads_path(number)))
+        except GreenroomError as error:
+            copy.damaged.append(f"{heads_path(number)}: {error.message}")
+
+
+def _read_journal(copy: LogCopy, keys: tuple[bytes, ...], size: int | None) -> None:
+    """Take what the journal has beyond the published entries; it may not stand in for published ones."""
+    whole = len(copy.entries) == (size or 0)
+    for record in read_journal(copy.directory / "journal"):
+        try:
+            head = Head(checkpoint=open_checkpoint(record.head, keys), source="the journal")
+        except GreenroomError as error:
+            copy.damaged.append(f"the journal's head after entry {record.first}: {error.message}")
+            return
+        copy.journal.append(record)
+        copy.heads.append(head)
+        have = len(copy.entries)
+        if whole and record.first <= have < record.first + len(record.entries):
+            copy.entries += record.entries[have - record.first :]
+    copy.unpublished = len(copy.entries) - (size or 0) if whole else 0

@@ -1,0 +1,169 @@
+"""What the log is after a start: read from disk, verified against every signed head that is there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from greenroom.audit import files
+from greenroom.audit.journal import Record, read_journal
+from greenroom.audit.merkle import EMPTY_ROOT, Frontier, leaf_hash
+from greenroom.audit.note import MAX_NOTE_BYTES, Checkpoint, open_checkpoint
+from greenroom.audit.publish import Shape, climb
+from greenroom.audit.tiles import WIDTH, TileFiles
+from greenroom.domain.errors import GreenroomError, NotFound, Tampered, Unusable
+
+_REMEDY = "run `greenroom log check`: it names the entry; then restore the log from a copy"
+
+
+@dataclass(slots=True, kw_only=True)
+class Recovered:
+    """The log as it was found: everything that the writer goes on from."""
+
+    frontier: Frontier = field(default_factory=Frontier)
+    keys: dict[str, int] = field(default_factory=dict)
+    last: int = 0
+    levels: tuple[Sequence[bytes], ...] = ((),)
+    tail: list[bytes] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    head: bytes | None = None
+
+    def shape(self, head: bytes) -> Shape:
+        """The right edge, under `head`."""
+        return Shape(size=self.frontier.size, entries=self.tail, levels=self.levels, head=head)
+
+
+def recover(directory: Path, publics: Iterable[bytes], kept: tuple[Checkpoint, bytes] | None) -> Recovered:
+    """Read and verify the log below `directory`; an empty directory is an empty log.
+
+    Raises Tampered: `log-truncated` when entries that a signed head covers are missing, `log-changed` when
+    the entries are not those that were signed, `checkpoint-forged` when a head is not ours.
+    """
+    keys = tuple(publics)
+    tiles = TileFiles(directory)
+    published = read_checkpoint(directory, keys)
+    full = tiles.full_bundles()
+    records = _healed(tiles, full, _current(read_journal(directory / "journal"), full), published)
+    head = _head(tiles, full, records, published)
+    checkpoints = [found for found in (published, kept) if found is not None]
+    if head is not None:
+        checkpoints.append((_opened(head, keys), head))
+    found = _load(tiles, full, records, [checkpoint for checkpoint, _ in checkpoints])
+    if head is None and found.frontier.size:
+        raise Tampered("log-changed", "the log has entries, but no signed head", remedy=_REMEDY)
+    found.head = head
+    return found
+
+
+def _opened(head: bytes, publics: tuple[bytes, ...]) -> Checkpoint:
+    try:
+        return open_checkpoint(head, publics)
+    except Unusable as error:
+        raise Tampered("log-changed", f"the last signed head: {error.message}", remedy=_REMEDY) from None
+
+
+def read_checkpoint(directory: Path, publics: Iterable[bytes]) -> tuple[Checkpoint, bytes] | None:
+    """The published checkpoint; None when there is none, or when a power loss left the file without content."""
+    try:
+        note = files.read_bounded(directory / "checkpoint", MAX_NOTE_BYTES)
+    except NotFound:
+        return None
+    if not note.strip(b"\0"):
+        return None
+    return open_checkpoint(note, publics), note
+
+
+def _current(records: list[Record], full: int) -> list[Record]:
+    """The records of the bundle that is not yet in a tile of its own."""
+    if not records or records[0].first < full * WIDTH:
+        return []
+    if records[0].first > full * WIDTH:
+        raise Tampered("log-truncated", "a full bundle is missing", where=f"entry {full * WIDTH}", remedy=_REMEDY)
+    return records
+
+
+def _healed(
+    tiles: TileFiles, full: int, records: list[Record], published: tuple[Checkpoint, bytes] | None
+) -> list[Record]:
+    """The records, or one made from the published bundle where the journal has less than the signed checkpoint.
+
+    That happens to a copy without its journal, and after damage to the journal. The root is compared later.
+    """
+    have = records[-1].first + len(records[-1].entries) if records else full * WIDTH
+    if published is None or published[0].size <= have or published[0].size // WIDTH != full:
+        return records
+    checkpoint, note = published
+    try:
+        entries = tiles.bundle(full, checkpoint.size % WIDTH)[: checkpoint.size % WIDTH]
+    except Unusable:
+        return records
+    return [Record(first=full * WIDTH, entries=tuple(entries), head=note)] if entries else records
+
+
+def _head(
+    tiles: TileFiles, full: int, records: list[Record], published: tuple[Checkpoint, bytes] | None
+) -> bytes | None:
+    if records:
+        return records[-1].head
+    if not full:
+        return published[1] if published is not None and published[0].size == 0 else None
+    try:
+        return tiles.heads(full - 1)[-1]
+    except (Unusable, IndexError):
+        return published[1] if published is not None else None
+
+
+def _load(tiles: TileFiles, full: int, records: list[Record], checkpoints: list[Checkpoint]) -> Recovered:
+    found = Recovered()
+    wanted: dict[int, bytes] = {0: EMPTY_ROOT}
+    sizes = {checkpoint.size for checkpoint in checkpoints}
+    for number in range(full):
+        entries = _bundle(tiles, number)
+        found.levels = climb((_take(found, entries, sizes, wanted), *found.levels[1:]))
+    found.tail = [entry for record in records for entry in record.entries]
+    found.records = records
+    found.levels = (_take(found, found.tail, sizes, wanted), *found.levels[1:])
+    for checkpoint in checkpoints:
+        _compare(checkpoint, found.frontier.size, wanted)
+    return found
+
+
+def _bundle(tiles: TileFiles, number: int) -> list[bytes]:
+    try:
+        entries = tiles.bundle(number)
+    except GreenroomError as error:
+        raise Tampered("log-changed", error.message, where=f"bundle {number}", remedy=_REMEDY) from None
+    if len(entries) != WIDTH:
+        where = f"entry {number * WIDTH + len(entries)}"
+        raise Tampered("log-truncated", "a full bundle has too few entries", where=where, remedy=_REMEDY)
+    return entries
+
+
+def _take(found: Recovered, entries: list[bytes], sizes: set[int], wanted: dict[int, bytes]) -> list[bytes]:
+    """Enter `entries`; gives their leaf hashes, and notes the root at each size that a head speaks of."""
+    leaves = []
+    for entry in entries:
+        leaf = leaf_hash(entry)
+        leaves.append(leaf)
+        try:
+            plain = json.loads(entry)
+            found.keys[plain["key"]] = found.frontier.size
+            found.last = int(plain["at"])
+        except (ValueError, KeyError, TypeError, RecursionError):
+            where = f"entry {found.frontier.size}"
+            raise Tampered("log-changed", "an entry is not an event", where=where, remedy=_REMEDY) from None
+        found.frontier.append(leaf)
+        if found.frontier.size in sizes:
+            wanted[found.frontier.size] = found.frontier.root()
+    return leaves
+
+
+def _compare(checkpoint: Checkpoint, size: int, roots: dict[int, bytes]) -> None:
+    if checkpoint.size > size:
+        message = f"the log ends after {size} entries, a signed head speaks of {checkpoint.size}"
+        raise Tampered("log-truncated", message, where=f"entry {size}", remedy=_REMEDY)
+    if roots[checkpoint.size] != checkpoint.root:
+        message = f"the first {checkpoint.size} entries are not those that were signed"
+        raise Tampered("log-changed", message, remedy=_REMEDY)

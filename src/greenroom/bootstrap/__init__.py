@@ -1,0 +1,21 @@
+"""Puts the rooms together: the only package that knows every class.
+
+`parts` makes guard, keeper and the executor's house; `processes` runs each of them; `local` is the house as
+the command line sees it. Imports are inside functions on purpose: the command answers quickly, and each
+process loads only its own rooms.
+"""
+
+from __future__ import annotations
+
+import os
+
+from greenroom import __version__
+from greenroom.config import box_from
+
+
+def main() -> int:
+    """The command `greenroom`."""
+    from greenroom.bootstrap.local import LocalServices
+    from greenroom.entrypoints.cli import app
+
+    return app.run(app.build(lambda box: LocalServices(box_from(os.environ, box)), __version__))

@@ -1,0 +1,275 @@
+"""The house as a door on the same machine sees it: starts the processes, signs with the owner's key, delivers."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from greenroom.config import Box
+from greenroom.domain import documents
+from greenroom.domain.digest import parse_digest
+from greenroom.domain.errors import NotFound, Unreachable
+from greenroom.domain.verdict import Held, Instant, Passed, Refused
+from greenroom.domain.vocabulary import ChangeId, Mode
+from greenroom.wire.rpc import Client
+
+if TYPE_CHECKING:
+    from greenroom.audit.attest import KeyAttestor
+    from greenroom.entrypoints.services import Passphrase, Progress
+    from greenroom.guard.client import GuardClient
+    from greenroom.guard.papers import Paper
+
+START_S = 30.0
+PAPER_SECONDS = 600
+
+
+class LocalServices:
+    """The Services port of the command line over one box."""
+
+    def __init__(self, box: Box) -> None:
+        self.box = box
+
+    def init(self, passphrase: Callable[[], bytes | None]) -> Mapping[str, Any]:
+        """See Services: make what is missing, sign the policy of this installation when it is not in force."""
+        from greenroom.bootstrap.making import make_box
+
+        return make_box(self.box, passphrase)
+
+    def desk(
+        self,
+        call: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        descriptors: tuple[int, ...] = (),
+        progress: Progress | None = None,
+    ) -> Any:
+        """See Services."""
+        client = self._client("desk")
+        return client.call(call, arguments, descriptors=descriptors, progress=progress)
+
+    def guard(self, call: str, arguments: Mapping[str, Any] | None = None) -> Any:
+        """See Services."""
+        if call == "constitution":
+            return {"text": self._constitution()}
+        return self._client("guard").call(call, arguments)
+
+    def now(self) -> int:
+        """See Services."""
+        return time.time_ns()
+
+    def consent(self, offer: Mapping[str, Any], actor: str, passphrase: Passphrase) -> bytes:
+        """See Services."""
+        from greenroom.domain.proof import Consent
+        from greenroom.guard import papers
+
+        paper = Consent(
+            change=ChangeId(offer["change"]),
+            plan=parse_digest(offer["plan"]),
+            green=parse_digest(offer["green"]),
+            shown=parse_digest(offer["card"]),
+            actor=actor,
+            expires=self._expiry(),
+            nonce=secrets.token_hex(16),
+        )
+        return papers.sign(self._owner(passphrase, f"to approve {offer['change']}"), paper)
+
+    def lift(self, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
+        """See Services."""
+        from greenroom.guard.papers import Lift
+
+        stop = self._remote().stop_id()
+        if stop is None:
+            return _plain(Passed())
+        paper = Lift(stop=stop, actor=actor, expires=self._expiry())
+        return _plain(self._remote().lift(self._signed(paper, passphrase, "to lift the stop")))
+
+    def set_mode(self, mode: Mode, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
+        """See Services."""
+        from greenroom.guard.papers import ModeOrder
+
+        paper = ModeOrder(mode=mode, actor=actor, expires=self._expiry(), nonce=secrets.token_hex(16))
+        return _plain(self._remote().set_mode(self._signed(paper, passphrase, f"to set the mode to {mode.value}")))
+
+    def constitute(self, text: str, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
+        """See Services."""
+        from greenroom.bootstrap.making import save_policy
+        from greenroom.guard.papers import ConstitutionOrder
+
+        remote = self._remote()
+        paper = ConstitutionOrder(
+            policy=save_policy(self.box, text.encode()),
+            previous=remote.policy(),
+            actor=actor,
+            expires=self._expiry(),
+            nonce=secrets.token_hex(16),
+        )
+        verdict = remote.set_constitution(self._signed(paper, passphrase, "to put the constitution in force"))
+        if isinstance(verdict, Passed):
+            self.box.constitution.write_text(text)
+        return _plain(verdict)
+
+    def read(self, digest: str) -> bytes:
+        """See Services."""
+        from greenroom.release.store import FileStore
+
+        return FileStore(self.box.require().store).get(parse_digest(digest))
+
+    def board(self, *, everything: bool) -> Sequence[Mapping[str, Any]]:
+        """See Services."""
+        from greenroom.pipeline.board import read_board
+
+        return read_board(self.box.require().db / "box.db", everything=everything)
+
+    def repository(self, path: str, branch: str | None) -> Mapping[str, Any]:
+        """See Services."""
+        from greenroom.bootstrap.person import repository
+
+        return repository(path, branch)
+
+    def deliver(self, delivery: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See Services."""
+        from greenroom.bootstrap.person import deliver
+
+        return _plain(deliver(self.box, delivery))
+
+    def log_entries(self, start: int, count: int) -> Sequence[Mapping[str, Any]]:
+        """See Services."""
+        from greenroom.audit.reader import read_copy
+
+        copy = read_copy(self.box.require().log, (self._public("guard"),))
+        return [documents.load_json(entry) for entry in copy.entries[start : start + count]]
+
+    def log_check(self, log: str | None, keys: str | None, checkpoint: bytes | None) -> Mapping[str, Any]:
+        """See Services."""
+        from greenroom.audit.check import check
+        from greenroom.audit.keys import load_public
+
+        directory = Path(log) if log else self.box.require().log
+        public = load_public(Path(keys) / "guard.pub") if keys else self._public("guard")
+        report = check(directory, (public,), checkpoint, kept=self._kept() if log is None else None)
+        first = report.findings[0] if report.findings else None
+        at = f" at entry {first.entry}" if first is not None and first.entry is not None else ""
+        return {
+            "ok": report.ok,
+            "size": report.size,
+            "root": report.root,
+            "origin": report.origin,
+            "notes": list(report.notes),
+            "problem": f"{first.rule}{at}: {first.message}" if first else "",
+            "findings": documents.to_plain(list(report.findings)),
+        }
+
+    def log_checkpoint(self) -> bytes:
+        """See Services."""
+        return self._remote().status().checkpoint.encode()
+
+    def doctor(self) -> Mapping[str, Any]:
+        """See Services."""
+        from greenroom.bootstrap.doctor import examine
+
+        return examine(self.box, lambda: self.desk("layers"))
+
+    def down(self) -> None:
+        """See Services."""
+        lock = self.box.require().run / "rescue.lock"
+        try:
+            pid = int(lock.read_text() or "0")
+            os.kill(pid, signal.SIGTERM)
+        except (FileNotFoundError, ProcessLookupError, ValueError):
+            return
+        deadline = time.monotonic() + START_S
+        while _locked(lock) and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    def _client(self, socket: str) -> Client:
+        """A client of a socket of the box whose processes run."""
+        path = str(self.box.require().run / f"{socket}.sock")
+        client = Client(path)
+        try:
+            client.ping()
+        except Unreachable:
+            self._start(path)
+        return Client(path, patience_s=1.0)
+
+    def _start(self, path: str) -> None:
+        argv = [sys.executable, "-m", "greenroom.rescue", str(self.box.root)]
+        with open(self.box.run / "processes.log", "ab") as log:
+            subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/")
+        try:
+            Client(path, patience_s=START_S).ping()
+        except Unreachable as error:
+            raise Unreachable(
+                "processes-do-not-start",
+                f"the box's processes did not start within {START_S:.0f} seconds: {error.message}",
+                where=str(self.box.run / "processes.log"),
+                remedy="read that file; `greenroom doctor` says what the machine lacks",
+            ) from None
+
+    def _remote(self) -> GuardClient:
+        from greenroom.guard.client import GuardClient
+
+        return GuardClient(self._client("guard").call)
+
+    def _owner(self, passphrase: Passphrase, why: str) -> KeyAttestor:
+        from greenroom.audit import keys
+        from greenroom.audit.attest import KeyAttestor
+
+        path = self.box.require().keys / "owner.key"
+        secret = passphrase(why).decode() if keys.is_protected(path) else None
+        return KeyAttestor("owner", keys.load_private(path, secret), {"owner": (self._public("owner"),)})
+
+    def _signed(self, paper: Paper, passphrase: Passphrase, why: str) -> bytes:
+        from greenroom.guard import papers
+
+        return papers.sign(self._owner(passphrase, why), paper)
+
+    def _public(self, role: str) -> bytes:
+        from greenroom.audit.keys import load_public
+
+        return load_public(self.box.require().public / f"{role}.pub")
+
+    def _kept(self) -> bytes | None:
+        from greenroom.audit.checkpoint import KeptCheckpoint
+
+        path = self.box.guard / "checkpoint"
+        if not path.exists():
+            return None
+        latest = KeptCheckpoint(path, (self._public("guard"),)).latest()
+        return latest[1] if latest else None
+
+    def _constitution(self) -> str:
+        from greenroom.policy.bundle import PolicyBundle
+        from greenroom.release.store import FileStore
+
+        store = FileStore(self.box.require().store)
+        digest = self._remote().policy()
+        if digest is None:
+            raise NotFound("no-constitution", "the owner has signed no constitution", remedy="greenroom init")
+        return store.get(documents.decode(PolicyBundle, store.get(digest)).constitution).decode()
+
+    def _expiry(self) -> Instant:
+        return Instant(self.now() + PAPER_SECONDS * 1_000_000_000)
+
+
+def _plain(verdict: Passed | Refused | Held) -> Mapping[str, Any]:
+    from greenroom.pipeline.plain import verdict_plain
+
+    return verdict_plain(verdict)
+
+
+def _locked(lock: Path) -> bool:
+    import fcntl
+
+    with open(lock, "rb") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

@@ -1,0 +1,145 @@
+"""Makes a box: directories, keys, launcher, the signed policy. Every step may be run again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from greenroom.bootstrap import parts
+from greenroom.config import Box
+from greenroom.domain import documents
+from greenroom.domain.digest import Digest
+from greenroom.domain.errors import Unreachable, Unusable
+from greenroom.domain.verdict import Instant, Passed
+from greenroom.policy.constitution import default_text
+
+if TYPE_CHECKING:
+    from greenroom.guard.client import GuardClient
+    from greenroom.guard.service import GuardService
+
+SCHEMA = 1
+ORDER_SECONDS = 600
+ROLES = ("owner", "guard", "keeper")
+
+
+def make_box(box: Box, passphrase: Callable[[], bytes | None]) -> Mapping[str, Any]:
+    """Make what is missing of `box`: what is there stays. The passphrase is asked when an owner key is made."""
+    from greenroom.audit import keys
+    from greenroom.sandbox.build import build_launcher
+
+    _directories(box)
+    secret = _keys(box, passphrase)
+    build_launcher(box.keeper / "launcher")
+    if not box.identity.is_file():
+        identity = {"schema": SCHEMA, "id": secrets.token_hex(8), "created": str(time.time_ns())}
+        _write(box.identity, documents.encode(identity))
+    if not box.constitution.exists():
+        _write(box.constitution, default_text())
+    made = _sign_policy(box, secret or passphrase)
+    protected = keys.is_protected(box.keys / "owner.key")
+    return {
+        "made": made,
+        "box": documents.load_json(box.identity.read_bytes())["id"],
+        "path": str(box.root),
+        "owner_key": "protected by a passphrase" if protected else "unprotected",
+    }
+
+
+def save_policy(box: Box, constitution: bytes) -> Digest:
+    """The policy bundle of `constitution` and this installation's tools, in the store."""
+    from greenroom.policy.bundle import save_policy as save
+    from greenroom.policy.manifests import builtin_manifests
+    from greenroom.release.store import FileStore
+
+    store = FileStore(box.store)
+    bodies = {name: store.put("blob", body) for name, body in parts.tool_bodies().items()}
+    return save(store, constitution, builtin_manifests(bodies))
+
+
+def _directories(box: Box) -> None:
+    for path in box.directories():
+        passable = path in (box.root, box.keeper)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.stat().st_uid != os.geteuid():
+            raise Unusable("not-your-box", "the directory belongs to another user", where=str(path))
+        path.chmod(0o711 if passable and os.geteuid() == 0 else 0o700)
+
+
+def _keys(box: Box, passphrase: Callable[[], bytes | None]) -> Callable[[], bytes | None] | None:
+    """Make missing keys; gives back the passphrase of an owner key that was made, so that it is asked once."""
+    from greenroom.audit import keys
+
+    answer = None
+    for role in ROLES:
+        private, public = box.keys / f"{role}.key", box.public / f"{role}.pub"
+        if public.exists():
+            continue
+        secret = passphrase() if role == "owner" else None
+        key = keys.generate()
+        # A key without its public half was cut short in the making: nothing was signed with it.
+        private.unlink(missing_ok=True)
+        keys.save_private(private, key, secret.decode() if secret else None)
+        keys.save_public(public, key.public)
+        if role == "owner":
+            answer = partial(_same, secret)
+    return answer
+
+
+def _same(secret: bytes | None) -> bytes | None:
+    return secret
+
+
+def _sign_policy(box: Box, passphrase: Callable[[], bytes | None]) -> bool:
+    """Have the guard put the constitution and this installation's tools in force; False when they are already."""
+    from greenroom.audit import keys
+    from greenroom.audit.attest import KeyAttestor
+    from greenroom.guard import papers
+
+    policy = save_policy(box, box.constitution.read_bytes())
+    with _guard(box) as guard:
+        previous = guard.policy()
+        if previous == policy:
+            return False
+        path = box.keys / "owner.key"
+        secret = passphrase() if keys.is_protected(path) else None
+        key = keys.load_private(path, secret.decode() if secret else None)
+        owner = KeyAttestor("owner", key, {"owner": (key.public,)})
+        order = papers.ConstitutionOrder(
+            policy=policy,
+            previous=previous,
+            actor="owner",
+            expires=Instant(time.time_ns() + ORDER_SECONDS * 1_000_000_000),
+            nonce=secrets.token_hex(16),
+        )
+        verdict = guard.set_constitution(papers.sign(owner, order))
+    if not isinstance(verdict, Passed):
+        raise Unusable(verdict.rule, "the constitution was refused", where=verdict.where, remedy=verdict.remedy)
+    return previous is None
+
+
+@contextlib.contextmanager
+def _guard(box: Box) -> Iterator[GuardService | GuardClient]:
+    """The box's guard: the one that runs, else one in this process for as long as it takes."""
+    from greenroom.guard.client import GuardClient
+    from greenroom.wire.rpc import Client
+
+    client = Client(str(box.run / "guard.sock"))
+    try:
+        client.ping()
+    except Unreachable:
+        with parts.open_guard(box) as guard:
+            yield guard
+        return
+    yield GuardClient(client.call)
+
+
+def _write(path: Path, data: bytes) -> None:
+    part = path.with_suffix(".part")
+    part.write_bytes(data)
+    os.replace(part, path)

@@ -1,0 +1,347 @@
+"""Makes the parts of a box: guard, keeper, and the executor's house."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import greenroom
+from greenroom.config import Box
+from greenroom.domain.vocabulary import address_of
+
+if TYPE_CHECKING:
+    from greenroom.audit.attest import KeyAttestor
+    from greenroom.domain.digest import Digest
+    from greenroom.domain.ports import Attestor, Facts, Keeper, Proposer, Store
+    from greenroom.domain.proof import Role
+    from greenroom.domain.vocabulary import Mode, Stage, Subject
+    from greenroom.evaluation.verify import Known
+    from greenroom.guard.client import GuardClient
+    from greenroom.guard.service import GuardService
+    from greenroom.keeper.runs import Runner
+    from greenroom.keeper.service import KeeperService, Prepare
+    from greenroom.pipeline.changes import DatabaseChanges
+    from greenroom.pipeline.flow import StageRoom
+    from greenroom.pipeline.verbs import House
+    from greenroom.policy.decide import CedarPolicy
+
+SANDBOX_USER = "greenroom-sandbox"
+ORIGIN = "greenroom/{}"
+
+
+class SystemClock:
+    """The Clock port over the system's clock."""
+
+    def now(self) -> Any:
+        """UTC nanoseconds."""
+        return time.time_ns()
+
+
+def attestor(box: Box, role: Role, *, signing: bool) -> KeyAttestor:
+    """Opens what any role of the box signed; signs as `role` when `signing`."""
+    from greenroom.audit import keys
+    from greenroom.audit.attest import KeyAttestor
+
+    publics: dict[Role, tuple[bytes, ...]] = {
+        "owner": (keys.load_public(box.public / "owner.pub"),),
+        "guard": (keys.load_public(box.public / "guard.pub"),),
+        "keeper": (keys.load_public(box.public / "keeper.pub"),),
+    }
+    private = keys.load_private(box.keys / f"{role}.key") if signing else None
+    return KeyAttestor(role, private, publics)
+
+
+@contextlib.contextmanager
+def open_guard(box: Box) -> Iterator[GuardService]:
+    """The guard of a box, in this process; one at a time (Unusable `log-in-use`)."""
+    from greenroom.audit import keys
+    from greenroom.audit.log import TileLog
+    from greenroom.audit.note import NoteSigner
+    from greenroom.domain import documents
+    from greenroom.domain.vocabulary import Kind
+    from greenroom.guard.room import Rules
+    from greenroom.guard.service import GuardService
+    from greenroom.policy.bundle import load_policy
+    from greenroom.release.kinds import ReleaseByKind
+    from greenroom.release.refs import RefRelease
+    from greenroom.release.store import FileStore
+    from greenroom.release.trees import StoreTrees
+
+    store = FileStore(box.store)
+    identity = documents.load_json(box.identity.read_bytes())
+    signer = NoteSigner(ORIGIN.format(identity["id"]), keys.load_private(box.keys / "guard.key"))
+
+    def rules(digest: Digest) -> Rules:
+        policy = load_policy(store, digest)
+        return Rules(policy=policy, constitution=policy.constitution)
+
+    with TileLog(box.log, signer, kept=box.guard / "checkpoint", crash_point=crash_points("log")) as log:
+        guard = GuardService(
+            store=store,
+            release=ReleaseByKind({Kind.WORKSPACE: RefRelease(box.live, store, StoreTrees(store))}),
+            log=log,
+            attestor=attestor(box, "guard", signing=True),
+            clock=SystemClock(),
+            rules=rules,
+            database=box.guard / "guard.db",
+            stop_file=box.guard / "stop",
+            disk_free=lambda: shutil.disk_usage(box.root).free,
+            checkpoint=lambda: log.checkpoint().decode(),
+            belongs=lambda brought: brought.subject.address == address_of(brought.source, brought.branch),
+            crash_point=crash_points("guard"),
+        )
+        try:
+            yield guard
+        finally:
+            guard.close()
+
+
+def make_keeper(box: Box, guard: GuardClient) -> KeeperService:
+    """The keeper of a box, in this process."""
+    from greenroom.keeper.service import KeeperService
+    from greenroom.release.store import FileStore
+    from greenroom.release.trees import StoreTrees
+    from greenroom.sandbox.build import build_launcher
+    from greenroom.sandbox.process import ProcessWalls
+
+    store = FileStore(box.store)
+    uid, gid = sandbox_user()
+    launcher = build_launcher(box.keeper / "launcher")
+    policy = policy_in_force(store, guard)
+
+    def manifests(tool: Digest) -> tuple[Any, bytes] | None:
+        manifest = policy().manifest(tool)
+        return None if manifest is None else (manifest, store.get(manifest.body))
+
+    return KeeperService(
+        directory=box.keeper,
+        walls=ProcessWalls(launcher, sandbox_uid=uid, sandbox_gid=gid),
+        trees=StoreTrees(store),
+        store=store,
+        attestor=attestor(box, "keeper", signing=True),
+        clock=SystemClock(),
+        manifests=manifests,
+        tools=lambda: policy().tools,
+        stopped=partial(_stopped, box.guard / "stop"),
+        helpers=tool_helpers(),
+        launcher=launcher,
+        prepare=partial(_preparer, box, lambda: policy().tools),
+        sandbox_uid=uid,
+    )
+
+
+def _preparer(box: Box, tools: Callable[[], Mapping[str, Digest]], runner: Runner) -> Prepare:
+    from greenroom.brokers.fetch import Fetcher
+    from greenroom.keeper.prepare import Preparer
+
+    golden = runner.goldens.open(runner.goldens.current())
+    fetcher = Fetcher(python=golden.python, environment=os.environ, cancelled=runner.gate.shut)
+    preparer = Preparer(
+        runner=runner,
+        fetch=fetcher.locked,
+        tools=tools,
+        directory=box.keeper / "prepare",
+    )
+    return preparer.prepare
+
+
+def _stopped(stop_file: Path) -> bool:
+    """A stop is set, or it cannot be known."""
+    try:
+        os.stat(stop_file)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def policy_in_force(store: Store, guard: GuardClient) -> Callable[[], CedarPolicy]:
+    """The policy that the guard names, loaded once a digest."""
+    from greenroom.domain.errors import NotFound
+    from greenroom.policy.bundle import load_policy
+
+    load = cache(partial(load_policy, store))
+
+    def current() -> CedarPolicy:
+        digest = guard.policy()
+        if digest is None:
+            raise NotFound("no-constitution", "the owner has signed no constitution", remedy="greenroom init")
+        return load(digest)
+
+    return current
+
+
+def make_house(box: Box, guard: GuardClient, keeper: Keeper) -> House:
+    """The executor's house: databases, flow, runs. Launches DBOS."""
+    from greenroom.pipeline import tables
+    from greenroom.pipeline.changes import Board, DatabaseChanges, Deliveries
+    from greenroom.pipeline.durable import DurableRuns
+    from greenroom.pipeline.flow import Flow
+    from greenroom.pipeline.verbs import House
+    from greenroom.release.store import FileStore
+
+    clock, store = SystemClock(), FileStore(box.store)
+    engine = tables.open_database(box.db / "box.db")
+    changes = DatabaseChanges(engine, clock)
+    opener = attestor(box, "owner", signing=False)
+    policy = policy_in_force(store, guard)
+    layers = cache(keeper.layers)
+    flow = Flow(
+        changes=changes,
+        store=store,
+        guard=guard,
+        policy=policy,
+        stages=_stages(store, changes, guard, keeper, opener, policy),
+        facts=lambda change: _facts(box, guard, layers(), change.subject, change.mode),
+        clock=clock,
+    )
+    return House(
+        changes=changes,
+        board=Board(engine),
+        deliveries=Deliveries(engine),
+        store=store,
+        guard=guard,
+        keeper=keeper,
+        attestor=opener,
+        clock=clock,
+        runs=DurableRuns(box.db / "dbos.db", flow, changes),
+        proposers=partial(_proposers, keeper, store, opener, policy),
+        prepare=partial(_prepare, keeper, store),
+    )
+
+
+def _stages(
+    store: Store,
+    changes: DatabaseChanges,
+    guard: GuardClient,
+    keeper: Keeper,
+    opener: Attestor,
+    policy: Callable[[], CedarPolicy],
+) -> Mapping[Stage, StageRoom]:
+    from greenroom.agents.reviewers.estimate import EstimateReviewer
+    from greenroom.agents.reviewers.rules import RulesReviewer
+    from greenroom.domain.vocabulary import Stage
+    from greenroom.evaluation.verify import KeeperEvaluator, Known
+    from greenroom.pipeline import history
+    from greenroom.pipeline.card import CardMaker
+    from greenroom.pipeline.stages import approve, debate, plan, promote, simulate, verify, watch
+    from greenroom.policy.judge import judge
+
+    def known(digest: Digest) -> Known:
+        reproduce, seals = history.known(changes, store, digest)
+        return Known(reproduce=reproduce, seals=seals)
+
+    evaluator = KeeperEvaluator(
+        keeper=keeper,
+        store=store,
+        attestor=opener,
+        tools=lambda: policy().tools,
+        min_share=lambda: policy().constitution.tests.min_share,
+        known=known,
+    )
+    return {
+        Stage.PLAN: plan.PlanStage(store=store, apply_tool="apply_patch_t1", tools=lambda: policy().tools),
+        Stage.DEBATE: debate.DebateStage(
+            store=store,
+            reviewers=(RulesReviewer(store), EstimateReviewer(store)),
+            judge=judge,
+            history=partial(history.counts, changes, store),
+        ),
+        Stage.SIMULATE: simulate.SimulateStage(store=store, keeper=keeper, attestor=opener),
+        Stage.VERIFY: verify.VerifyStage(
+            store=store,
+            evaluator=evaluator,
+            policy=policy,
+            card=CardMaker(store=store, attestor=opener, policy=policy).make,
+        ),
+        Stage.APPROVE: approve.ApproveStage(policy=policy),
+        Stage.PROMOTE: promote.PromoteStage(store=store, guard=guard),
+        Stage.WATCH: watch.WatchStage(store=store, evaluator=evaluator, guard=guard),
+    }
+
+
+def _facts(box: Box, guard: GuardClient, layers: Mapping[str, bool], subject: Subject, mode: Mode) -> Facts:
+    from greenroom.domain.ports import Facts
+
+    return Facts(
+        now=SystemClock().now(),
+        stopped=guard.status().stopped,
+        mode=mode,
+        live=guard.live(subject),
+        layers=layers,
+        disk_free_bytes=shutil.disk_usage(box.store).free,
+    )
+
+
+def _proposers(
+    keeper: Keeper, store: Store, opener: Attestor, policy: Callable[[], CedarPolicy]
+) -> Mapping[str, Callable[[Digest], Proposer]]:
+    from greenroom.agents.proposers import loader
+
+    tool = policy().tools["codegen_t0"]
+
+    def maker(name: str) -> Callable[[Digest], Proposer]:
+        return lambda golden: loader.load(name)(keeper=keeper, store=store, attestor=opener, golden=golden, tool=tool)
+
+    return {name: maker(name) for name in loader.available()}
+
+
+def _prepare(keeper: Keeper, store: Store, tree: Digest) -> tuple[Digest, tuple[str, ...]]:
+    """The golden for a tree, and what to tell a person about it."""
+    from greenroom.domain import documents
+    from greenroom.domain.verdict import Held
+
+    golden = keeper.prepare(tree)
+    if isinstance(golden, Held):
+        why = f"dependencies could not be had ({golden.rule}: {golden.where}); {golden.remedy}"
+        return keeper.golden(), (why, "tests that need them fail on base and are left out")
+    return golden, tuple(documents.load_json(store.get(golden)).get("notes", ()))
+
+
+def sandbox_user() -> tuple[int | None, int | None]:
+    """The unprivileged user of the sandbox where this process is root; None where it is not."""
+    if os.geteuid() != 0:
+        return None, None
+    for name in (SANDBOX_USER, "nobody"):
+        with contextlib.suppress(KeyError):
+            found = pwd.getpwnam(name)
+            return found.pw_uid, found.pw_gid
+    return 65534, 65534
+
+
+def tool_bodies() -> dict[str, bytes]:
+    """The bodies of the tools by tool name."""
+    return {path.stem: path.read_bytes() for path in _tool_files() if not path.stem.startswith("_")}
+
+
+def tool_helpers() -> dict[str, bytes]:
+    """The modules beside the bodies by file name."""
+    return {p.name: p.read_bytes() for p in _tool_files() if p.stem.startswith("_") and p.stem != "__init__"}
+
+
+def _tool_files() -> list[Path]:
+    return sorted((Path(greenroom.__file__).parent / "tools").glob("*.py"))
+
+
+def crash_points(role: str) -> Callable[[str], None]:
+    """Kills this process at the point that GREENROOM_CRASH_AT names as `role:point`, once a marker file is taken.
+
+    For the crash suite only: it does nothing unless the variable is set, and it can only end the process.
+    """
+    wanted, _, marker = os.environ.get("GREENROOM_CRASH_AT", "").partition("@")
+
+    def at(point: str) -> None:
+        if wanted == f"{role}:{point}" and marker:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(marker)
+                os.kill(os.getpid(), 9)
+
+    return at

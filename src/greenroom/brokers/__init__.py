@@ -1,0 +1,1 @@
+"""The ways out: fetching, and later egress and leases."""

@@ -1,0 +1,100 @@
+"""The person's own package-index settings, as pip knows them: an allow-list of what concerns reaching an index.
+
+Everything else that a pip configuration can say (targets, source builds, requirement files) is left behind.
+Values may hold passwords: they are handed on in the environment, never in an argument list or a message.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+
+from greenroom.domain.errors import Unusable
+
+ALLOWED = frozenset(
+    {
+        "index-url",
+        "extra-index-url",
+        "find-links",
+        "no-index",
+        "trusted-host",
+        "cert",
+        "client-cert",
+        "proxy",
+        "timeout",
+        "default-timeout",
+        "retries",
+    }
+)
+_PASSED_ON = frozenset(
+    {
+        "all_proxy",
+        "curl_ca_bundle",
+        "ftp_proxy",
+        "http_proxy",
+        "https_proxy",
+        "home",
+        "no_proxy",
+        "requests_ca_bundle",
+        "ssl_cert_dir",
+        "ssl_cert_file",
+        "tmpdir",
+        "xdg_cache_home",
+    }
+)
+_SECTIONS = ("global", "download", ":env:")
+MAX_SETTINGS_BYTES = 256 * 1024
+
+
+def read_settings(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """The allowed settings of pip's files and environment, by pip's long option names without the dashes.
+
+    Precedence is pip's own: files, then the section `download`, then variables. Raises Unusable
+    `pip-settings` when pip cannot read its configuration.
+    """
+    done = subprocess.run(
+        [sys.executable, "-I", "-m", "pip", "config", "list", "--disable-pip-version-check"],
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    if done.returncode != 0 or len(done.stdout) > MAX_SETTINGS_BYTES:
+        raise Unusable("pip-settings", "pip cannot read its configuration", remedy="run `pip config list` and mend it")
+    return parse_settings(done.stdout.decode("utf-8", "replace"))
+
+
+def parse_settings(listing: str) -> Mapping[str, str]:
+    """The allowed settings in the output of `pip config list`: lines of `section.name='value'`."""
+    by_section: dict[str, dict[str, str]] = {section: {} for section in _SECTIONS}
+    for line in listing.splitlines():
+        key, equals, value = line.partition("=")
+        section, _, name = key.rpartition(".")
+        if equals and section in by_section and name in ALLOWED:
+            by_section[section][name] = _text(value)
+    merged: dict[str, str] = {}
+    for section in _SECTIONS:
+        merged |= by_section[section]
+    if "default-timeout" in merged:
+        merged["timeout"] = merged.pop("default-timeout")
+    return merged
+
+
+def pip_environment(environment: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
+    """The small environment that pip runs in: proxies and certificates, the settings, no configuration file."""
+    passed = {name: value for name, value in environment.items() if name.lower() in _PASSED_ON}
+    given = {f"PIP_{name.upper().replace('-', '_')}": value for name, value in settings.items()}
+    fixed = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "PIP_CONFIG_FILE": os.devnull, "PIP_NO_INPUT": "1"}
+    return passed | given | fixed
+
+
+def _text(value: str) -> str:
+    try:
+        found = ast.literal_eval(value.strip())
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return value.strip()
+    return found if isinstance(found, str) else str(found)

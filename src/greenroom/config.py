@@ -1,0 +1,97 @@
+"""Where a box keeps things, and the few settings that come from the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from greenroom.domain.errors import NotFound
+
+IDLE_SECONDS = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """The directories and files of one box; `root` is the box's directory."""
+
+    root: Path
+
+    @property
+    def identity(self) -> Path:
+        """The box's public description."""
+        return self.root / "box.json"
+
+    @property
+    def constitution(self) -> Path:
+        """A readable copy of the constitution in force; the guard holds the signed one."""
+        return self.root / "CONSTITUTION.yaml"
+
+    @property
+    def keys(self) -> Path:
+        """Private keys, mode 0600."""
+        return self.root / "keys"
+
+    @property
+    def public(self) -> Path:
+        """Public keys: all that another machine needs to check a copy of the log."""
+        return self.root / "public"
+
+    @property
+    def log(self) -> Path:
+        """The log's tiles and checkpoint; written by the guard."""
+        return self.root / "log"
+
+    @property
+    def live(self) -> Path:
+        """Pointers and what they point to; written by the guard."""
+        return self.root / "live"
+
+    @property
+    def guard(self) -> Path:
+        """The guard's own database and last checkpoint."""
+        return self.root / "guard"
+
+    @property
+    def store(self) -> Path:
+        """Bytes by digest."""
+        return self.root / "store"
+
+    @property
+    def db(self) -> Path:
+        """The executor's databases."""
+        return self.root / "db"
+
+    @property
+    def keeper(self) -> Path:
+        """Golden toolchains, mirrors and scratch directories of the keeper."""
+        return self.root / "keeper"
+
+    @property
+    def run(self) -> Path:
+        """Sockets and locks."""
+        return self.root / "run"
+
+    def directories(self) -> tuple[Path, ...]:
+        """Every directory that `init` makes."""
+        named = (self.keys, self.public, self.log, self.live, self.guard, self.store, self.db, self.keeper, self.run)
+        return (self.root, *named)
+
+    def require(self) -> Box:
+        """This box; raises NotFound `no-box` when it was not made."""
+        if not self.identity.is_file():
+            raise NotFound(
+                "no-box", "there is no box here", where=str(self.root), remedy="make one with `greenroom init`"
+            )
+        return self
+
+
+def box_from(environment: Mapping[str, str], directory: str | None = None) -> Box:
+    """The box that `directory`, else GREENROOM_HOME, else the XDG state directory names."""
+    if directory:
+        return Box(Path(os.path.abspath(directory)))
+    if environment.get("GREENROOM_HOME"):
+        return Box(Path(os.path.abspath(environment["GREENROOM_HOME"])))
+    state = environment.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
+    return Box(Path(state) / "greenroom")

@@ -1,0 +1,60 @@
+"""The constitution as a type: what no change may do, whoever agrees. The policy room reads it from YAML."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayCaps:
+    """Upper bounds per subject and UTC day."""
+
+    changes: int
+    lines: int
+    risk: int
+    spend_micro: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRules:
+    """Bounds of one plan; tiers from which a snapshot or a tripcode is needed."""
+
+    max_steps: int
+    max_parallel: int
+    snapshot_from_tier: int
+    tripcode_from_tier: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxRules:
+    """Layers without which nothing runs; what is allowed where no cgroup is delegated."""
+
+    required_layers: tuple[str, ...]
+    allow_without_cgroup: bool
+    min_disk_free_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestRules:
+    """`min_share`: percent of base's tests that must pass in the sandbox for tests to count as evidence."""
+
+    __test__ = False
+    min_share: int
+    probe_seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Constitution:
+    """The signed rules of a box. Paths are globs in the manner of gitignore, matched on whole paths."""
+
+    schema: int
+    never: tuple[str, ...]
+    unrevertible_tools: tuple[str, ...]
+    protected_paths: tuple[str, ...]
+    allowed_paths: tuple[str, ...]
+    caps: DayCaps
+    plan: PlanRules
+    sandbox: SandboxRules
+    tests: TestRules
+    consent_seconds: int
+    warrant_seconds: int

@@ -1,0 +1,280 @@
+"""What checks found, and what follows: pure rules that the executor uses and the guard recomputes.
+
+`conclude` turns the runs of one check into Evidence. It reads only what the keeper signed: receipts and
+the stored results they name. Nothing here trusts a verdict that somebody else computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from greenroom.domain.digest import Digest
+from greenroom.domain.errors import Unusable
+from greenroom.domain.proof import Contribution, Evidence, EvidenceVerdict, Receipt, Seal
+from greenroom.domain.verdict import Held, Passed, Refused, Verdict
+
+AGAIN = "-again"
+"""The end of a role's name when the same run is made a second time, to tell flaky from broken."""
+
+TestOutcome = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed"]
+LineClass = Literal["comment", "docs", "lint", "logic", "config", "tests", "binary"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestRun:
+    """The result document of `run_tests_t1`. `sentinel` is what became of the test that must fail."""
+
+    __test__ = False
+    framework: Literal["pytest", "unittest", "none"]
+    python: str
+    outcomes: Mapping[str, TestOutcome]
+    sentinel: Literal["failed", "passed", "missing"]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One finding of a scan. `points` is its weight in the risk; `blocks` makes the check fail."""
+
+    rule: str
+    path: str
+    line: int
+    message: str
+    points: int
+    blocks: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanResult:
+    """The result document of the scanning tools; `tools` are names and versions of what scanned."""
+
+    findings: tuple[Finding, ...]
+    tools: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileDiff:
+    """One changed file of a diff and the class of its most consequential line."""
+
+    path: str
+    line_class: LineClass
+    added: int
+    removed: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiffClass:
+    """The result document of `classify_diff_t0`: what kind of change the diff between two trees is."""
+
+    files: tuple[FileDiff, ...]
+    reproduced_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run of a check as the rules see it: the signed receipt, its digest, and the parsed result if any."""
+
+    digest: Digest
+    receipt: Receipt
+    result: TestRun | ScanResult | DiffClass | None
+
+
+RESULTS: Mapping[str, type[TestRun] | type[ScanResult] | type[DiffClass]] = {
+    "tests": TestRun,
+    "own-tests": TestRun,
+    "live-tests": TestRun,
+    "scan": ScanResult,
+    "loosened": ScanResult,
+    "classify": DiffClass,
+}
+"""The result document of each check."""
+
+
+REMEDIES: Mapping[str, str] = {
+    "tests": "see the runs with `greenroom show ID`; mend the tests or the change and propose it again",
+    "own-tests": "mend the tests of the change and propose it again",
+    "live-tests": "the promotion was taken back; see the runs with `greenroom show ID`",
+    "scan": "take the finding out of the diff and propose it again",
+    "loosened": "keep the tests as strict as they are on base",
+    "reseal": "make the build repeatable: the same plan must give the same tree twice",
+    "classify": "see the run with `greenroom show ID`",
+}
+"""What would make each check pass."""
+
+
+def conclude(check: str, about: Digest, runs: Sequence[Run], *, min_share: int = 50) -> Evidence:
+    """The evidence that `runs` give for `check` about the tree `about`; `min_share` is a percentage.
+
+    Raises Unusable `unknown-check` for a check without a rule.
+    """
+    rule = _RULES.get(check)
+    if rule is None:
+        raise Unusable("unknown-check", f"no rule for the check {check!r}")
+    broken = [run for run in runs if run.receipt.ended_by != "exit" or run.result is None]
+    if not runs or broken:
+        return _evidence(check, about, runs, "inconclusive", facts=_why_broken(broken))
+    return rule(check, about, runs, min_share)
+
+
+def verdict_on(evidence: Sequence[Evidence]) -> Verdict:
+    """What a change's evidence allows: the first that fails refuses, the first that could not be had holds.
+
+    `broken-before` passes here: it raises the consent level, which is the policy's matter.
+    """
+    for item in evidence:
+        if item.verdict in ("fail", "flaky"):
+            found = item.findings[0] if item.findings else None
+            rule = "flaky" if item.verdict == "flaky" else item.facts.get("why") or (found.name if found else "")
+            where = found.why if found else item.check
+            return Refused(rule=rule or f"{item.check}-failed", where=where, remedy=REMEDIES.get(item.check, ""))
+    for item in evidence:
+        if item.verdict == "inconclusive":
+            why = item.facts.get("why", "no result")
+            return Held(rule="inconclusive", where=f"{item.check}: {why}", remedy=REMEDIES.get(item.check, ""))
+    return Passed()
+
+
+def conclude_reseal(about: Digest, plan: Digest, seals: Sequence[tuple[Digest, Seal]]) -> Evidence:
+    """Two separate builds of one plan gave the same Green."""
+    digests = tuple(digest for digest, _ in seals)
+    builds = {seal.build for _, seal in seals if seal.plan == plan}
+    verdict: EvidenceVerdict = "inconclusive"
+    if len(builds) >= 2:
+        verdict = "pass" if all(seal.green == about for _, seal in seals) else "fail"
+    facts = {"builds": str(len(builds))}
+    return Evidence(check="reseal", about=about, verdict=verdict, receipts=digests, facts=facts)
+
+
+def _tests(check: str, about: Digest, runs: Sequence[Run], min_share: int) -> Evidence:
+    base, green = _with_reruns(runs, "base"), _with_reruns(runs, "base-on-green")
+    if not base or not green:
+        return _evidence(check, about, runs, "inconclusive", facts={"why": "a run of base or green is missing"})
+    if base[0].framework == "none":
+        return _evidence(check, about, runs, "broken-before", facts={"why": "no-runnable-tests", "ran": "0"})
+    forged = [r for group in (base, green) for r in group if r.sentinel != "failed"]
+    if forged:
+        found = Contribution(name="sentinel", points=100, why="a test that must fail was not reported as failing")
+        return _evidence(check, about, runs, "fail", (found,), {"why": "tests-forged"})
+    return _compare(check, about, runs, base, green, min_share)
+
+
+def _with_reruns(runs: Sequence[Run], role: str) -> list[TestRun]:
+    """The results of `role`, then those of its reruns (`<role>-again`), whatever order the runs came in."""
+    roles = (role, f"{role}-again")
+    return [r.result for name in roles for r in runs if r.receipt.role == name and isinstance(r.result, TestRun)]
+
+
+def _compare(
+    check: str, about: Digest, runs: Sequence[Run], base: list[TestRun], green: list[TestRun], min_share: int
+) -> Evidence:
+    steady = {t for t, o in base[0].outcomes.items() if o == "passed"}
+    wavering = {t for t in steady if any(r.outcomes.get(t) != "passed" for r in base[1:])}
+    steady -= wavering
+    broken = {t for t in steady if green[0].outcomes.get(t) != "passed"}
+    recovered = {t for t in broken if any(r.outcomes.get(t) == "passed" for r in green[1:])}
+    missing = {t for t in base[0].outcomes if t not in green[0].outcomes}
+    skipped = sum(o == "skipped" for o in green[0].outcomes.values())
+    total = len(base[0].outcomes)
+    share = 100 * len(steady) // total if total else 0
+    facts = {
+        "ran": str(len(green[0].outcomes)),
+        "passed": str(len(steady - broken)),
+        "skipped": str(skipped),
+        "failing-before": str(total - len(steady) - sum(o == "skipped" for o in base[0].outcomes.values())),
+        "share": str(share),
+        "python": green[0].python,
+        "framework": green[0].framework,
+    }
+    lost = sorted(broken - recovered) + sorted(missing - broken)
+    if lost:
+        findings = tuple(
+            Contribution(name="test-lost" if t in missing else "test-broken", points=100, why=t[:300])
+            for t in lost[:20]
+        )
+        return _evidence(check, about, runs, "fail", findings, facts)
+    if recovered or wavering:
+        names = sorted(recovered | wavering)
+        findings = tuple(Contribution(name="flaky-test", points=5, why=t[:300]) for t in names[:20])
+        return _evidence(check, about, runs, "flaky" if recovered else "pass", findings, facts)
+    if share < min_share:
+        return _evidence(check, about, runs, "broken-before", (), facts | {"why": "too-few-tests-pass-on-base"})
+    return _evidence(check, about, runs, "pass", (), facts)
+
+
+def _own_tests(check: str, about: Digest, runs: Sequence[Run], min_share: int) -> Evidence:
+    del min_share
+    base, own = _with_reruns(runs, "base"), _with_reruns(runs, "own")
+    if not own or own[0].framework == "none":
+        return _evidence(check, about, runs, "broken-before", facts={"why": "no-runnable-tests"})
+    if own[0].sentinel != "failed":
+        return _evidence(check, about, runs, "fail", facts={"why": "tests-forged"})
+    failing_before = {t for r in base for t, o in r.outcomes.items() if o in ("failed", "error")}
+    bad = sorted(t for t, o in own[0].outcomes.items() if o in ("failed", "error") and t not in failing_before)
+    always = [t for t in bad if all(r.outcomes.get(t) in ("failed", "error") for r in own[1:])]
+    findings = tuple(Contribution(name="own-test-fails", points=100, why=t[:300]) for t in bad[:20])
+    verdict: EvidenceVerdict = "pass" if not bad else "fail" if always else "flaky"
+    return _evidence(check, about, runs, verdict, findings, {"ran": str(len(own[0].outcomes))})
+
+
+def _scan(check: str, about: Digest, runs: Sequence[Run], min_share: int) -> Evidence:
+    del min_share
+    found = [f for run in runs if isinstance(run.result, ScanResult) for f in run.result.findings]
+    findings = tuple(
+        Contribution(name=f.rule, points=f.points, why=f"{f.path}:{f.line}: {f.message}"[:500]) for f in found[:50]
+    )
+    verdict: EvidenceVerdict = "fail" if any(f.blocks for f in found) else "pass"
+    return _evidence(check, about, runs, verdict, findings, {"findings": str(len(found))})
+
+
+def _classify(check: str, about: Digest, runs: Sequence[Run], min_share: int) -> Evidence:
+    del min_share
+    result = runs[0].result
+    if not isinstance(result, DiffClass):
+        return _evidence(check, about, runs, "inconclusive")
+    classes = sorted({f.line_class for f in result.files})
+    facts = {
+        "classes": ",".join(classes),
+        "files": str(len(result.files)),
+        "lines": str(sum(f.added + f.removed for f in result.files)),
+        "reproduced-by": result.reproduced_by or "",
+    }
+    files = tuple(Contribution(name=f.line_class, points=0, why=f.path) for f in result.files)
+    return _evidence(check, about, runs, "pass", files, facts)
+
+
+_RULES: Mapping[str, Callable[[str, Digest, Sequence[Run], int], Evidence]] = {
+    "tests": _tests,
+    "own-tests": _own_tests,
+    "live-tests": _tests,
+    "scan": _scan,
+    "loosened": _scan,
+    "classify": _classify,
+}
+
+
+def _why_broken(broken: Sequence[Run]) -> dict[str, str]:
+    if not broken:
+        return {"why": "no-run"}
+    first = broken[0].receipt
+    return {"why": f"{first.role} run ended by {first.ended_by}, exit {first.exit}", "run": first.run}
+
+
+def _evidence(
+    check: str,
+    about: Digest,
+    runs: Sequence[Run],
+    verdict: EvidenceVerdict,
+    findings: tuple[Contribution, ...] = (),
+    facts: Mapping[str, str] | None = None,
+) -> Evidence:
+    return Evidence(
+        check=check,
+        about=about,
+        verdict=verdict,
+        receipts=tuple(run.digest for run in runs),
+        findings=findings,
+        facts=facts or {},
+    )

@@ -1,0 +1,304 @@
+"""The ports: what the flow needs from the rooms around it. Each has one conformance suite and one fake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from greenroom.domain.change import Change
+from greenroom.domain.digest import Digest
+from greenroom.domain.events import Event
+from greenroom.domain.plan import Caps, Plan, ToolManifest
+from greenroom.domain.proof import Attestation, EndedBy, Evidence, Risk, Role, Usage
+from greenroom.domain.trees import Manifest
+from greenroom.domain.verdict import Held, Instant, Refused, Verdict
+from greenroom.domain.vocabulary import Agree, ChangeId, ConsentLevel, Mode, Stage, Subject
+
+
+class Clock(Protocol):
+    """Time, from outside."""
+
+    def now(self) -> Instant: ...
+
+
+class Store(Protocol):
+    """Bytes by digest. `put` is idempotent and durable when it returns; `get` rehashes what it reads."""
+
+    def put(self, prefix: str, data: bytes) -> Digest: ...
+    def get(self, digest: Digest, limit: int = 64 * 1024 * 1024) -> bytes: ...  # NotFound, Tampered, TooLarge
+    def has(self, digest: Digest) -> bool: ...
+    def erase(self, digest: Digest) -> None: ...
+
+
+class Attestor(Protocol):
+    """Signs and opens DSSE envelopes with in-toto statements (in-toto attestation framework v1).
+
+    `open` verifies against the box's public keys and raises Tampered when no known key of `role` signed.
+    """
+
+    def sign(self, predicate: str, about: Digest, body: bytes) -> bytes: ...
+    def open(self, envelope: bytes, predicate: str, role: Role) -> Attestation: ...
+
+
+class Log(Protocol):
+    """The append-only log. The same key gives the same index; durable when it returns."""
+
+    def append(self, event: Event) -> int: ...
+    def size(self) -> int: ...
+    def read(self, start: int, count: int) -> Sequence[bytes]: ...
+
+
+class Changes(Protocol):
+    """Changes by id. `save` raises Unusable `version-conflict` unless the stored version is `change.version`;
+    what is stored then has version + 1, and is returned."""
+
+    def get(self, change: ChangeId) -> Change: ...
+    def save(self, change: Change) -> Change: ...
+    def list(self, *, subject: Subject | None = None, open_only: bool = False) -> Sequence[Change]: ...
+
+
+class Trees(Protocol):
+    """Trees of the store as directories, and back.
+
+    `materialise` writes the tree below `into` (which must not exist); `seal` walks a directory that hostile
+    code may have written, follows no link, and puts manifest and blobs into the store. Raises Unusable for what
+    no tree may hold.
+    """
+
+    def manifest(self, tree: Digest) -> Manifest: ...
+    def materialise(self, tree: Digest, into: str, *, uid: int | None = None) -> None: ...
+    def seal(self, directory: str) -> Digest: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UndoRecord:
+    """What takes a swap back: saved before the act. `bundle` names the files of the earlier tree, for a person."""
+
+    subject: Subject
+    live: Digest
+    commit: str
+    bundle: Digest
+    at: Instant
+
+
+class Release(Protocol):
+    """Who is live. `swap` is atomic, durable and idempotent: True also when `to` is live already for this swap."""
+
+    def live(self, subject: Subject) -> Digest | None: ...
+    def begin(self, subject: Subject, tree: Digest, origin: Mapping[str, str], parent_bytes: bytes) -> Digest: ...
+    def save(self, subject: Subject, at: Instant) -> UndoRecord: ...
+    def stage(self, subject: Subject, tree: Digest, message: str, at: Instant) -> str: ...
+    def swap(self, subject: Subject, expect: Digest, to: Digest, staged: str) -> bool: ...
+    def rehash(self, subject: Subject) -> Digest: ...
+    def position(self, subject: Subject) -> str: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mount:
+    """A host path inside the cell; read-only unless `writable`."""
+
+    source: str
+    target: str
+    writable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One command between walls: no network, read-only root, private /tmp and /proc."""
+
+    argv: tuple[str, ...]
+    mounts: tuple[Mount, ...]
+    caps: Caps
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: str = "/"
+    stdin: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a cell ended. `exit` is the exit code, or 128 + the signal."""
+
+    exit: int
+    ended_by: EndedBy
+    stdout: bytes
+    stderr: bytes
+    truncated: bool
+    layers: Mapping[str, bool]
+    usage: Usage
+
+
+class Walls(Protocol):
+    """A sandbox driver. `layers` tells, by trying, which wall this machine can give. `run` leaves no process
+    behind, however it ends; `cancelled` is asked at least every 200 ms."""
+
+    def layers(self) -> Mapping[str, bool]: ...
+    def run(self, cell: Cell, cancelled: Callable[[], bool]) -> Outcome | Refused: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckRun:
+    """One run that a check asks the keeper for.
+
+    `trees` are mounted as throwaway copies at /mnt/<name>; `overlay` names a (from, onto) pair of mounts: the
+    tests, conftest files and test configuration of the first replace, read-only, those of the second.
+    """
+
+    check: str
+    role: str
+    tool: Digest
+    args: Mapping[str, str | int]
+    trees: Mapping[str, Digest]
+    golden: Digest
+    overlay: tuple[str, str] | None = None
+
+
+class Keeper(Protocol):
+    """The process that runs things. What it returns are digests of envelopes that it signed, in the store."""
+
+    def golden(self) -> Digest: ...
+    def bring(self, subject: Subject, directory: int, branch: str | None) -> Digest | Refused: ...
+    def prepare(self, tree: Digest) -> Digest | Held: ...
+    def build(self, plan: Digest) -> Digest | Refused: ...
+    def check(self, run: CheckRun) -> Digest | Refused: ...
+    def layers(self) -> Mapping[str, bool]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """What a subject has used today, against the caps."""
+
+    changes: int = 0
+    lines: int = 0
+    risk: int = 0
+    spend_micro: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a decision may know about the world; gathered by whoever asks."""
+
+    now: Instant
+    stopped: bool
+    mode: Mode
+    live: Digest | None
+    layers: Mapping[str, bool]
+    disk_free_bytes: int
+    totals: Totals = field(default_factory=Totals)
+    tripcode: bool = False
+
+
+class Policy(Protocol):
+    """May it happen? Pure: the executor asks for advice, the guard for authority."""
+
+    @property
+    def digest(self) -> Digest: ...
+    def may(
+        self, change: Change, stage: Stage, plan: Plan | None, facts: Facts, evidence: Sequence[Evidence] = ()
+    ) -> Verdict: ...
+    def checks(self, plan: Plan) -> tuple[str, ...]: ...
+    def weigh(self, plan: Plan, evidence: Sequence[Evidence]) -> Risk: ...
+    def agree(self, mode: Mode, level: ConsentLevel) -> Agree: ...
+    def manifest(self, tool: Digest) -> ToolManifest | None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dossier:
+    """What the guard needs to decide: the change's documents by digest. It trusts none of them unread."""
+
+    change: ChangeId
+    subject: Subject
+    mode: Mode
+    plan: Digest
+    base: Digest
+    green: Digest
+    receipts: tuple[Digest, ...]
+    seals: tuple[Digest, ...]
+    consents: tuple[Digest, ...]
+    card: Digest | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardStatus:
+    """What the guard says about itself."""
+
+    stopped: bool
+    stopped_by: str | None
+    mode: Mode
+    policy: Digest
+    log_size: int
+    checkpoint: str
+    live: Mapping[str, Digest]
+
+
+class Guard(Protocol):
+    """The only holder of signer, pointers, budget and stop."""
+
+    def append(self, event: Event) -> int: ...
+    def status(self) -> GuardStatus: ...
+    def live(self, subject: Subject) -> Digest | None: ...
+    def position(self, subject: Subject) -> str: ...
+    def adopt(self, imported: Digest) -> Digest | Refused: ...
+    def consent(self, envelope: bytes) -> Digest | Refused: ...
+    def warrant(self, dossier: Dossier) -> Digest | Refused | Held: ...
+    def promote(self, warrant: Digest) -> Verdict: ...
+    def mark_good(self, change: ChangeId, receipts: tuple[Digest, ...]) -> Verdict: ...
+    def revert(self, subject: Subject, change: ChangeId, actor: str) -> Verdict: ...
+    def reserve(self, change: ChangeId, caps: Caps) -> str | Held: ...
+    def settle(self, reservation: str, used: Caps) -> None: ...
+    def stop(self, actor: str) -> None: ...
+    def lift(self, envelope: bytes) -> Verdict: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """One axis of a review, 0 to 100, with the reason."""
+
+    axis: Literal["policy", "tests", "simplicity"]
+    points: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """One reviewer's scores in one round; reviewers return its canonical bytes."""
+
+    reviewer: str
+    version: str
+    round: int
+    scores: tuple[Score, ...]
+
+
+class Proposer(Protocol):
+    """Finds something worth changing. `name` is the plug-in's name; each item is a proposal document."""
+
+    @property
+    def name(self) -> str: ...
+    def propose(self, subject: Subject, live: Digest) -> Iterable[bytes]: ...
+
+
+class Reviewer(Protocol):
+    """Scores a dossier in a round; bytes of a Review, or Held."""
+
+    @property
+    def name(self) -> str: ...
+    def debate(self, dossier: Digest, round: int) -> bytes | Held: ...
+
+
+class Planner(Protocol):
+    """Turns words into a plan document; bytes, parsed and labelled by the plan stage."""
+
+    def plan(self, request: bytes, live: Digest) -> bytes | Held: ...
+
+
+class Evaluator(Protocol):
+    """Runs one check through the keeper and concludes from its receipts."""
+
+    def verify(self, check: str, plan: Plan, base: Digest, green: Digest, golden: Digest) -> Evidence: ...
+
+
+class Durable(Protocol):
+    """Starts a run that carries a change until it is terminal or held. A hold ends the run."""
+
+    def start(self, change: ChangeId, version: int) -> None: ...
+    def unfinished(self) -> Iterable[ChangeId]: ...

@@ -1,0 +1,182 @@
+"""What is shown and signed: receipts, evidence, risk, consents, warrants, attestations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+from greenroom.domain.digest import Digest
+from greenroom.domain.verdict import Instant
+from greenroom.domain.vocabulary import ChangeId, ConsentLevel, Subject
+
+EvidenceVerdict = Literal["pass", "fail", "flaky", "broken-before", "inconclusive"]
+Role = Literal["keeper", "guard", "owner"]
+EndedBy = Literal["exit", "signal", "wall", "memory", "output", "disk", "processes", "stop"]
+
+
+class Predicate(StrEnum):
+    """The in-toto predicate types that Greenroom signs (`predicateType` of the statement)."""
+
+    RECEIPT = "https://greenroom.example/receipt/v1"
+    SEAL = "https://greenroom.example/seal/v1"
+    IMPORT = "https://greenroom.example/import/v1"
+    CONSENT = "https://greenroom.example/consent/v1"
+    WARRANT = "https://greenroom.example/warrant/v1"
+    UNDO = "https://greenroom.example/undo/v1"
+    MODE = "https://greenroom.example/mode/v1"
+    CONSTITUTION = "https://greenroom.example/constitution/v1"
+    LIFT = "https://greenroom.example/lift/v1"
+    SUMMARY = "https://slsa.dev/verification_summary/v1"
+    TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contribution:
+    """One named, non-negative part of a risk or one finding of a check, with its reason."""
+
+    name: str
+    points: int
+    why: str
+    source: Digest | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Risk:
+    """0 to 100: the sum of its contributions, capped; and the consent level that follows from the diff."""
+
+    contributions: tuple[Contribution, ...]
+    level: ConsentLevel
+
+    @property
+    def score(self) -> int:
+        """min(100, sum of points)."""
+        return min(100, sum(part.points for part in self.contributions))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What one run cost."""
+
+    wall_ms: int
+    cpu_ms: int
+    memory_peak_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """The keeper's record of one sandbox run; signed as Predicate.RECEIPT.
+
+    `check` and `role` say what the run was for (`tests`/`base-on-green`); `mounted` names the trees by
+    mount name; `output` is the digest of the stored RunOutput; `layers` says which wall was enforced.
+    """
+
+    run: str
+    check: str
+    role: str
+    mounted: Mapping[str, Digest]
+    golden: Digest
+    tool: Digest
+    args: Digest
+    layers: Mapping[str, bool]
+    exit: int
+    ended_by: EndedBy
+    output: Digest
+    usage: Usage
+    began: Instant
+    ended: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seal:
+    """The keeper's record that it ran `plan` on a fresh draft of `base` and sealed `green`; Predicate.SEAL.
+
+    `build` names the draft, so that two seals of one plan are provably two builds. `steps` are the digests
+    of the signed receipts of each step, first the rehearsal, then the application.
+    """
+
+    build: str
+    plan: Digest
+    base: Digest
+    golden: Digest
+    green: Digest
+    steps: tuple[Digest, ...]
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOutput:
+    """What a run left behind, bounded: the tool's result document and its named artifacts."""
+
+    result: Digest | None
+    stdout: Digest
+    stderr: Digest
+    truncated: bool
+    artifacts: Mapping[str, Digest] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What a check found about a digest; recomputed by the guard from the receipts alone."""
+
+    check: str
+    about: Digest
+    verdict: EvidenceVerdict
+    receipts: tuple[Digest, ...]
+    findings: tuple[Contribution, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Import:
+    """What the keeper read from a person's repository: a commit, its tree, and the commit's own bytes."""
+
+    subject: Subject
+    source: str
+    branch: str
+    commit: str
+    commit_bytes: Digest
+    tree: Digest
+    trust: int
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attestation:
+    """A verified DSSE envelope: who said what about which digest."""
+
+    predicate: str
+    about: Digest
+    body: bytes
+    role: Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consent:
+    """A person's yes to exactly this plan, this Green and this card as it was shown; single use."""
+
+    change: ChangeId
+    plan: Digest
+    green: Digest
+    shown: Digest
+    actor: str
+    expires: Instant
+    nonce: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warrant:
+    """The guard's single-use permission to promote exactly this green over exactly this base."""
+
+    change: ChangeId
+    subject: Subject
+    base: Digest
+    green: Digest
+    plan: Digest
+    policy: Digest
+    evidence: tuple[Digest, ...]
+    consents: tuple[Digest, ...]
+    undo: Digest
+    expires: Instant
+    nonce: str

@@ -1,0 +1,1 @@
+"""The doors. Each calls the verbs of the pipeline; doors do not know each other."""

@@ -1,0 +1,101 @@
+"""The command `greenroom`: its verbs, their options and their help with examples."""
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import typer
+
+from greenroom.domain.errors import Exit, GreenroomError, Unusable
+from greenroom.entrypoints.cli import output
+from greenroom.entrypoints.services import Services
+
+
+class Context:
+    """What every command gets: the services, and how to answer."""
+
+    def __init__(self, services: Callable[[str | None], Services]) -> None:
+        self._make = services
+        self.box: str | None = None
+        self.as_json = "--json" in sys.argv
+
+    @property
+    def services(self) -> Services:
+        """The services of the chosen box."""
+        return self._make(self.box)
+
+    def answer(self, value: Any, show: Callable[[], None]) -> None:
+        """JSON when asked for, else what `show` prints."""
+        if self.as_json:
+            output.print_json(value)
+        else:
+            show()
+
+
+def build(services: Callable[[str | None], Services], version: str) -> typer.Typer:
+    """The application over `services`."""
+    context = Context(services)
+    app = typer.Typer(
+        name="greenroom",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        help="A box in which software agents change things, and nothing breaks.\n\n"
+        "Start: greenroom init; greenroom improve REPO; greenroom approve ID; greenroom revert ID.",
+    )
+
+    def _version(wanted: bool) -> None:
+        if wanted:
+            print(f"greenroom {version}")
+            raise typer.Exit
+
+    @app.callback()
+    def _main(
+        box: Annotated[str | None, typer.Option("--box", metavar="DIR", help="The box (else GREENROOM_HOME).")] = None,
+        version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say it.")] = False,
+    ) -> None:
+        del version
+        context.box = box
+
+    from greenroom.entrypoints.cli import change_commands, house_commands, log_commands
+
+    change_commands.register(app, context)
+    house_commands.register(app, context)
+    log_commands.register(app, context)
+    return app
+
+
+def run(app: typer.Typer) -> int:
+    """Run the command line; every error becomes a message with a reference and a documented exit code."""
+    as_json = "--json" in sys.argv
+    try:
+        result = app(standalone_mode=False)
+        return int(result) if isinstance(result, int) else 0
+    except typer.Exit as error:
+        return error.exit_code
+    except GreenroomError as error:
+        return output.report(error, as_json=as_json)
+    except (KeyboardInterrupt, typer.Abort):
+        print("greenroom: interrupted; nothing is half done, `greenroom resume` goes on", file=sys.stderr)
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        return Exit.OK
+    except Exception as error:
+        return _usage_or_bug(error, as_json=as_json)
+
+
+def _usage_or_bug(error: Exception, *, as_json: bool) -> int:
+    show = getattr(error, "format_message", None)
+    if callable(show) and hasattr(error, "exit_code"):
+        remedy = "see `greenroom --help`, or --help after a command"
+        return output.report(Unusable("usage", str(show()), remedy=remedy), as_json=as_json)
+    raise error
+
+
+def finish(context: Context, answer: Mapping[str, Any], show: Callable[[], None]) -> None:
+    """Answer, and leave with the exit code of the answer's verdict."""
+    context.answer(answer, show)
+    code = output.exit_of(answer.get("verdict", {"is": "passed"}))
+    if code is not Exit.OK:
+        raise typer.Exit(code)

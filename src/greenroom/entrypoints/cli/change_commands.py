@@ -1,0 +1,275 @@
+"""The commands that move changes: improve, list, show, diff, approve, reject, promote, revert, resume."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from greenroom.domain.vocabulary import Mode
+from greenroom.entrypoints.cli import consent, output, render
+from greenroom.entrypoints.cli.safe import safe
+
+if TYPE_CHECKING:
+    from greenroom.entrypoints.cli.app import Context
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="The change, as `greenroom list` shows it.")]
+NoInput = Annotated[bool, typer.Option("--no-input", help="Never ask; fail where a person is needed.")]
+
+
+def register(app: typer.Typer, context: Context) -> None:
+    """Add the commands to `app`."""
+    _improve(app, context)
+    _looking(app, context)
+    _approving(app, context)
+    _taking_back(app, context)
+
+
+def _improve(app: typer.Typer, context: Context) -> None:
+    @app.command()
+    def improve(
+        repo: Annotated[str, typer.Argument(metavar="REPO", help="A git repository or an unpacked source release.")],
+        branch: Annotated[str | None, typer.Option(help="The branch; the checked-out one unless named.")] = None,
+        only: Annotated[list[str] | None, typer.Option(help="Only this proposer; may be repeated.")] = None,
+        mode: Annotated[Mode | None, typer.Option(help="May only lower the box's mode.")] = None,
+        json: Json = False,
+    ) -> None:
+        """Scan REPO and propose small changes, each carried through the gate up to approval.
+
+        Examples:
+          greenroom improve .
+          greenroom improve ~/src/project --branch main --only ruff
+          greenroom improve ./package-1.2.3 --json
+        """
+        del json
+        services = context.services
+        _deliver_waiting(context)
+        place = services.repository(repo, branch)
+        descriptor = os.open(place["path"], os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            wish = {
+                "path": place["path"],
+                "branch": place["branch"],
+                "only": only or [],
+                "mode": mode.value if mode else None,
+            }
+            answer = services.desk("improve", wish, descriptors=(descriptor,), progress=render.tell)
+        finally:
+            os.close(descriptor)
+        _finish(context, answer, lambda: _show_improved(answer))
+
+
+def _looking(app: typer.Typer, context: Context) -> None:
+    @app.command("list")
+    def list_(
+        everything: Annotated[bool, typer.Option("--all", help="Also what ended.")] = False, json: Json = False
+    ) -> None:
+        """List changes: what waits, what is live.
+
+        Examples:
+          greenroom list
+          greenroom list --all --json
+        """
+        del json
+        rows = context.services.board(everything=everything)
+        context.answer({"changes": list(rows)}, lambda: _show_board(rows))
+
+    @app.command()
+    def show(change: Id, json: Json = False) -> None:
+        """Show the card of a change: why, what, checks, risk, who must agree, provenance.
+
+        Example:
+          greenroom show k3f9x2
+        """
+        del json
+        shown = context.services.desk("show", {"change": change})
+        context.answer(shown, lambda: render.console().print(render.card(shown)))
+
+    @app.command()
+    def diff(
+        change: Id,
+        patch: Annotated[bool, typer.Option("--patch", help="The bare patch, for `git apply`.")] = False,
+        json: Json = False,
+    ) -> None:
+        """Show what a change changes.
+
+        Examples:
+          greenroom diff k3f9x2
+          greenroom diff k3f9x2 --patch | git apply
+        """
+        del json
+        data = _patch(context, change)
+        if patch and not context.as_json:
+            sys.stdout.buffer.write(data)
+            return
+        text = data.decode("utf-8", "backslashreplace")
+        context.answer({"change": change, "text": text}, lambda: render.console().print(render.diff(text)))
+
+
+def _approving(app: typer.Typer, context: Context) -> None:
+    @app.command()
+    def approve(
+        change: Id,
+        no_promote: Annotated[bool, typer.Option("--no-promote", help="Stop at approved.")] = False,
+        yes: Annotated[bool, typer.Option("--yes", help="Agree beforehand; the card is still shown.")] = False,
+        no_input: NoInput = False,
+        actor: Annotated[str | None, typer.Option(hidden=True)] = None,
+        json: Json = False,
+    ) -> None:
+        """Show the whole card, sign your agreement, and carry the change through promote and watch.
+
+        Examples:
+          greenroom approve k3f9x2
+          greenroom approve k3f9x2 --no-promote
+        """
+        del json
+        services = context.services
+        offer = services.desk("offer", {"change": change})
+        blocked = _blocked(context, offer)
+        if blocked is not None:
+            _finish(context, blocked, lambda: _say(blocked))
+        if not context.as_json:
+            render.console().print(render.card(offer["show"]))
+            render.console().print(render.diff(_patch(context, change).decode("utf-8", "backslashreplace")))
+        if not consent.ask("Approve this change?", yes=yes, no_input=no_input or context.as_json):
+            print("not approved; nothing was changed", file=sys.stderr)
+            raise typer.Exit(0)
+        envelope = services.consent(offer, actor or consent.actor(), consent.passphrase)
+        wish = {"change": change, "envelope": envelope.hex(), "promote": not no_promote}
+        answer = _delivered(context, services.desk("approve", wish, progress=render.tell))
+        _finish(context, answer, lambda: _say(answer))
+
+    @app.command()
+    def promote(change: Id, json: Json = False) -> None:
+        """Carry an approved change through promote and watch; otherwise say which step is missing.
+
+        Example:
+          greenroom promote k3f9x2
+        """
+        del json
+        answer = _delivered(context, context.services.desk("promote", {"change": change}, progress=render.tell))
+        _finish(context, answer, lambda: _say(answer))
+
+    @app.command()
+    def reject(
+        change: Id, why: Annotated[str, typer.Option(help="The reason, kept in the box.")] = "", json: Json = False
+    ) -> None:
+        """Say no to a change.
+
+        Example:
+          greenroom reject k3f9x2 --why "we like the old name"
+        """
+        del json
+        wish = {"change": change, "why": why, "actor": consent.actor()}
+        answer = context.services.desk("reject", wish)
+        _finish(context, answer, lambda: _say(answer))
+
+
+def _taking_back(app: typer.Typer, context: Context) -> None:
+    @app.command()
+    def revert(change: Id, json: Json = False) -> None:
+        """Take a promoted change back: the earlier tree, as a further commit. Works under a stop.
+
+        Example:
+          greenroom revert k3f9x2
+        """
+        del json
+        wish = {"change": change, "actor": consent.actor()}
+        answer = _delivered(context, context.services.desk("revert", wish))
+        _finish(context, answer, lambda: _say(answer))
+
+    @app.command()
+    def resume(json: Json = False) -> None:
+        """Go on after a crash or a lift: carry every change whose run was cut; retry deliveries.
+
+        Example:
+          greenroom resume
+        """
+        del json
+        answer = context.services.desk("resume", progress=render.tell)
+        _deliver_waiting(context)
+        context.answer(answer, lambda: print(f"resumed {len(answer['resumed'])} change(s)"))
+
+
+def _patch(context: Context, change: str) -> bytes:
+    services = context.services
+    return services.read(services.desk("diff", {"change": change})["patch"])
+
+
+def _blocked(context: Context, offer: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """A dirty or moved branch, found before anybody is asked to agree."""
+    delivery = offer.get("delivery")
+    if not delivery or not delivery["branch"]:
+        return None
+    place = context.services.repository(delivery["repository"], delivery["branch"])
+    found = place["blocked"]
+    if place["head"] != delivery["delivered"]:
+        remedy = f"greenroom improve {delivery['repository']} takes your commits in"
+        found = {"rule": "branch-moved", "where": f"{delivery['branch']} is at {place['head'][:12]}", "remedy": remedy}
+    return {**offer["show"], "verdict": {"is": "held", **found}} if found else None
+
+
+def _delivered(context: Context, answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    delivery = answer.get("delivery")
+    if not delivery:
+        return answer
+    return {**answer, "delivered": _deliver(context, delivery)}
+
+
+def _deliver(context: Context, delivery: Mapping[str, Any]) -> Mapping[str, Any]:
+    verdict = context.services.deliver(delivery)
+    rule = "" if verdict["is"] == "passed" else verdict["rule"]
+    report = {"subject": delivery["subject"], "commit": delivery["wanted"], "pending": rule}
+    context.services.desk("delivered", report)
+    return verdict
+
+
+def _deliver_waiting(context: Context) -> None:
+    for delivery in context.services.desk("pending"):
+        verdict = _deliver(context, delivery)
+        if verdict["is"] != "passed":
+            print(f"delivery-pending: {delivery['repository']}: {safe(verdict['rule'])}", file=sys.stderr)
+
+
+def _finish(context: Context, answer: Mapping[str, Any], show: Any) -> None:
+    context.answer(answer, show)
+    code = output.exit_of(answer.get("verdict", {"is": "passed"}))
+    if code:
+        raise typer.Exit(code)
+
+
+def _say(answer: Mapping[str, Any]) -> None:
+    out = render.console()
+    out.print(render.verdict_line(answer["verdict"]))
+    out.print(f"{answer['id']} is {answer['state']}" + (f", live at {answer['commit']}" if answer["commit"] else ""))
+    delivered = answer.get("delivered")
+    if delivered is not None:
+        passed = delivered["is"] == "passed"
+        out.print("delivered to your branch" if passed else f"delivery-pending: {safe(delivered['rule'])}")
+
+
+def _show_board(rows: Any) -> None:
+    if not rows:
+        print("no changes; `greenroom improve REPO` looks for some")
+        return
+    render.console().print(render.board(rows))
+
+
+def _show_improved(answer: Mapping[str, Any]) -> None:
+    out = render.console()
+    if answer["verdict"]["is"] != "passed":
+        out.print(render.verdict_line(answer["verdict"]))
+        return
+    rows = [*answer["changes"], *answer["known"]]
+    if rows:
+        out.print(render.board(rows))
+    for failed in answer["failed"]:
+        out.print(f"proposer {safe(failed['proposer'])} failed: {safe(failed['message'])}", style="red")
+    waiting = [row for row in rows if row["held"] and row["held"]["rule"] == "needs-approval"]
+    print(f"{len(rows)} proposal(s), {len(waiting)} wait for approval; live is unchanged: {answer['live'][:21]}")
+    if waiting:
+        print(f"next: greenroom approve {waiting[0]['id']}")

@@ -1,0 +1,223 @@
+"""The commands about the box itself: init, status, doctor, stop, lift, mode, constitution, down."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from greenroom.domain.errors import Exit, Unusable
+from greenroom.domain.vocabulary import Mode
+from greenroom.entrypoints.cli import consent, output, render
+from greenroom.entrypoints.cli.safe import safe
+
+if TYPE_CHECKING:
+    from greenroom.entrypoints.cli.app import Context
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+BACKUP = """The owner's key is what says yes in your name: {key}
+Keep a copy of it and of its passphrase somewhere else. Without it nothing can be approved or lifted in this box
+any more; what is live stays live, and the log can still be checked with the public keys in {public}."""
+
+
+def register(app: typer.Typer, context: Context) -> None:
+    """Add the commands to `app`."""
+    _making(app, context)
+    _stopping(app, context)
+    _ruling(app, context)
+
+
+def _making(app: typer.Typer, context: Context) -> None:
+    @app.command()
+    def init(
+        directory: Annotated[str | None, typer.Argument(metavar="DIR", help="Where; else GREENROOM_HOME.")] = None,
+        no_input: Annotated[bool, typer.Option("--no-input", help="Never ask; the key is unprotected.")] = False,
+        json: Json = False,
+    ) -> None:
+        """Make a box: keys, signed constitution, log and databases. Safe to run twice.
+
+        Examples:
+          greenroom init
+          greenroom init /srv/greenroom
+        """
+        del json
+        if directory:
+            context.box = directory
+        services = context.services
+        asked = None if no_input or not sys.stdin.isatty() else _fresh_passphrase
+        made = services.init(asked or (lambda: None))
+        context.answer(made, lambda: _show_made(services.box.keys, services.box.public, made))
+
+    @app.command()
+    def status(json: Json = False) -> None:
+        """Say what runs, what is live, what waits, and whether a stop is set.
+
+        Example:
+          greenroom status --json
+        """
+        del json
+        services = context.services
+        said = dict(services.guard("status"))
+        said["pending"] = services.desk("pending") if not said["stopped"] else []
+        said["changes"] = list(services.board(everything=False))
+        context.answer(said, lambda: _show_status(said))
+
+    @app.command()
+    def doctor(json: Json = False) -> None:
+        """Say what this machine and this box can give, and what is missing.
+
+        Example:
+          greenroom doctor
+        """
+        del json
+        found = context.services.doctor()
+        context.answer(found, lambda: _show_doctor(found))
+        if not found["ok"]:
+            raise typer.Exit(Exit.SANDBOX)
+
+    @app.command()
+    def down() -> None:
+        """End the box's processes; the next command starts them again.
+
+        Example:
+          greenroom down
+        """
+        context.services.down()
+
+
+def _stopping(app: typer.Typer, context: Context) -> None:
+    @app.command()
+    def stop(json: Json = False) -> None:
+        """Stop everything: nothing starts, what runs is killed within two seconds. Anyone may.
+
+        Example:
+          greenroom stop
+        """
+        del json
+        context.services.guard("stop", {"actor": consent.actor()})
+        context.answer({"stopped": True}, lambda: print("stopped; only the owner's key lifts it: `greenroom lift`"))
+
+    @app.command()
+    def lift(json: Json = False) -> None:
+        """Lift a stop, with the owner's key; then go on where it cut.
+
+        Example:
+          greenroom lift
+        """
+        del json
+        services = context.services
+        answer = services.lift(consent.actor(), consent.passphrase)
+        if answer["is"] == "passed":
+            services.desk("resume", progress=render.tell)
+        _finish(context, {"verdict": answer})
+
+
+def _ruling(app: typer.Typer, context: Context) -> None:
+    @app.command()
+    def mode(
+        wanted: Annotated[Mode | None, typer.Argument(metavar="MODE", help="propose, supervised, autonomous.")] = None,
+        json: Json = False,
+    ) -> None:
+        """Show or set how much the box may do by itself; setting is signed with the owner's key.
+
+        Examples:
+          greenroom mode
+          greenroom mode supervised
+        """
+        del json
+        services = context.services
+        if wanted is None:
+            said = services.guard("status")["mode"]
+            context.answer({"mode": said}, lambda: print(said))
+            return
+        _finish(context, {"verdict": services.set_mode(wanted, consent.actor(), consent.passphrase)})
+
+    rules = typer.Typer(no_args_is_help=True, help="Show or edit the constitution.")
+    app.add_typer(rules, name="constitution")
+
+    @rules.command("show")
+    def show() -> None:
+        """Print the constitution in force."""
+        print(context.services.guard("constitution")["text"], end="")
+
+    @rules.command("edit")
+    def edit(
+        file: Annotated[str | None, typer.Argument(metavar="FILE", help="The text; else an editor opens.")] = None,
+        json: Json = False,
+    ) -> None:
+        """Change the constitution, signed with the owner's key.
+
+        Examples:
+          greenroom constitution edit
+          greenroom constitution edit my-rules.yaml
+        """
+        del json
+        services = context.services
+        text = _read(file) if file else _edited(services.guard("constitution")["text"])
+        _finish(context, {"verdict": services.constitute(text, consent.actor(), consent.passphrase)})
+
+
+def _finish(context: Context, answer: Mapping[str, Any]) -> None:
+    context.answer(answer, lambda: render.console().print(render.verdict_line(answer["verdict"])))
+    code = output.exit_of(answer["verdict"])
+    if code:
+        raise typer.Exit(code)
+
+
+def _fresh_passphrase() -> bytes | None:
+    print("A passphrase for the owner's key (empty: none, the key file is then unprotected).", file=sys.stderr)
+    first = getpass.getpass("passphrase: ")
+    if first and getpass.getpass("once more:  ") != first:
+        raise Unusable("passphrases-differ", "the two passphrases differ", remedy="run `greenroom init` again")
+    return first.encode() or None
+
+
+def _show_made(keys: Any, public: Any, made: Mapping[str, Any]) -> None:
+    print(f"{'made' if made['made'] else 'there already'}: box {made['box']} at {made['path']}")
+    if made["made"]:
+        print(BACKUP.format(key=keys / "owner.key", public=public))
+    print(f"owner key: {made['owner_key']}")
+    print("next: greenroom improve REPO")
+
+
+def _show_status(said: Mapping[str, Any]) -> None:
+    print(f"stop: {'SET by ' + safe(said['stopped_by'] or '?') if said['stopped'] else 'not set'}")
+    print(f"mode: {said['mode']}; log entries: {said['log_size']}; policy {said['policy'][:19]}")
+    for subject, digest in said["live"].items():
+        print(f"live: {safe(subject)} {digest[:21]}")
+    for delivery in said["pending"]:
+        print(f"delivery-pending: {safe(delivery['repository'])} ({safe(delivery['branch'])}): {delivery['pending']}")
+    waiting = [row for row in said["changes"] if row["held"]]
+    print(f"waiting: {len(waiting)}")
+    for row in waiting:
+        print(f"  {row['id']} {safe(row['summary'])}: {row['held']['rule']}")
+
+
+def _show_doctor(found: Mapping[str, Any]) -> None:
+    for name, value in found["facts"].items():
+        print(f"{name}: {safe(str(value))}")
+    for problem in found["problems"]:
+        print(f"problem: {safe(problem['message'])}\n  remedy: {safe(problem['remedy'])}")
+
+
+def _read(file: str) -> str:
+    with open(file, "rb") as handle:
+        return handle.read(1024 * 1024).decode("utf-8", "strict")
+
+
+def _edited(text: str) -> str:
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
+    if not editor or not sys.stdin.isatty():
+        raise Unusable("no-editor", "no editor to open", remedy="set EDITOR, or name a file")
+    with tempfile.NamedTemporaryFile("w+", suffix=".yaml", encoding="utf-8") as handle:
+        handle.write(text)
+        handle.flush()
+        subprocess.run([editor, handle.name], check=True)
+        return _read(handle.name)

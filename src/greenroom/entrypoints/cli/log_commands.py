@@ -1,0 +1,111 @@
+"""The commands about the log: read, follow, check, checkpoint, export."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from greenroom.domain.errors import Exit
+from greenroom.entrypoints.cli.safe import safe
+
+if TYPE_CHECKING:
+    from greenroom.entrypoints.cli.app import Context
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+PAGE = 256
+
+
+def register(app: typer.Typer, context: Context) -> None:
+    """Add the commands to `app`."""
+    log = typer.Typer(invoke_without_command=True, help="Read and check the signed log.")
+    app.add_typer(log, name="log")
+
+    @log.callback()
+    def read(
+        ctx: typer.Context,
+        follow: Annotated[bool, typer.Option("--follow", help="Go on as entries come; Ctrl-C ends.")] = False,
+        json: Json = False,
+    ) -> None:
+        """Print the log, one entry a line.
+
+        Examples:
+          greenroom log
+          greenroom log --follow
+          greenroom log check
+        """
+        del json
+        if ctx.invoked_subcommand is None:
+            _print_log(context, follow=follow)
+
+    @log.command()
+    def check(
+        directory: Annotated[str | None, typer.Argument(metavar="LOG", help="A copy of a log directory.")] = None,
+        keys: Annotated[str | None, typer.Option(help="The directory with the public keys.")] = None,
+        checkpoint: Annotated[str | None, typer.Option(help="A checkpoint kept elsewhere; finds truncation.")] = None,
+        json: Json = False,
+    ) -> None:
+        """Check every entry, tile and signature; name the first that was changed, dropped or reordered.
+
+        Examples:
+          greenroom log check
+          greenroom log check ./log-copy --keys ./public --checkpoint kept.txt
+        """
+        del json
+        kept = Path(checkpoint).read_bytes() if checkpoint else None
+        report = context.services.log_check(directory, keys, kept)
+        context.answer(report, lambda: _show_report(report))
+        if not report["ok"]:
+            raise typer.Exit(Exit.TAMPERED)
+
+    @log.command("checkpoint")
+    def checkpoint_() -> None:
+        """Print the newest signed checkpoint; keep it on another machine.
+
+        Example:
+          greenroom log checkpoint > kept.txt
+        """
+        sys.stdout.buffer.write(context.services.log_checkpoint())
+
+    @log.command()
+    def export() -> None:
+        """Print the log as JSON lines.
+
+        Example:
+          greenroom log export > log.jsonl
+        """
+        _print_log(context, follow=False, as_lines=True)
+
+
+def _print_log(context: Context, *, follow: bool, as_lines: bool = False) -> None:
+    at = 0
+    while True:
+        entries = context.services.log_entries(at, PAGE)
+        for entry in entries:
+            print(jsonlib.dumps(entry, sort_keys=True) if as_lines or context.as_json else _line(at, entry))
+            at += 1
+        if not entries and not follow:
+            return
+        if not entries:
+            sys.stdout.flush()
+            time.sleep(0.2)
+
+
+def _line(index: int, entry: Mapping[str, Any]) -> str:
+    at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(int(entry["at"]) / 1e9))
+    change = entry["change"] or "-"
+    said = f"{safe(entry['name']):<22} {safe(change):<8} {safe(entry['about'])}"
+    return f"{index:>6}  {at}Z  {said} ({safe(entry['actor'])})"
+
+
+def _show_report(report: Mapping[str, Any]) -> None:
+    print(f"log: {'whole' if report['ok'] else 'TAMPERED'}; {report['size']} entries")
+    for note in report["notes"]:
+        print(f"  {safe(note)}")
+    if not report["ok"]:
+        print(f"  first: {safe(report['problem'])}")

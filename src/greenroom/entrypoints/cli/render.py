@@ -1,0 +1,196 @@
+"""Cards, boards and progress on a screen. Everything shown passes through `safe`; nothing is truncated."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console, Group
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from greenroom.entrypoints.cli.safe import safe, safe_block
+
+LEVELS = ("0 information", "1 low", "2 logic", "3 only a person")
+AGREE = {
+    "nobody": "nobody needs to agree",
+    "standing": "the owner's standing opt-in, or a person",
+    "two-verifies": "two separate verify runs, or a person",
+    "person": "a person",
+}
+_STATE_STYLE = {"kept": "green", "promoted": "green", "aborted": "red", "reverted": "yellow"}
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console without markup or emoji: what it prints is what was written."""
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=False)
+
+
+def board(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """The board as a table."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("ID", "STATE", "RISK", "LEVEL", "RULE", "SUMMARY"):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        held = row.get("held")
+        state = str(row["state"]) + (f" (held: {held['rule']})" if held else "")
+        if row.get("ended"):
+            state += f" ({row['ended']})"
+        risk = "" if row.get("risk") is None else str(row["risk"])
+        level = "" if row.get("level") is None else str(row["level"])
+        style = _STATE_STYLE.get(str(row["state"]), "")
+        cells = (row["id"], safe(state), risk, level, safe(str(row["rule"])), safe(str(row["summary"])))
+        table.add_row(*(Text(str(cell)) for cell in cells), style=style)
+    return table
+
+
+def card(shown: Mapping[str, Any]) -> Panel:
+    """The whole card of a change."""
+    body = shown.get("card")
+    if body is None:
+        return Panel(_uncarded(shown), title=Text(f"{shown['id']} {safe(shown['summary'])}"), title_align="left")
+    parts = [
+        _pairs(
+            ("why", body["rationale"]),
+            ("expected", body["expected"]),
+            ("subject", f"{body['subject']['kind']}:{body['subject']['address']}"),
+            ("state", _state(shown)),
+            ("confidence", f"{body['confidence']} %"),
+        ),
+        _files(body["files"]),
+        _checks(body["evidence"]),
+        _risk(body["risk"]),
+        _pairs(("who must agree", f"{AGREE[body['agree']]} (level {LEVELS[body['risk']['level']]})")),
+        _provenance(body, shown),
+    ]
+    if body["notes"]:
+        parts.append(_pairs(*(("note", note) for note in body["notes"])))
+    title = Text(f"{shown['id']}  {safe(body['summary'])}", style="bold")
+    return Panel(Group(*parts), title=title, title_align="left", border_style="green")
+
+
+def diff(text: str) -> Text:
+    """A patch with its lines coloured."""
+    out = Text()
+    styles = {"+": "green", "-": "red", "@": "cyan"}
+    for line in safe_block(text).splitlines(keepends=True):
+        header = line.startswith(("+++", "---", "diff "))
+        out.append(line, style="bold" if header else styles.get(line[:1], ""))
+    return out
+
+
+def verdict_line(verdict: Mapping[str, Any]) -> Text:
+    """One line: what was decided, by which rule, where, and what would help."""
+    if verdict["is"] == "passed":
+        return Text("passed", style="green")
+    style = "yellow" if verdict["is"] == "held" else "red"
+    line = Text(f"{verdict['is']}: {safe(verdict['rule'])}", style=style)
+    if verdict["where"]:
+        line.append(f"\n  where:  {safe(verdict['where'])}", style="")
+    if verdict["remedy"]:
+        line.append(f"\n  remedy: {safe(verdict['remedy'])}", style="")
+    return line
+
+
+def progress(event: Mapping[str, Any]) -> str | None:
+    """One line of progress for stderr, or None for what nobody needs to see."""
+    kind = event.get("event")
+    if kind == "import":
+        return f"importing {safe(event['subject'])}"
+    if kind == "imported":
+        return f"imported, tree {event['tree'][:17]}"
+    if kind == "prepared":
+        return "dependencies ready" + "".join(f"\n  note: {safe(note)}" for note in event["notes"])
+    if kind == "propose":
+        return f"looking for findings: {safe(event['proposer'])}"
+    if kind == "stage" and event["phase"] == "result":
+        verdict = event["verdict"]
+        said = verdict["is"] if verdict["is"] == "passed" else f"{verdict['is']}: {verdict['rule']}"
+        return f"  {event['change']}  {event['stage']:<9} {safe(said)}"
+    return None
+
+
+def tell(event: Mapping[str, Any]) -> None:
+    """Progress on stderr."""
+    line = progress(event)
+    if line is not None:
+        print(line, file=sys.stderr, flush=True)
+
+
+def _uncarded(shown: Mapping[str, Any]) -> Group:
+    proposal = shown["proposal"]
+    pairs = _pairs(
+        ("why", proposal["rationale"]),
+        ("expected", proposal["expected"]),
+        ("files", ", ".join(proposal["files"])),
+        ("state", _state(shown)),
+    )
+    return Group(pairs)
+
+
+def _state(shown: Mapping[str, Any]) -> str:
+    held = shown.get("held")
+    if held:
+        return f"{shown['state']}, held: {held['rule']} ({held['where']}); {held['remedy']}"
+    return f"{shown['state']} ({shown['ended']})" if shown.get("ended") else str(shown["state"])
+
+
+def _pairs(*pairs: tuple[str, str]) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in pairs:
+        table.add_row(name, Text(safe(str(value))))
+    return table
+
+
+def _files(files: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 1))
+    for name in ("file", "kind", "+", "-", ""):
+        table.add_column(name, overflow="fold")
+    for item in files:
+        cells = (item["path"], item["line_class"], item["added"], item["removed"], item["why"])
+        table.add_row(*(Text(safe(str(cell))) for cell in cells))
+    return table
+
+
+def _checks(evidence: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 1))
+    for name in ("check", "result", "facts"):
+        table.add_column(name, overflow="fold")
+    for item in evidence:
+        facts = ", ".join(f"{k} {v}" for k, v in sorted(item["facts"].items()) if v)
+        found = "".join(f"\n{f['name']}: {f['why']}" for f in item["findings"])
+        style = {"pass": "green", "fail": "red"}.get(item["verdict"], "yellow")
+        table.add_row(Text(item["check"]), Text(item["verdict"], style=style), Text(safe_block(facts + found)))
+    return table
+
+
+def _risk(risk: Mapping[str, Any]) -> Table:
+    total = min(100, sum(part["points"] for part in risk["contributions"]))
+    rows = [("risk", f"{total} of 100")]
+    rows += [(f"  +{part['points']}", f"{part['name']}: {part['why']}") for part in risk["contributions"]]
+    return _pairs(*rows)
+
+
+def _provenance(body: Mapping[str, Any], shown: Mapping[str, Any]) -> Table:
+    origin = body["origin"]
+    rows = [
+        ("origin", f"{origin['actor']} through {origin['door']}; engine: {origin['engine'] or 'none'}"),
+        ("plan", body["plan"]),
+        ("base", body["base"]),
+        ("green", body["green"]),
+        ("golden", body["golden"]),
+        ("patch", body["patch"]),
+        ("card", shown["change"]["card"] or ""),
+    ]
+    rows += [(f"tool {name}", digest) for name, digest in sorted(body["tools"].items())]
+    rows += [(name, value) for name, value in sorted(body["environment"].items())]
+    if body["suggested_tests"]:
+        rows.append(("suggested tests", ", ".join(body["suggested_tests"])))
+    debate = shown.get("debate")
+    if debate:
+        rows.append(("debate", f"{debate['ruling']} after {len(debate['rounds'])} round(s): {debate['why']}"))
+    return _pairs(*rows)

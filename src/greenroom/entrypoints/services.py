@@ -1,0 +1,93 @@
+"""What a local door needs from the house; bootstrap provides it, a fake stands in for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from greenroom.config import Box
+from greenroom.domain.vocabulary import Mode
+
+Progress = Callable[[Any], None]
+Passphrase = Callable[[str], bytes]
+"""Asks a person for the passphrase of the owner's key; the text says why."""
+
+
+class Services(Protocol):
+    """The house as seen from a door on the same machine."""
+
+    @property
+    def box(self) -> Box:
+        """The box this door opens on."""
+        ...
+
+    def init(self, passphrase: Callable[[], bytes | None]) -> Mapping[str, Any]:
+        """Make the box, or say what is there; `passphrase` is asked only when an owner key is made."""
+        ...
+
+    def desk(
+        self,
+        call: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        descriptors: tuple[int, ...] = (),
+        progress: Progress | None = None,
+    ) -> Any:
+        """Ask the executor; starts the processes when they do not run."""
+        ...
+
+    def guard(self, call: str, arguments: Mapping[str, Any] | None = None) -> Any:
+        """Ask the guard directly: stop, lift, status, mode, constitution."""
+        ...
+
+    def consent(self, offer: Mapping[str, Any], actor: str, passphrase: Passphrase) -> bytes:
+        """The owner's signed consent to exactly what `offer` names, as an envelope."""
+        ...
+
+    def lift(self, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
+        """Lift the stop with the owner's key; a verdict."""
+        ...
+
+    def set_mode(self, mode: Mode, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
+        """Set the box's mode with the owner's key; a verdict."""
+        ...
+
+    def constitute(self, text: str, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
+        """Put a constitution in force with the owner's key; a verdict. Raises Unusable when it cannot be read."""
+        ...
+
+    def read(self, digest: str) -> bytes:
+        """Bytes of the box's store by digest, rehashed."""
+        ...
+
+    def board(self, *, everything: bool) -> Sequence[Mapping[str, Any]]:
+        """The board, read without starting anything."""
+        ...
+
+    def repository(self, path: str, branch: str | None) -> Mapping[str, Any]:
+        """Where the person's repository stands: path, branch, head, dirty, release."""
+        ...
+
+    def deliver(self, delivery: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Fast-forward the person's branch; a verdict."""
+        ...
+
+    def log_entries(self, start: int, count: int) -> Sequence[Mapping[str, Any]]:
+        """Entries of the box's log, read from its files."""
+        ...
+
+    def log_check(self, log: str | None, keys: str | None, checkpoint: bytes | None) -> Mapping[str, Any]:
+        """Check a log, the box's own or a copy."""
+        ...
+
+    def log_checkpoint(self) -> bytes:
+        """The newest signed checkpoint."""
+        ...
+
+    def doctor(self) -> Mapping[str, Any]:
+        """What this machine and box can give, and what they lack."""
+        ...
+
+    def down(self) -> None:
+        """End the box's processes."""
+        ...

@@ -1,0 +1,241 @@
+"""Verify: asks the keeper for the runs of one check, opens its receipts, and lets the rules conclude.
+
+How each check runs (mount names, roles) is the table `ASKS`; what its runs mean is `domain.outcomes`.
+Tests that come out different on Green run again on both codes: that tells flaky from broken.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
+
+from greenroom.domain import documents, outcomes
+from greenroom.domain.digest import Digest, digest_of
+from greenroom.domain.errors import Unusable
+from greenroom.domain.outcomes import Run, TestRun
+from greenroom.domain.plan import Plan
+from greenroom.domain.ports import Attestor, CheckRun, Keeper, Store
+from greenroom.domain.proof import Evidence
+from greenroom.domain.verdict import Refused
+from greenroom.domain.vocabulary import Subject
+from greenroom.evaluation.runs import open_run, open_seal
+
+AGAIN = "-again"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """How one check is run: its tool, and for each role which tree (`base` or `green`) each mount name holds."""
+
+    tool: str
+    mounts: Mapping[str, Mapping[str, str]]
+    overlay: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+
+_BOTH = {"diff": {"base": "base", "green": "green"}}
+_COMPARED = {"base": {"work": "base"}, "base-on-green": {"work": "green", "base": "base"}}
+_OVER = {"base-on-green": ("base", "work")}
+
+ASKS: Mapping[str, Ask] = {
+    "classify": Ask(tool="classify_diff_t0", mounts=_BOTH),
+    "scan": Ask(tool="scan_diff_t0", mounts=_BOTH),
+    "loosened": Ask(tool="compare_tests_t0", mounts=_BOTH),
+    "tests": Ask(tool="run_tests_t1", mounts=_COMPARED, overlay=_OVER),
+    "live-tests": Ask(tool="run_tests_t1", mounts=_COMPARED, overlay=_OVER),
+    "own-tests": Ask(tool="run_tests_t1", mounts={"own": {"work": "green"}, "base": {"work": "base"}}),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What the executor remembers of a plan: how its patch is made again, and the seals of earlier builds."""
+
+    reproduce: str = ""
+    seals: tuple[Digest, ...] = ()
+
+
+def _nothing_known(plan: Digest) -> Known:
+    del plan
+    return Known()
+
+
+def _no_test_args(subject: Subject) -> Mapping[str, str | int]:
+    del subject
+    return {}
+
+
+class _Denied(Exception):
+    """The keeper refused a run: there is no receipt, so the check cannot conclude."""
+
+    def __init__(self, refused: Refused) -> None:
+        super().__init__(refused.rule)
+        self.refused = refused
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    check: str
+    base: Digest
+    green: Digest
+    golden: Digest
+    args: Mapping[str, str | int]
+
+
+class KeeperEvaluator:
+    """The Evaluator port over a keeper.
+
+    `tools` gives manifest digests by tool name; `min_share` is the percentage of base's tests that must pass;
+    `known` tells what is remembered of a plan digest; `test_args` gives a subject's arguments of `run_tests_t1`
+    (a test command that the owner set); `cache` maps keys of base runs to receipts, so that many changes of one
+    base share them.
+    """
+
+    def __init__(
+        self,
+        *,
+        keeper: Keeper,
+        store: Store,
+        attestor: Attestor,
+        tools: Callable[[], Mapping[str, Digest]],
+        min_share: Callable[[], int],
+        known: Callable[[Digest], Known] = _nothing_known,
+        test_args: Callable[[Subject], Mapping[str, str | int]] = _no_test_args,
+        cache: MutableMapping[str, Digest] | None = None,
+    ) -> None:
+        self._keeper = keeper
+        self._store = store
+        self._attestor = attestor
+        self._tools = tools
+        self._min_share = min_share
+        self._known = known
+        self._test_args = test_args
+        self._cache: MutableMapping[str, Digest] = {} if cache is None else cache
+
+    def verify(self, check: str, plan: Plan, base: Digest, green: Digest, golden: Digest) -> Evidence:
+        """Evidence of `check` about `green`.
+
+        Inconclusive, with the keeper's rule and remedy as facts, when the keeper refused a run. Raises Unusable
+        `unknown-check` or `unknown-tool`, Tampered for a receipt that the keeper did not sign.
+        """
+        encoded = documents.encode(plan)
+        known = self._known(digest_of("plan", encoded))
+        try:
+            if check == "reseal":
+                return self._reseal(self._store.put("plan", encoded), green, known)
+            case = _Case(check, base, green, golden, self._args(check, plan, known))
+            runs = self._runs(case)
+        except _Denied as denied:
+            return _not_run(check, green, denied.refused)
+        return outcomes.conclude(check, green, runs, min_share=self._min_share())
+
+    def _args(self, check: str, plan: Plan, known: Known) -> Mapping[str, str | int]:
+        if check == "classify":
+            return {"reproduce": known.reproduce} if known.reproduce else {}
+        return self._test_args(plan.subject) if _ask(check).tool == "run_tests_t1" else {}
+
+    def _runs(self, case: _Case) -> Sequence[Run]:
+        if case.check in ("tests", "live-tests"):
+            return self._compared(case)
+        if case.check == "own-tests":
+            return self._own(case)
+        return [self._run(case, "diff")]
+
+    def _compared(self, case: _Case) -> Sequence[Run]:
+        runs = [self._base_run(case), self._run(case, "base-on-green")]
+        if all(_ended(run) for run in runs) and _differ(runs[0], runs[1]):
+            runs += [self._run(case, "base", AGAIN), self._run(case, "base-on-green", AGAIN)]
+        return runs
+
+    def _own(self, case: _Case) -> Sequence[Run]:
+        runs = [self._run(case, "own")]
+        if _ended(runs[0]) and _failing(runs[0]):
+            runs += [self._base_run(case), self._run(case, "own", AGAIN)]
+        return runs
+
+    def _base_run(self, case: _Case) -> Run:
+        key = _key(case, self._tool(case.check))
+        receipt = self._cache.get(key)
+        if receipt is not None and self._store.has(receipt):
+            return open_run(self._store, self._attestor, receipt)
+        run = self._run(case, "base")
+        if _ended(run):
+            self._cache[key] = run.digest
+        return run
+
+    def _run(self, case: _Case, role: str, suffix: str = "") -> Run:
+        ask = _ask(case.check)
+        trees = {"base": case.base, "green": case.green}
+        answer = self._keeper.check(
+            CheckRun(
+                check=case.check,
+                role=role + suffix,
+                tool=self._tool(case.check),
+                args=case.args,
+                trees={name: trees[which] for name, which in ask.mounts[role].items()},
+                golden=case.golden,
+                overlay=ask.overlay.get(role),
+            )
+        )
+        if isinstance(answer, Refused):
+            raise _Denied(answer)
+        return open_run(self._store, self._attestor, answer)
+
+    def _reseal(self, plan: Digest, green: Digest, known: Known) -> Evidence:
+        seals = {
+            digest: open_seal(self._store, self._attestor, digest) for digest in known.seals if self._store.has(digest)
+        }
+        seals = {digest: seal for digest, seal in seals.items() if seal.plan == plan}
+        while len(seals) < 2:
+            answer = self._keeper.build(plan)
+            if isinstance(answer, Refused):
+                raise _Denied(answer)
+            if answer in seals:
+                raise Unusable("seal-repeated", "the keeper gave the same seal for two builds", where=answer)
+            seals[answer] = open_seal(self._store, self._attestor, answer)
+        return outcomes.conclude_reseal(green, plan, tuple(seals.items()))
+
+    def _tool(self, check: str) -> Digest:
+        name = _ask(check).tool
+        tool = self._tools().get(name)
+        if tool is None:
+            raise Unusable("unknown-tool", f"the signed policy has no tool {name!r}", where=check)
+        return tool
+
+
+def _ask(check: str) -> Ask:
+    ask = ASKS.get(check)
+    if ask is None:
+        raise Unusable("unknown-check", f"no rule for the check {check!r}")
+    return ask
+
+
+def _key(case: _Case, tool: Digest) -> str:
+    args = documents.encode(dict(case.args))
+    parts = (case.check, case.base, case.golden, tool, hashlib.sha256(args).hexdigest())
+    return " ".join(parts)
+
+
+def _ended(run: Run) -> bool:
+    return run.receipt.ended_by == "exit" and isinstance(run.result, TestRun)
+
+
+def _differ(base: Run, green: Run) -> bool:
+    """True when a test that passes on base does not on Green, or is not there."""
+    if not isinstance(base.result, TestRun) or not isinstance(green.result, TestRun):
+        return False
+    on_green = green.result.outcomes
+    return any(
+        test not in on_green or (outcome == "passed" and on_green[test] != "passed")
+        for test, outcome in base.result.outcomes.items()
+    )
+
+
+def _failing(run: Run) -> bool:
+    return isinstance(run.result, TestRun) and any(o in ("failed", "error") for o in run.result.outcomes.values())
+
+
+def _not_run(check: str, green: Digest, refused: Refused) -> Evidence:
+    why = f"{refused.rule}: {refused.where}"
+    facts = {"why": why, "rule": refused.rule, "remedy": refused.remedy}
+    return Evidence(check=check, about=green, verdict="inconclusive", receipts=(), facts=facts)

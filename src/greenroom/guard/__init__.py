@@ -1,0 +1,1 @@
+"""The small process with the authority: warrants, pointers, budget, stop."""

@@ -1,0 +1,139 @@
+"""The other end of `server`: the Guard port over any caller of its handlers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from greenroom.domain import documents
+from greenroom.domain.digest import Digest, parse_digest
+from greenroom.domain.errors import Bug
+from greenroom.domain.events import Event
+from greenroom.domain.plan import Caps
+from greenroom.domain.ports import Dossier, GuardStatus
+from greenroom.domain.verdict import Held, Passed, Refused, Verdict
+from greenroom.domain.vocabulary import ChangeId, Subject
+
+
+class GuardClient:
+    """The Guard port; `call` takes the name of a call and its arguments and gives the plain answer."""
+
+    def __init__(self, call: Callable[[str, Mapping[str, Any]], Any]) -> None:
+        self._call = call
+
+    def append(self, event: Event) -> int:
+        """Append an entry to the log."""
+        return int(self._call("append", {"event": documents.to_plain(event)}))
+
+    def status(self) -> GuardStatus:
+        """What the guard says about itself."""
+        status: GuardStatus = documents.from_plain(GuardStatus, self._call("status", {}))
+        return status
+
+    def stop_id(self) -> Digest | None:
+        """The id of the stop in force."""
+        return _digest_or_none(self._call("stop_id", {}))
+
+    def policy(self) -> Digest | None:
+        """The policy bundle in force."""
+        return _digest_or_none(self._call("policy", {}))
+
+    def live(self, subject: Subject) -> Digest | None:
+        """The live digest of `subject`."""
+        return _digest_or_none(self._call("live", {"subject": documents.to_plain(subject)}))
+
+    def position(self, subject: Subject) -> str:
+        """The name of what is live."""
+        return str(self._call("position", {"subject": documents.to_plain(subject)}))
+
+    def adopt(self, imported: Digest) -> Digest | Refused:
+        """Take an import in."""
+        return _not_held(_digest_or(self._call("adopt", {"imported": imported})))
+
+    def consent(self, envelope: bytes) -> Digest | Refused:
+        """Hand a signed consent in."""
+        return _not_held(_digest_or(self._call("consent", {"envelope": envelope.hex()})))
+
+    def warrant(self, dossier: Dossier) -> Digest | Refused | Held:
+        """Ask for a warrant."""
+        return _digest_or(self._call("warrant", {"dossier": documents.to_plain(dossier)}))
+
+    def promote(self, warrant: Digest) -> Verdict:
+        """Spend a warrant."""
+        return _verdict(self._call("promote", {"warrant": warrant}))
+
+    def mark_good(self, change: ChangeId, receipts: tuple[Digest, ...]) -> Verdict:
+        """Mark a promotion good."""
+        return _verdict(self._call("mark_good", {"change": change, "receipts": list(receipts)}))
+
+    def revert(self, subject: Subject, change: ChangeId, actor: str) -> Verdict:
+        """Take a promotion back."""
+        return _verdict(
+            self._call("revert", {"subject": documents.to_plain(subject), "change": change, "actor": actor})
+        )
+
+    def reserve(self, change: ChangeId, caps: Caps) -> str | Held:
+        """Set money aside."""
+        answer = self._call("reserve", {"change": change, "caps": documents.to_plain(caps)})
+        if isinstance(answer, Mapping) and isinstance(answer.get("is"), str):
+            return str(answer["is"])
+        verdict = _verdict(answer)
+        if not isinstance(verdict, Held):
+            raise _unexpected()
+        return verdict
+
+    def settle(self, reservation: str, used: Caps) -> None:
+        """Say what was spent."""
+        self._call("settle", {"reservation": reservation, "used": documents.to_plain(used)})
+
+    def stop(self, actor: str) -> None:
+        """Stop the box."""
+        self._call("stop", {"actor": actor})
+
+    def lift(self, envelope: bytes) -> Verdict:
+        """Hand a signed lift in."""
+        return _verdict(self._call("lift", {"envelope": envelope.hex()}))
+
+    def set_mode(self, envelope: bytes) -> Verdict:
+        """Hand a signed mode order in."""
+        return _verdict(self._call("set_mode", {"envelope": envelope.hex()}))
+
+    def set_constitution(self, envelope: bytes) -> Verdict:
+        """Hand a signed constitution order in."""
+        return _verdict(self._call("set_constitution", {"envelope": envelope.hex()}))
+
+
+_FORMS: Mapping[str, type[Passed] | type[Refused] | type[Held]] = {"passed": Passed, "refused": Refused, "held": Held}
+
+
+def _verdict(answer: Any) -> Verdict:
+    if not isinstance(answer, Mapping) or len(answer) != 1:
+        raise _unexpected()
+    form, body = next(iter(answer.items()))
+    if form not in _FORMS:
+        raise _unexpected()
+    verdict: Verdict = documents.from_plain(_FORMS[form], body)
+    return verdict
+
+
+def _digest_or(answer: Any) -> Digest | Refused | Held:
+    if isinstance(answer, Mapping) and isinstance(answer.get("is"), str):
+        return parse_digest(answer["is"])
+    verdict = _verdict(answer)
+    if isinstance(verdict, Passed):
+        raise _unexpected()
+    return verdict
+
+
+def _not_held(answer: Digest | Refused | Held) -> Digest | Refused:
+    if isinstance(answer, Held):
+        raise _unexpected()
+    return answer
+
+
+def _digest_or_none(answer: Any) -> Digest | None:
+    return None if answer is None else parse_digest(str(answer))
+
+
+def _unexpected() -> Bug:
+    return Bug("bad-answer", "the guard answered in a form that this call has not")

@@ -1,0 +1,156 @@
+"""Consent: a person's signed yes, given once and spent once, to exactly this plan, this Green and this card."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from greenroom.domain import documents
+from greenroom.domain.card import Card
+from greenroom.domain.digest import Digest, prefix_of
+from greenroom.domain.errors import Unusable
+from greenroom.domain.ports import Dossier
+from greenroom.domain.proof import Consent, Evidence, Risk
+from greenroom.domain.verdict import Held, Instant, Refused
+from greenroom.domain.vocabulary import Agree
+from greenroom.guard.evidence import Found
+from greenroom.guard.journal import tidy
+from greenroom.guard.papers import MAX_PAPER_BYTES, open_paper
+from greenroom.guard.room import Room
+
+MAX_CONSENTS = 16
+_SECOND = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recomputed:
+    """What the guard found out by itself, for a card to be compared with."""
+
+    dossier: Dossier
+    golden: Digest
+    patches: frozenset[Digest]
+    found: Found
+    risk: Risk
+    agree: Agree
+
+
+def give(room: Room, envelope: bytes) -> Digest | Refused:
+    """Take a person's consent in: the digest of the stored envelope, or why it is not one. Twice is once."""
+    try:
+        if len(envelope) > MAX_PAPER_BYTES:
+            raise Unusable("consent-too-large", f"a consent has at most {MAX_PAPER_BYTES} bytes")
+        consent = open_paper(room.attestor, envelope, Consent)
+        refused = _unfit(room, consent, room.clock.now())
+    except Unusable as error:
+        refused = Refused(rule=error.reference, where=error.where or error.message, remedy=error.remedy)
+        room.journal.write("consent.refused", f"consent-refused/{secrets.token_hex(8)}", about=refused.rule)
+        return refused
+    if refused is not None:
+        key = f"consent-refused/{consent.nonce}/{refused.rule}"
+        room.journal.write("consent.refused", key, change=consent.change, about=refused.rule)
+        return refused
+    digest = room.store.put("statement", envelope)
+    papers = {"consent": digest, "plan": consent.plan, "green": consent.green, "card": consent.shown}
+    room.journal.write(
+        "consent.given", f"consent/{digest}", actor=tidy(consent.actor), change=consent.change, digests=papers
+    )
+    return digest
+
+
+def _unfit(room: Room, consent: Consent, now: Instant) -> Refused | None:
+    longest = room.rules.current().constitution.consent_seconds
+    if not 16 <= len(consent.nonce) <= 128 or not consent.nonce.isalnum():
+        return Refused(rule="consent-malformed", where="nonce", remedy="a nonce has 16 to 128 letters and digits")
+    if room.ledger.spent(consent.nonce):
+        return Refused(rule="consent-spent", where=consent.change, remedy=_again(consent.change))
+    if now >= consent.expires:
+        return Refused(rule="consent-expired", where=consent.change, remedy=_again(consent.change))
+    if consent.expires > now + longest * _SECOND:
+        remedy = f"a consent holds for at most {longest} seconds here"
+        return Refused(rule="consent-too-long", where=consent.change, remedy=remedy)
+    card = documents.decode(Card, room.store.get(consent.shown))
+    if (card.change, card.plan, card.green) != (consent.change, consent.plan, consent.green):
+        return Refused(rule="consent-of-another-card", where=consent.shown, remedy=_again(consent.change))
+    return None
+
+
+def agreed(room: Room, made: Recomputed, now: Instant) -> tuple[tuple[Digest, Consent] | None, Refused | Held | None]:
+    """The consent that allows this change, or what is missing. (None, None) where nobody needs to agree.
+
+    The owner's standing opt-ins and a second verify are not kept here, so whoever is not `nobody` is a person.
+    """
+    change = made.dossier.change
+    if made.agree is Agree.NOBODY and made.found.test_command is None:
+        return None, None
+    if len(made.dossier.consents) > MAX_CONSENTS:
+        return None, Refused(rule="too-many-consents", where=change, remedy=f"at most {MAX_CONSENTS} in a dossier")
+    missing: Refused | Held = Held(rule="needs-approval", where="a person must agree", remedy=_again(change))
+    for digest in reversed(made.dossier.consents):
+        consent, problem = _check(room, made, digest, now)
+        if consent is not None:
+            return (digest, consent), None
+        missing = problem or missing
+    return None, missing
+
+
+def _check(room: Room, made: Recomputed, digest: Digest, now: Instant) -> tuple[Consent | None, Refused | Held | None]:
+    dossier = made.dossier
+    again = _again(dossier.change)
+    if prefix_of(digest) != "statement":
+        return None, Refused(rule="not-a-statement", where=digest, remedy=again)
+    consent = open_paper(room.attestor, room.store.get(digest, MAX_PAPER_BYTES), Consent)
+    said = (consent.change, consent.plan, consent.green, consent.shown)
+    if said != (dossier.change, dossier.plan, dossier.green, dossier.card):
+        return None, Refused(rule="consent-of-another-change", where=f"consent to {consent.green}", remedy=again)
+    if room.ledger.spent(consent.nonce):
+        return None, Refused(rule="consent-spent", where=dossier.change, remedy=again)
+    if now >= consent.expires:
+        return None, Held(rule="consent-expired", where=dossier.change, remedy=again)
+    problem = _card_differs(documents.decode(Card, room.store.get(consent.shown)), made)
+    return (None, problem) if problem else (consent, None)
+
+
+def _card_differs(card: Card, made: Recomputed) -> Refused | None:
+    """The card that was shown must say what the guard itself found."""
+    dossier = made.dossier
+    command = made.found.test_command
+    said_and_found: dict[str, tuple[object, object]] = {
+        "change": (card.change, dossier.change),
+        "subject": (card.subject, dossier.subject),
+        "plan": (card.plan, dossier.plan),
+        "base": (card.base, dossier.base),
+        "green": (card.green, dossier.green),
+        "golden": (card.golden, made.golden),
+        "patch": (card.patch in made.patches, True),
+        "risk": ((card.risk.score, card.risk.level), (made.risk.score, made.risk.level)),
+        "contributions": (_parts(card.risk), _parts(made.risk)),
+        "evidence": (_checked(card.evidence), _checked(made.found.evidence)),
+        "test-command": (card.environment.get("test-command"), command),
+    }
+    for name, (said, found) in said_and_found.items():
+        if said != found:
+            remedy = "look at the change again and approve what is shown then"
+            return Refused(rule="card-differs", where=f"{name}: shown {said}, found {found}"[:500], remedy=remedy)
+    return None
+
+
+def _parts(risk: Risk) -> list[tuple[str, int]]:
+    return sorted((part.name, part.points) for part in risk.contributions)
+
+
+def _checked(evidence: Sequence[Evidence]) -> list[tuple[object, ...]]:
+    return sorted(
+        (
+            item.check,
+            item.about,
+            item.verdict,
+            sorted(item.receipts),
+            [(f.name, f.points, f.why) for f in item.findings],
+        )
+        for item in evidence
+    )
+
+
+def _again(change: str) -> str:
+    return f"greenroom approve {change}"

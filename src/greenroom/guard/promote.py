@@ -1,0 +1,187 @@
+"""Promote: the swap, under the subject's lock; and what `recover` makes of one that a crash cut off.
+
+Order, so that a crash at any point ends in the old live or the new live and is known afterwards:
+
+1. the intent in the ledger, then in the log;
+2. stage: Green's commit is made beside the pointer;
+3. swap: the pointer moves by compare-and-swap;
+4. the result in the log, then in the ledger (warrant and consents spent, the day's totals counted).
+
+The pointer is the truth: where it stands on Green, the change was promoted; elsewhere it was not.
+"""
+
+from __future__ import annotations
+
+from greenroom.domain import documents, trees
+from greenroom.domain.digest import Digest
+from greenroom.domain.errors import NotFound, Tampered, Unreachable, Unusable
+from greenroom.domain.plan import Plan
+from greenroom.domain.proof import Consent, Warrant
+from greenroom.domain.verdict import Held, Instant, Passed, Refused, Verdict
+from greenroom.guard.budget import over_cap
+from greenroom.guard.journal import tidy
+from greenroom.guard.ledger import Generation
+from greenroom.guard.papers import MAX_PAPER_BYTES, open_paper
+from greenroom.guard.room import Room
+from greenroom.guard.stop import set_stop
+from greenroom.guard.warrants import baking, open_undo, open_warrant
+
+
+def promote(room: Room, digest: Digest) -> Verdict:
+    """Spend a warrant. Passed again, with no second effect, while what it promoted still stands."""
+    try:
+        warrant = open_warrant(room, digest)
+        with room.locks.of(warrant.subject):
+            done = _stands(room, warrant, digest)
+            return done or _fit(room, warrant, digest) or _swap(room, warrant, digest)
+    except Unreachable:
+        raise
+    except Unusable as error:
+        return Refused(rule=error.reference, where=error.where or error.message, remedy=error.remedy)
+
+
+def recover(room: Room, generation: Generation) -> None:
+    """Finish or forget a promotion of which only the intent is known."""
+    warrant = open_warrant(room, generation.paper)
+    if room.release.live(generation.subject) == generation.green:
+        _finish(room, generation.id, warrant, generation.paper, generation.at)
+        return
+    with room.ledger.transaction():
+        room.ledger.move(generation.id, "forgotten")
+        room.ledger.spend_warrant(generation.paper)
+    key = f"not-promoted/{generation.paper}"
+    room.journal.write("live.not-promoted", key, change=generation.change, about="interrupted")
+
+
+def _stands(room: Room, warrant: Warrant, digest: Digest) -> Passed | None:
+    standing = room.ledger.standing(warrant.subject)
+    if standing and standing[-1].paper == digest and room.release.live(warrant.subject) == warrant.green:
+        return _passed(warrant, digest)
+    return None
+
+
+def _fit(room: Room, warrant: Warrant, digest: Digest) -> Refused | Held | None:
+    """What stands against this warrant now: each of its promises is looked at again under the lock."""
+    weight = room.ledger.issued(digest)
+    if weight is None:
+        return Refused(rule="warrant-spent", where=warrant.change, remedy="ask for a new warrant")
+    held = room.stop.held()
+    if held is not None:
+        return held
+    now = room.clock.now()
+    if now >= warrant.expires:
+        return Refused(rule="warrant-expired", where=warrant.change, remedy="ask for a new warrant")
+    rules = room.rules.current()
+    if rules.policy.digest != warrant.policy:
+        remedy = "the constitution changed since; ask for a new warrant"
+        return Refused(rule="policy-changed", where=warrant.policy, remedy=remedy)
+    live = room.release.live(warrant.subject)
+    if live != warrant.base:
+        remedy = "the change was made against an earlier live state; propose it again"
+        return Refused(rule="base-moved", where=f"live is {live}", remedy=remedy)
+    for consent in _consents(room, warrant):
+        if room.ledger.spent(consent.nonce):
+            remedy = f"greenroom approve {warrant.change}"
+            return Refused(rule="consent-spent", where=warrant.change, remedy=remedy)
+    totals = room.ledger.totals(warrant.subject, now)
+    return baking(room, warrant) or over_cap(totals, *weight, rules.constitution.caps, now)
+
+
+def _swap(room: Room, warrant: Warrant, digest: Digest) -> Verdict:
+    check_green(room, warrant.green)
+    _check_undo(room, warrant)
+    now = room.clock.now()
+    papers = {"warrant": digest, "base": warrant.base, "green": warrant.green}
+    generation = room.ledger.intend(warrant.subject, warrant.change, warrant.base, warrant.green, digest, now)
+    room.journal.write("live.promoting", f"promoting/{digest}", change=warrant.change, digests=papers)
+    room.crash_point("promote.intended")
+    staged = room.release.stage(warrant.subject, warrant.green, _message(room, warrant, digest), now)
+    room.ledger.stage(generation, staged)
+    room.crash_point("promote.staged")
+    with room.stop.still():
+        stopped = room.stop.held()
+        swapped = stopped is None and room.release.swap(warrant.subject, warrant.base, warrant.green, staged)
+    room.crash_point("promote.swapped")
+    if not swapped:
+        return _not_swapped(room, generation, warrant, digest, stopped)
+    _finish(room, generation, warrant, digest, now)
+    room.crash_point("promote.finished")
+    return _live_differs(room, warrant) or _passed(warrant, digest)
+
+
+def _not_swapped(room: Room, generation: int, warrant: Warrant, digest: Digest, stopped: Held | None) -> Refused | Held:
+    room.ledger.move(generation, "forgotten")
+    about = "base-moved" if stopped is None else "stopped"
+    room.journal.write("live.not-promoted", f"not-promoted/{digest}/{generation}", change=warrant.change, about=about)
+    where = f"live is {room.release.live(warrant.subject)}"
+    return stopped or Refused(rule="base-moved", where=where, remedy="propose the change again")
+
+
+def _finish(room: Room, generation: int, warrant: Warrant, digest: Digest, at: Instant) -> None:
+    """The result in the log, then in the ledger. Running it twice is running it once."""
+    consents = _consents(room, warrant)
+    papers = {
+        "warrant": digest,
+        "base": warrant.base,
+        "green": warrant.green,
+        "plan": warrant.plan,
+        "policy": warrant.policy,
+        "undo": warrant.undo,
+    } | {f"consent-{number}": consent for number, consent in enumerate(warrant.consents)}
+    actor = tidy(consents[0].actor) if consents else "guard"
+    room.journal.write("live.promoted", f"promoted/{digest}", actor=actor, change=warrant.change, digests=papers)
+    room.crash_point("promote.logged")
+    with room.ledger.transaction():
+        lines, risk = room.ledger.issued(digest) or (0, 0)
+        room.ledger.move(generation, "baking")
+        room.ledger.spend_warrant(digest)
+        for consent in consents:
+            room.ledger.spend(consent.nonce, f"promoted {warrant.change}")
+        room.ledger.count(warrant.subject, at, lines, risk)
+
+
+def check_green(room: Room, tree: Digest) -> None:
+    """Read every byte of `tree` from the store; reading rehashes. Raises Tampered or NotFound."""
+    manifest = trees.parse_manifest(room.store.get(tree, trees.MAX_MANIFEST_BYTES))
+    sizes = {entry.blob: entry.size for entry in manifest.entries if isinstance(entry, trees.File)}
+    for blob, size in sizes.items():
+        if len(room.store.get(blob, trees.MAX_TREE_BYTES)) != size:
+            raise Tampered("green-differs", "a file of Green has another size than its manifest says", where=blob)
+
+
+def _check_undo(room: Room, warrant: Warrant) -> None:
+    undo = open_undo(room, warrant.undo)
+    if (undo.subject, undo.live) != (warrant.subject, warrant.base):
+        raise Tampered("undo-differs", "the undo record is of another live state", where=warrant.undo)
+    if undo.commit != room.release.position(warrant.subject):
+        raise Unusable("undo-stale", "the live position moved since its undo was saved", remedy="ask for a new warrant")
+    if not room.store.has(undo.bundle):
+        raise NotFound("undo-lost", "the files of the undo record are gone", where=undo.bundle)
+
+
+def _live_differs(room: Room, warrant: Warrant) -> Held | None:
+    """What is live now must be Green, to the byte; otherwise everything stops."""
+    try:
+        found = str(room.release.rehash(warrant.subject))
+    except Unusable as error:
+        found = str(error)
+    if found == warrant.green:
+        return None
+    set_stop(room.stop, room.journal, room.clock, "live differs from Green")
+    return Held(rule="live-differs", where=found[:300], remedy=f"greenroom revert {warrant.change}, then lift")
+
+
+def _consents(room: Room, warrant: Warrant) -> list[Consent]:
+    envelopes = [room.store.get(digest, MAX_PAPER_BYTES) for digest in warrant.consents]
+    return [open_paper(room.attestor, envelope, Consent) for envelope in envelopes]
+
+
+def _message(room: Room, warrant: Warrant, digest: Digest) -> str:
+    """The commit's words: the intent on one printable line, then which papers stand behind it."""
+    plan = documents.decode(Plan, room.store.get(warrant.plan))
+    intent = "".join(c for c in plan.intent if c.isprintable()).strip()[:200] or "change"
+    return f"{intent}\n\nGreenroom-Change: {warrant.change}\nGreenroom-Warrant: {digest}\n"
+
+
+def _passed(warrant: Warrant, digest: Digest) -> Passed:
+    return Passed(produced={"warrant": digest, "green": warrant.green, "undo": warrant.undo})

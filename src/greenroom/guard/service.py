@@ -1,0 +1,182 @@
+"""The guard: the only holder of signer, pointers, budget and stop. Each call is one procedure of this room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from greenroom.domain.digest import Digest
+from greenroom.domain.errors import Unusable
+from greenroom.domain.events import Event
+from greenroom.domain.plan import Caps
+from greenroom.domain.ports import Attestor, Clock, Dossier, GuardStatus, Log, Release, Store
+from greenroom.domain.proof import Import
+from greenroom.domain.verdict import Held, Refused, Verdict
+from greenroom.domain.vocabulary import ChangeId, Subject
+from greenroom.guard import adopt, budget, consent, orders, promote, revert, stop, warrants, watch
+from greenroom.guard.journal import Journal, SteadyClock
+from greenroom.guard.ledger import Generation, Ledger
+from greenroom.guard.room import Room, Rules, RulesInForce
+
+
+def _settle(room: Room, generation: Generation) -> None:
+    if generation.change is None:
+        adopt.recover(room, generation)
+    elif generation.state == "intended":
+        promote.recover(room, generation)
+    else:
+        revert.recover(room, generation)
+
+
+def _nothing(point: str) -> None:
+    del point
+
+
+class GuardService:
+    """The Guard port.
+
+    `rules` loads the policy bundle of a digest from the store and is asked once for each; `database` is the
+    guard's own SQLite file; `stop_file` is there while the box is stopped; `disk_free` gives bytes; `checkpoint`
+    gives the log's signed checkpoint; `belongs` says whether an import was read at the place that its subject names
+    (else a caller could pass any directory off as a person's repository); `crash_point` is told each named place
+    where a crash is tried.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        release: Release,
+        log: Log,
+        attestor: Attestor,
+        clock: Clock,
+        rules: Callable[[Digest], Rules],
+        database: Path,
+        stop_file: Path,
+        disk_free: Callable[[], int],
+        checkpoint: Callable[[], str],
+        belongs: Callable[[Import], bool],
+        crash_point: Callable[[str], None] = _nothing,
+    ) -> None:
+        """Open the ledger, check the constitution, and settle what a crash left open; raises Tampered."""
+        steady = SteadyClock(clock, log)
+        ledger = Ledger(database)
+        self._checkpoint = checkpoint
+        self._room = Room(
+            store=store,
+            release=release,
+            attestor=attestor,
+            clock=steady,
+            journal=Journal(log, steady),
+            ledger=ledger,
+            stop=stop.StopSwitch(stop_file),
+            rules=RulesInForce(rules, ledger),
+            disk_free=disk_free,
+            crash_point=crash_point,
+            belongs=belongs,
+        )
+        self.recover()
+
+    def recover(self) -> None:
+        """Reconcile the ledger to the pointers; the log gets what a crash kept from it. Run at each start.
+
+        What cannot be reconciled, or a pointer that moved outside the gate, stops the box: a person has to look.
+        """
+        room = self._room
+        orders.check_constitution(room)
+        stop.log_stop_found(room.stop, room.journal)
+        try:
+            for generation in room.ledger.unsettled():
+                _settle(room, generation)
+            moved = [s for s in room.ledger.subjects() if room.release.live(s) != room.ledger.standing(s)[-1].green]
+        except Unusable as error:
+            stop.set_stop(room.stop, room.journal, room.clock, f"recovery: {error.reference}")
+            return
+        if moved:
+            stop.set_stop(room.stop, room.journal, room.clock, "live moved outside the gate")
+
+    def close(self) -> None:
+        """Close the ledger."""
+        self._room.ledger.close()
+
+    def append(self, event: Event) -> int:
+        """Append a caller's entry; raises Unusable `event-reserved`, `bad-event` or `clock-set-back`."""
+        return self._room.journal.relay(event)
+
+    def status(self) -> GuardStatus:
+        """What the guard says about itself; raises NotFound `no-constitution` before the first one."""
+        room = self._room
+        live = {str(subject): room.release.live(subject) for subject in room.ledger.subjects()}
+        return GuardStatus(
+            stopped=room.stop.pulled,
+            stopped_by=room.stop.by(),
+            mode=room.mode,
+            policy=room.rules.current().policy.digest,
+            log_size=room.journal.size,
+            checkpoint=self._checkpoint(),
+            live={name: digest for name, digest in live.items() if digest is not None},
+        )
+
+    def stop_id(self) -> Digest | None:
+        """The id of the stop in force: what a Lift must name."""
+        return self._room.stop.id
+
+    def policy(self) -> Digest | None:
+        """The policy bundle in force: what a ConstitutionOrder must name as `previous`; None before the first."""
+        return self._room.rules.digest
+
+    def live(self, subject: Subject) -> Digest | None:
+        """The live digest of `subject`."""
+        return self._room.release.live(subject)
+
+    def position(self, subject: Subject) -> str:
+        """The name of what is live (a commit)."""
+        return self._room.release.position(subject)
+
+    def adopt(self, imported: Digest) -> Digest | Refused:
+        """Take an import of the keeper in; the live digest afterwards."""
+        return adopt.adopt(self._room, imported)
+
+    def consent(self, envelope: bytes) -> Digest | Refused:
+        """Take a person's signed consent in; the digest of the stored envelope."""
+        return consent.give(self._room, envelope)
+
+    def warrant(self, dossier: Dossier) -> Digest | Refused | Held:
+        """Recompute everything that the dossier names; the digest of a signed warrant."""
+        return warrants.warrant(self._room, dossier)
+
+    def promote(self, warrant: Digest) -> Verdict:
+        """Spend a warrant: swap the pointer."""
+        return promote.promote(self._room, warrant)
+
+    def mark_good(self, change: ChangeId, receipts: tuple[Digest, ...]) -> Verdict:
+        """Mark a watched promotion good, from receipts of the live tests."""
+        return watch.mark_good(self._room, change, receipts)
+
+    def revert(self, subject: Subject, change: ChangeId, actor: str) -> Verdict:
+        """Take the last standing promotion back; works under stop."""
+        return revert.revert(self._room, subject, change, actor)
+
+    def reserve(self, change: ChangeId, caps: Caps) -> str | Held:
+        """Set aside what a run may spend."""
+        return budget.reserve(self._room, change, caps)
+
+    def settle(self, reservation: str, used: Caps) -> None:
+        """Say what a run spent."""
+        budget.settle(self._room, reservation, used)
+
+    def stop(self, actor: str) -> None:
+        """Stop the box; durable when it returns."""
+        stop.set_stop(self._room.stop, self._room.journal, self._room.clock, actor)
+
+    def lift(self, envelope: bytes) -> Verdict:
+        """Lift the stop that the owner's signed Lift names."""
+        return orders.lift(self._room, envelope)
+
+    def set_mode(self, envelope: bytes) -> Verdict:
+        """Put the mode of the owner's signed ModeOrder in force."""
+        return orders.set_mode(self._room, envelope)
+
+    def set_constitution(self, envelope: bytes) -> Verdict:
+        """Put the policy of the owner's signed ConstitutionOrder in force; the first one makes the box."""
+        return orders.set_constitution(self._room, envelope)

@@ -1,0 +1,363 @@
+"""One run of one tool between walls: mounts laid out, request in, bounded result out, receipt signed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from greenroom.domain import documents
+from greenroom.domain.digest import Digest, digest_of
+from greenroom.domain.errors import Bug, NotFound, Tampered, Unusable
+from greenroom.domain.plan import ToolManifest
+from greenroom.domain.ports import Attestor, Cell, Clock, Mount, Outcome, Store, Trees, Walls
+from greenroom.domain.proof import Predicate, Receipt, RunOutput
+from greenroom.domain.trees import Manifest
+from greenroom.domain.verdict import Instant, Refused
+from greenroom.keeper import overlay, results
+from greenroom.keeper.admission import check_body, missing_layer, refuse_args, refuse_tool
+from greenroom.keeper.drafts import Drafts
+from greenroom.keeper.golden import PYTHON, Golden, Goldens
+from greenroom.keeper.stop import Gate, Rates
+
+Manifests = Callable[[Digest], tuple[ToolManifest, bytes] | None]
+"""The manifest that a digest names in the signed policy, and the tool's body; None for any other digest."""
+
+MAX_INPUT_BYTES = 512 * 1024 * 1024
+MAX_PROTECTED = 32
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_ENV = {
+    "HOME": "/tmp",  # noqa: S108 - the cell's own
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
+    "PYTHONHASHSEED": "0",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "SOURCE_DATE_EPOCH": "315532800",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What to run. `trees` become throwaway copies at /mnt/<name>.
+
+    `directories` are mounted at /mnt/<name> as they are; `mounted` names what they hold, for the receipt.
+    `inputs` are blobs at /in/<name> besides the arguments of type digest. `sealed` names a directory that the tool
+    writes below /out and that becomes a tree. A rehearsal (`dry_run`) can write nothing but /out.
+    """
+
+    check: str
+    role: str
+    tool: Digest
+    golden: Digest
+    args: Mapping[str, str | int] = field(default_factory=dict)
+    trees: Mapping[str, Digest] = field(default_factory=dict)
+    overlay: tuple[str, str] | None = None
+    directories: Mapping[str, Path] = field(default_factory=dict)
+    mounted: Mapping[str, Digest] = field(default_factory=dict)
+    inputs: Mapping[str, Digest] = field(default_factory=dict)
+    sealed: str | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a receipt's `args` names: the stored bytes of this document, with the prefix `text`."""
+
+    args: Mapping[str, str | int]
+    dry_run: bool
+    overlay: tuple[str, str] | None
+    inputs: Mapping[str, Digest]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """A run that ended by itself or at a limit. `envelope` is the signed receipt; `result` the tool's document.
+
+    `refused` is set when the tool said no or did not end well: a value for callers that cannot go on then.
+    """
+
+    envelope: Digest
+    receipt: Receipt
+    output: RunOutput
+    result: bytes | None
+    refused: Refused | None
+    sealed: Digest | None = None
+
+
+class Runner:
+    """Runs tools of the signed policy. The only place in the house that asks for a sandbox."""
+
+    def __init__(
+        self,
+        *,
+        walls: Walls,
+        trees: Trees,
+        store: Store,
+        attestor: Attestor,
+        clock: Clock,
+        manifests: Manifests,
+        goldens: Goldens,
+        drafts: Drafts,
+        gate: Gate,
+        rates: Rates,
+    ) -> None:
+        self.walls = walls
+        self.trees = trees
+        self.store = store
+        self.attestor = attestor
+        self.clock = clock
+        self.goldens = goldens
+        self.drafts = drafts
+        self.gate = gate
+        self._manifests = manifests
+        self._rates = rates
+
+    def run(self, job: Job, *, counted: bool = True) -> Ran | Refused:
+        """Run `job`; Refused when nothing ran or a stop ended it.
+
+        `counted` is False for the second half of one use (application after rehearsal), which the rate of the tool
+        has counted. Raises NotFound or Tampered when the store does not hold what the job names.
+        """
+        if (refused := self.gate.refusal()) is not None:
+            return refused
+        found = self._manifests(job.tool)
+        if found is None:
+            return Refused(rule="tool-unknown", where=str(job.tool)[:80], remedy="use a tool of the signed policy")
+        manifest, body = found
+        check_body(manifest, body, digest_of("blob", body))
+        refused = refuse_tool(manifest, self.walls.layers()) or refuse_args(manifest, job.args)
+        if refused is None and counted:
+            refused = self._rates.take(job.tool, manifest)
+        if refused is not None:
+            return refused
+        with ExitStack() as stack:
+            waited = stack.enter_context(self.gate.cell())
+            return waited or self._lay_out(job, manifest, body, stack.enter_context(self.drafts.open()))
+
+    def _lay_out(self, job: Job, manifest: ToolManifest, body: bytes, draft: Path) -> Ran | Refused:
+        try:
+            golden = self.goldens.open(job.golden)
+            layout = _Layout(runner=self, job=job, manifest=manifest, draft=draft)
+            mounts = (*self.goldens.mounts(golden), *layout.mounts(body, self.goldens.helpers(golden)))
+        except (NotFound, Tampered):
+            raise
+        except (Unusable, OSError) as error:
+            return refusal_of(error)
+        began = self.clock.now()
+        outcome = self.walls.run(_cell(job, manifest, golden, mounts), self.gate.shut)
+        if isinstance(outcome, Refused):
+            return outcome
+        if outcome.ended_by == "stop":
+            return self.gate.refusal() or Refused(
+                rule="stopped", where=manifest.name, remedy="a person lifts the stop with `greenroom lift`"
+            )
+        return missing_layer(manifest, outcome.layers) or self._record(job, manifest, outcome, draft, began)
+
+    def _record(self, job: Job, manifest: ToolManifest, outcome: Outcome, draft: Path, began: Instant) -> Ran | Refused:
+        refused, left, sealed = ended_badly(manifest.name, outcome), results.Left(), None
+        if refused is None:
+            try:
+                left = results.read(draft / "out")
+                refused = said_no(left.result)
+                if refused is None and job.sealed is not None:
+                    sealed = self.trees.seal(str(draft / "out" / job.sealed))
+            except Unusable as error:
+                refused = refusal_of(error)
+        output = self._store_output(outcome, left)
+        receipt = self._receipt(job, outcome, self.store.put("output", documents.encode(output)), began)
+        signed = self.attestor.sign(Predicate.RECEIPT, receipt.output, documents.encode(receipt))
+        return Ran(
+            envelope=self.store.put("statement", signed),
+            receipt=receipt,
+            output=output,
+            result=left.result,
+            refused=refused,
+            sealed=sealed,
+        )
+
+    def _store_output(self, outcome: Outcome, left: results.Left) -> RunOutput:
+        return RunOutput(
+            result=self.store.put("output", left.result) if left.result is not None else None,
+            stdout=self.store.put("text", outcome.stdout),
+            stderr=self.store.put("text", outcome.stderr),
+            truncated=outcome.truncated,
+            artifacts={name: self.store.put("blob", data) for name, data in left.artifacts.items()},
+        )
+
+    def _receipt(self, job: Job, outcome: Outcome, output: Digest, began: Instant) -> Receipt:
+        request = Request(args=job.args, dry_run=job.dry_run, overlay=job.overlay, inputs=job.inputs)
+        return Receipt(
+            run=secrets.token_hex(16),
+            check=job.check,
+            role=job.role,
+            mounted={**job.trees, **job.mounted},
+            golden=job.golden,
+            tool=job.tool,
+            args=self.store.put("text", documents.encode(request)),
+            layers=dict(outcome.layers),
+            exit=outcome.exit,
+            ended_by=outcome.ended_by,
+            output=output,
+            usage=outcome.usage,
+            began=began,
+            ended=self.clock.now(),
+        )
+
+
+class _Layout:
+    """The directories of one run, and the mounts that show them to the cell."""
+
+    def __init__(self, *, runner: Runner, job: Job, manifest: ToolManifest, draft: Path) -> None:
+        self._runner = runner
+        self._job = job
+        self._manifest = manifest
+        self._draft = draft
+
+    def mounts(self, body: bytes, helpers: Mapping[str, bytes]) -> tuple[Mount, ...]:
+        """Every mount but golden's, outer ones first."""
+        programs = {**helpers, f"{self._manifest.name}.py": body}
+        out = self._runner.drafts.give(self._draft / "out")
+        return (
+            Mount(source=str(self._files("tools", programs)), target="/tools"),
+            Mount(source=str(self._files("in", self._inputs())), target="/in"),
+            Mount(source=str(out), target="/out", writable=True),
+            *self._trees(),
+            *(self._mount(name, path) for name, path in sorted(self._job.directories.items())),
+        )
+
+    def _inputs(self) -> Mapping[str, bytes]:
+        rules = self._manifest.args
+        named = {n: Digest(str(v)) for n, v in self._job.args.items() if rules[n].type == "digest"}
+        return {n: self._runner.store.get(d, MAX_INPUT_BYTES) for n, d in {**self._job.inputs, **named}.items()}
+
+    def _files(self, folder: str, files: Mapping[str, bytes]) -> Path:
+        place = self._draft / folder
+        place.mkdir()
+        place.chmod(0o755)
+        for name, data in files.items():
+            if name != Path(name).name or name.startswith("."):
+                raise Bug("bad-input-name", f"not a file name: {name[:80]!r}")
+            (place / name).write_bytes(data)
+            (place / name).chmod(0o444)
+        return place
+
+    def _trees(self) -> Iterator[Mount]:
+        trees = {name: self._runner.trees.manifest(tree) for name, tree in self._job.trees.items()}
+        if self._job.overlay is not None:
+            source, onto = self._job.overlay
+            if source not in trees or onto not in trees or source == onto:
+                raise Unusable("bad-overlay", "an overlay names two mounted trees", where=f"{source[:40]}, {onto[:40]}")
+            trees[onto] = overlay.overlaid(trees[source], trees[onto])
+        if trees:
+            (self._draft / "mnt").mkdir()
+            (self._draft / "mnt").chmod(0o711)
+        for name, manifest in sorted(trees.items()):
+            yield from self._copy(name, manifest)
+
+    def _copy(self, name: str, manifest: Manifest) -> Iterator[Mount]:
+        """One throwaway copy. Code that the tool executes may write in it, but not where its tests are.
+
+        That holds for every tree, overlaid or not, so that all runs of a suite are under the same conditions.
+        Where tests lie in too many places to protect one by one, the whole copy is read-only.
+        """
+        check_mount_name(name)
+        path = self._draft / "mnt" / name
+        tree = self._runner.store.put("tree", manifest.encode())
+        self._runner.trees.materialise(tree, str(path), uid=self._runner.drafts.uid)
+        roots = overlay.read_only(manifest) if self._manifest.executes and self._writable(name) else ()
+        if len(roots) > MAX_PROTECTED:
+            yield Mount(source=str(path), target=f"/mnt/{name}")
+            return
+        yield self._mount(name, path)
+        for root in map(os.fsdecode, roots):
+            yield Mount(source=str(path / root), target=f"/mnt/{name}/{root}")
+
+    def _mount(self, name: str, path: Path) -> Mount:
+        check_mount_name(name)
+        return Mount(source=str(path), target=f"/mnt/{name}", writable=self._writable(name))
+
+    def _writable(self, name: str) -> bool:
+        return name in self._manifest.roots and not self._job.dry_run
+
+
+def check_mount_name(name: str) -> None:
+    """Raise Unusable `bad-mount-name` unless `name` is a short lower-case word."""
+    if not (name.isascii() and name.isalpha() and name.islower() and len(name) <= 16):
+        raise Unusable("bad-mount-name", "a tree is mounted under a lower-case word", where=name[:40])
+
+
+def refusal_of(error: Unusable | OSError) -> Refused:
+    """Unusable output of hostile code as a refusal: the same rule, place and remedy. A full disk is one, too.
+
+    Raises any other OSError again.
+    """
+    if isinstance(error, OSError):
+        if error.errno not in _FULL:
+            raise error
+        return Refused(rule="disk-full", where=str(error.filename or "the keeper's directory"), remedy="free space")
+    where = f"{error.where}: {error.message}" if error.where else error.message
+    return Refused(rule=error.reference, where=where[:500], remedy=error.remedy or "mend what is named, then try again")
+
+
+def ended_badly(name: str, outcome: Outcome) -> Refused | None:
+    """How a run ended, as a refusal; None when the tool ended by itself with exit code 0."""
+    rule, remedy = _ENDINGS.get(outcome.ended_by, _CRASH)
+    if outcome.ended_by == "exit":
+        if outcome.exit == 0:
+            return None
+        rule, remedy = _CRASH
+    tail = outcome.stderr[-300:].decode("utf-8", "replace").strip()
+    shown = "".join(c if c.isprintable() else " " for c in tail)
+    return Refused(rule=rule, where=f"{name}: ended by {outcome.ended_by}, exit {outcome.exit}: {shown}", remedy=remedy)
+
+
+_CRASH = ("tool-crash", "the tool broke down; its output is kept with the receipt")
+_ENDINGS: Mapping[str, tuple[str, str]] = {
+    "signal": _CRASH,
+    "wall": ("stuck", "it ran past its time; make the step smaller or raise the tool's wall time in the policy"),
+    "memory": ("memory-exceeded", "make the step smaller or raise the tool's memory in the policy"),
+    "output": ("output-exceeded", "make the step quieter or raise the tool's output in the policy"),
+    "disk": ("disk-full", "free space, or raise the tool's write volume in the policy"),
+    "processes": ("processes-exceeded", "start fewer processes, or raise the tool's limit in the policy"),
+}
+
+
+def said_no(result: bytes | None) -> Refused | None:
+    """The refusal in a tool's result (`{"refused": {"rule", "where", "remedy"}}`), if there is one.
+
+    A tool that ended with 0 and left no result, or none that is JSON, broke its promise: `bad-result`.
+    """
+    if result is None:
+        return Refused(rule="bad-result", where="the tool left no result.json", remedy="mend the tool")
+    try:
+        plain = documents.load_json(result, limit=results.MAX_RESULT_BYTES)
+        if not isinstance(plain, dict) or plain.get("refused") is None:
+            return None
+        found = documents.from_plain(Refused, plain["refused"], "$.refused")
+    except Unusable as error:
+        return Refused(rule="bad-result", where=error.message[:300], remedy="mend the tool")
+    if not isinstance(found, Refused):
+        raise Bug("bad-refusal", "a refusal was read as something else")
+    return Refused(rule=found.rule[:60], where=found.where[:500], remedy=found.remedy[:500])
+
+
+def _cell(job: Job, manifest: ToolManifest, golden: Golden, mounts: tuple[Mount, ...]) -> Cell:
+    names = sorted({*job.trees, *job.directories})
+    request = {
+        "args": dict(job.args),
+        "mounts": {name: f"/mnt/{name}" for name in names},
+        "dry_run": job.dry_run,
+        "golden": "/golden",
+        "deps": "/deps" if golden.deps is not None else None,
+    }
+    return Cell(
+        argv=(PYTHON, "-I", "-B", f"/tools/{manifest.name}.py"),
+        mounts=mounts,
+        caps=manifest.caps,
+        env=_ENV,
+        stdin=documents.encode(request),
+    )

@@ -1,0 +1,149 @@
+"""The keeper's calls as plain mappings, and the same calls as a Keeper again on the other side of a socket."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from greenroom.domain import documents
+from greenroom.domain.digest import Digest, parse_digest
+from greenroom.domain.errors import Bug, Unusable
+from greenroom.domain.ports import CheckRun, Keeper
+from greenroom.domain.verdict import Held, Refused
+from greenroom.domain.vocabulary import Subject
+
+Handler = Callable[[Mapping[str, Any], tuple[int, ...], Callable[[Any], None], int], Any]
+"""Arguments, descriptors, a progress sender and the peer's user id; the answer is plain JSON."""
+
+MAX_NAME = 128
+
+
+class Call(Protocol):
+    """Sends one call to the keeper's process and returns its answer, or raises what it raised."""
+
+    def __call__(
+        self, name: str, arguments: Mapping[str, Any] | None = None, *, descriptors: tuple[int, ...] = ()
+    ) -> Any:
+        """The answer to the call `name`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Bring:
+    subject: Subject
+    branch: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Prepare:
+    tree: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Build:
+    plan: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Nothing:
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    digest: Digest | None = None
+    refused: Refused | None = None
+    held: Held | None = None
+    layers: Mapping[str, bool] = field(default_factory=dict)
+
+
+def handlers(keeper: Keeper) -> Mapping[str, Handler]:
+    """The handlers by name of call: golden, bring (one directory descriptor), prepare, build, check, layers.
+
+    Malformed arguments raise Unusable `bad-document` or `bad-call`.
+    """
+
+    def bring(arguments: Mapping[str, Any], descriptors: tuple[int, ...], *_: Any) -> Any:
+        call = documents.from_plain(_Bring, dict(arguments))
+        if len(descriptors) != 1:
+            raise Unusable("bad-call", "bring takes one directory descriptor")
+        return _plain(keeper.bring(call.subject, descriptors[0], call.branch))
+
+    def check(arguments: Mapping[str, Any], *_: Any) -> Any:
+        run = documents.from_plain(CheckRun, dict(arguments))
+        if len(run.check) > MAX_NAME or len(run.role) > MAX_NAME or len(run.trees) > 8:
+            raise Unusable("bad-call", "a check has short names and at most 8 trees")
+        return _plain(keeper.check(run))
+
+    def prepare(arguments: Mapping[str, Any], *_: Any) -> Any:
+        return _plain(keeper.prepare(documents.from_plain(_Prepare, dict(arguments)).tree))
+
+    def build(arguments: Mapping[str, Any], *_: Any) -> Any:
+        return _plain(keeper.build(documents.from_plain(_Build, dict(arguments)).plan))
+
+    def golden(arguments: Mapping[str, Any], *_: Any) -> Any:
+        documents.from_plain(_Nothing, dict(arguments))
+        return _plain(keeper.golden())
+
+    def layers(arguments: Mapping[str, Any], *_: Any) -> Any:
+        documents.from_plain(_Nothing, dict(arguments))
+        return documents.to_plain(_Answer(layers=dict(keeper.layers())))
+
+    return {"golden": golden, "bring": bring, "prepare": prepare, "build": build, "check": check, "layers": layers}
+
+
+class RemoteKeeper:
+    """The Keeper port over `call`, which reaches `handlers` in the keeper's process."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def golden(self) -> Digest:
+        """The golden of the installation."""
+        return _digest(_answer(self._call("golden")))
+
+    def bring(self, subject: Subject, directory: int, branch: str | None) -> Digest | Refused:
+        """The signed Import of the directory descriptor."""
+        arguments = documents.to_plain(_Bring(subject=subject, branch=branch))
+        answer = _answer(self._call("bring", arguments, descriptors=(directory,)))
+        return answer.refused or _digest(answer)
+
+    def prepare(self, tree: Digest) -> Digest | Held:
+        """The golden with the dependencies of `tree`."""
+        answer = _answer(self._call("prepare", documents.to_plain(_Prepare(tree=tree))))
+        return answer.held or _digest(answer)
+
+    def build(self, plan: Digest) -> Digest | Refused:
+        """The signed Seal of a fresh build."""
+        answer = _answer(self._call("build", documents.to_plain(_Build(plan=plan))))
+        return answer.refused or _digest(answer)
+
+    def check(self, run: CheckRun) -> Digest | Refused:
+        """The signed Receipt of one run."""
+        answer = _answer(self._call("check", documents.to_plain(run)))
+        return answer.refused or _digest(answer)
+
+    def layers(self) -> Mapping[str, bool]:
+        """Which walls the machine gives."""
+        return _answer(self._call("layers")).layers
+
+
+def _plain(answer: Digest | Refused | Held) -> Any:
+    if isinstance(answer, Refused):
+        return documents.to_plain(_Answer(refused=answer))
+    if isinstance(answer, Held):
+        return documents.to_plain(_Answer(held=answer))
+    return documents.to_plain(_Answer(digest=parse_digest(answer)))
+
+
+def _answer(plain: Any) -> _Answer:
+    answer = documents.from_plain(_Answer, plain)
+    if not isinstance(answer, _Answer):
+        raise Bug("bad-answer", "an answer of the keeper was read as something else")
+    return answer
+
+
+def _digest(answer: _Answer) -> Digest:
+    if answer.digest is None:
+        raise Unusable("bad-answer", "the keeper answered without a digest")
+    return answer.digest

@@ -1,0 +1,137 @@
+"""The keeper: the only process that runs things. It signs what it saw, and decides nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from greenroom.domain.digest import Digest
+from greenroom.domain.ports import Attestor, CheckRun, Clock, Store, Trees, Walls
+from greenroom.domain.verdict import Held, Refused
+from greenroom.domain.vocabulary import Subject
+from greenroom.keeper.bring import IMPORT_TOOL, Bringer
+from greenroom.keeper.build import Builder
+from greenroom.keeper.drafts import Drafts
+from greenroom.keeper.golden import Goldens
+from greenroom.keeper.runs import Job, Manifests, Runner
+from greenroom.keeper.stop import Gate, Rates
+from greenroom.keeper.toolchain import DISTRIBUTIONS
+
+Prepare = Callable[[Digest], Digest | Held]
+"""From a tree to the golden that has the tree's dependencies too."""
+
+_OWN_CHECKS = frozenset({"build", "import", "prepare"})
+
+
+class KeeperService:
+    """The Keeper port over walls, trees and store.
+
+    `directory` is BOX/keeper. `manifests` gives the manifest and body of a tool of the signed policy; `tools` the
+    manifest digests by tool name. `stopped` is asked before and during every run. `sandbox_uid` is the user of the
+    sandbox where the keeper is root. `launcher` is the sandbox's compiled launcher and `helpers` the modules beside
+    the tools' bodies; both are part of golden, as are `distributions`, which are copied for the cells. `prepare`
+    makes the preparer from the keeper's runner.
+    One keeper at a time uses a directory: a second raises Unreachable `keeper-runs-already`.
+    """
+
+    def __init__(
+        self,
+        *,
+        directory: Path,
+        walls: Walls,
+        trees: Trees,
+        store: Store,
+        attestor: Attestor,
+        clock: Clock,
+        manifests: Manifests,
+        tools: Callable[[], Mapping[str, Digest]],
+        stopped: Callable[[], bool],
+        helpers: Mapping[str, bytes],
+        launcher: Path | None,
+        prepare: Callable[[Runner], Prepare],
+        sandbox_uid: int | None = None,
+        cells: int | None = None,
+        distributions: Sequence[str] = DISTRIBUTIONS,
+    ) -> None:
+        directory.mkdir(mode=0o711, parents=True, exist_ok=True)
+        directory.chmod(0o711)
+        self._drafts = Drafts(directory / "runs", uid=sandbox_uid)
+        self.goldens = Goldens(
+            directory / "golden",
+            store=store,
+            trees=trees,
+            launcher=launcher,
+            helpers=helpers,
+            distributions=distributions,
+        )
+        self.gate = Gate(stopped, cells=cells or max(1, os.cpu_count() or 1))
+        self.runner = Runner(
+            walls=walls,
+            trees=trees,
+            store=store,
+            attestor=attestor,
+            clock=clock,
+            manifests=manifests,
+            goldens=self.goldens,
+            drafts=self._drafts,
+            gate=self.gate,
+            rates=Rates(self.gate),
+        )
+        self._tools = tools
+        self._prepare = prepare(self.runner)
+        self._builder = Builder(self.runner)
+
+    def close(self) -> None:
+        """End what runs, start nothing more, and let another keeper use the directory."""
+        self.gate.close()
+        self._drafts.close()
+
+    def golden(self) -> Digest:
+        """The golden of this installation, without dependencies."""
+        return self.goldens.current()
+
+    def layers(self) -> Mapping[str, bool]:
+        """Which walls this machine gives."""
+        return self.runner.walls.layers()
+
+    def bring(self, subject: Subject, directory: int, branch: str | None) -> Digest | Refused:
+        """The signed Import of what the directory descriptor shows (see `Bringer.bring`)."""
+        tool = self._tools().get(IMPORT_TOOL)
+        if tool is None:
+            return Refused(rule="tool-unknown", where=IMPORT_TOOL, remedy="sign the policy that goes with this version")
+        return Bringer(self.runner, tool=tool).bring(subject, directory, branch, self.golden())
+
+    def prepare(self, tree: Digest) -> Digest | Held:
+        """The golden for `tree`: this installation's, with the dependencies that the tree asks for."""
+        if (refused := self.gate.refusal()) is not None:
+            return Held(rule=refused.rule, where=refused.where, remedy=refused.remedy)
+        return self._prepare(tree)
+
+    def build(self, plan: Digest) -> Digest | Refused:
+        """The signed Seal of a fresh build of `plan` (see `Builder.build`)."""
+        return self._builder.build(plan)
+
+    def check(self, run: CheckRun) -> Digest | Refused:
+        """The signed Receipt of one run on throwaway copies, however the run ended.
+
+        Refused when nothing ran, when a stop ended it, or when the tool itself said no.
+        """
+        if run.check in _OWN_CHECKS:
+            return Refused(rule="check-reserved", where=run.check, remedy="only the keeper itself makes such runs")
+        ran = self.runner.run(
+            Job(
+                check=run.check,
+                role=run.role,
+                tool=run.tool,
+                golden=run.golden,
+                args=run.args,
+                trees=run.trees,
+                overlay=run.overlay,
+            )
+        )
+        if isinstance(ran, Refused):
+            return ran
+        if ran.refused is not None and ran.receipt.ended_by == "exit" and ran.receipt.exit == 0:
+            return ran.refused
+        return ran.envelope

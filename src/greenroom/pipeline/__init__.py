@@ -1,0 +1,1 @@
+"""The path of one change: flow, stages, verbs, durable runs."""

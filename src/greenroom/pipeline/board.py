@@ -1,0 +1,58 @@
+"""The board: one row a change. `read_board` gives it from the file alone, without starting anything.
+
+The quick reader uses the standard library's SQLite and no Alembic, so that `greenroom list` answers at once;
+the schema is that of `pipeline.tables`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from greenroom.domain import documents
+from greenroom.domain.change import Change
+from greenroom.domain.errors import Unreachable
+from greenroom.domain.vocabulary import State
+
+QUERY = """
+    SELECT changes.document, board.summary, board.rule FROM changes
+    LEFT JOIN board ON board.change = changes.id ORDER BY changes.created, changes.id
+"""
+
+
+def row(change: Change, summary: str, rule: str) -> dict[str, Any]:
+    """One change at a glance, as JSON values."""
+    return {
+        "id": change.id,
+        "subject": str(change.subject),
+        "state": change.state.value,
+        "held": documents.to_plain(change.hold) if change.hold else None,
+        "ended": change.ended,
+        "summary": summary,
+        "rule": rule,
+        "risk": change.risk.score if change.risk else None,
+        "level": int(change.risk.level) if change.risk else None,
+        "commit": change.commit,
+        "base": change.base,
+        "green": change.green,
+    }
+
+
+def shown(change: Change, *, everything: bool) -> bool:
+    """True when the board shows a change: open or live, or any when `everything`."""
+    return everything or not change.terminal or change.state is State.KEPT
+
+
+def read_board(database: Path, *, everything: bool) -> list[dict[str, Any]]:
+    """The board of a box database; empty when there is none yet. Raises Unreachable `board-busy`."""
+    if not database.exists():
+        return []
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=5)) as connection:
+            found = connection.execute(QUERY).fetchall()
+    except sqlite3.OperationalError as error:
+        raise Unreachable("board-busy", f"the box database cannot be read: {error}", where=str(database)) from None
+    changes = ((documents.decode(Change, bytes(line[0])), str(line[1] or ""), str(line[2] or "")) for line in found)
+    return [row(*each) for each in changes if shown(each[0], everything=everything)]

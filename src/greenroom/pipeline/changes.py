@@ -1,0 +1,152 @@
+"""Changes in the box database, saved by compare-and-swap of their version."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from greenroom.domain import documents
+from greenroom.domain.change import Change
+from greenroom.domain.errors import NotFound, Unusable
+from greenroom.domain.ports import Clock
+from greenroom.domain.vocabulary import ChangeId, Subject
+from greenroom.pipeline.tables import BOARD, CHANGES, DELIVERIES
+
+
+class DatabaseChanges:
+    """The Changes port over SQLAlchemy."""
+
+    def __init__(self, engine: sa.Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def get(self, change: ChangeId) -> Change:
+        """The change; raises NotFound `no-change-by-that-id`."""
+        with self._engine.connect() as connection:
+            row = connection.execute(sa.select(CHANGES.c.document).where(CHANGES.c.id == change)).first()
+        if row is None:
+            raise NotFound(
+                "no-change-by-that-id", f"there is no change {change!r}", remedy="`greenroom list` shows them all"
+            )
+        return documents.decode(Change, row.document)
+
+    def save(self, change: Change) -> Change:
+        """Store `change` as the next version; version 0 is new."""
+        saved = dataclasses.replace(change, version=change.version + 1)
+        values = {
+            "state": saved.state.value,
+            "open": not saved.terminal,
+            "version": saved.version,
+            "document": documents.encode(saved),
+        }
+        with self._engine.begin() as connection:
+            if change.version == 0:
+                fixed = {"id": change.id, "subject": str(change.subject), "created": self._clock.now()}
+                taken = connection.execute(sa.select(CHANGES.c.id).where(CHANGES.c.id == change.id)).first()
+                if taken is None:
+                    connection.execute(sa.insert(CHANGES).values(**fixed, **values))
+                    return saved
+                raise _conflict(change)
+            same = sa.and_(CHANGES.c.id == change.id, CHANGES.c.version == change.version)
+            if connection.execute(sa.update(CHANGES).where(same).values(**values)).rowcount != 1:
+                raise _conflict(change)
+        return saved
+
+    def list(self, *, subject: Subject | None = None, open_only: bool = False) -> Sequence[Change]:
+        """Changes, oldest first."""
+        query = sa.select(CHANGES.c.document).order_by(CHANGES.c.created, CHANGES.c.id)
+        if subject is not None:
+            query = query.where(CHANGES.c.subject == str(subject))
+        if open_only:
+            query = query.where(CHANGES.c.open)
+        with self._engine.connect() as connection:
+            return [documents.decode(Change, row.document) for row in connection.execute(query)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """What the board shows of a change at a glance."""
+
+    change: str
+    summary: str
+    rule: str
+    fingerprint: str
+
+
+class Board:
+    """One line a change: found again by fingerprint, so that repeated runs do not repeat proposals."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def put(self, line: Line) -> None:
+        """Store the line of a new change."""
+        with self._engine.begin() as connection:
+            connection.execute(sa.insert(BOARD).values(**dataclasses.asdict(line)))
+
+    def line(self, change: ChangeId) -> Line | None:
+        """The line of a change."""
+        with self._engine.connect() as connection:
+            row = connection.execute(sa.select(BOARD).where(BOARD.c.change == change)).mappings().first()
+        return Line(**row) if row else None
+
+    def known(self, subject: Subject, fingerprint: str) -> Sequence[ChangeId]:
+        """The changes of `subject` that were made from the same finding, oldest first."""
+        query = (
+            sa.select(CHANGES.c.id)
+            .join(BOARD, BOARD.c.change == CHANGES.c.id)
+            .where(BOARD.c.fingerprint == fingerprint, CHANGES.c.subject == str(subject))
+            .order_by(CHANGES.c.created)
+        )
+        with self._engine.connect() as connection:
+            return [ChangeId(row.id) for row in connection.execute(query)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """What a person's branch has (`delivered`) and should have (`wanted`); `pending` says why it has not."""
+
+    subject: str
+    change: str
+    repository: str
+    branch: str
+    delivered: str
+    wanted: str
+    pending: str
+
+
+class Deliveries:
+    """The line of commits between the box's live position and the person's branch, one a subject."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def put(self, delivery: Delivery) -> None:
+        """Store or replace the delivery of a subject."""
+        with self._engine.begin() as connection:
+            connection.execute(sa.delete(DELIVERIES).where(DELIVERIES.c.subject == delivery.subject))
+            connection.execute(sa.insert(DELIVERIES).values(**dataclasses.asdict(delivery)))
+
+    def get(self, subject: Subject) -> Delivery | None:
+        """The delivery of a subject."""
+        query = sa.select(DELIVERIES).where(DELIVERIES.c.subject == str(subject))
+        with self._engine.connect() as connection:
+            row = connection.execute(query).mappings().first()
+        return Delivery(**row) if row else None
+
+    def pending(self) -> Sequence[Delivery]:
+        """The deliveries that wait."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(sa.select(DELIVERIES).where(DELIVERIES.c.pending != "")).mappings()
+            return [Delivery(**row) for row in rows]
+
+
+def _conflict(change: Change) -> Unusable:
+    return Unusable(
+        "version-conflict",
+        f"change {change.id} was changed meanwhile",
+        remedy="look again with `greenroom show`, then repeat the command",
+    )

@@ -1,0 +1,154 @@
+"""The flow: carries one change from stage to stage until it is terminal or held.
+
+Each stage, in this order:
+
+1. ask the policy (one line, one place);
+2. log the intent;
+3. run the stage;
+4. log the result;
+5. save the change in its next state (compare-and-swap of its version).
+
+A crash between any two leaves a stage that runs again: every stage is idempotent by digest, the log by
+key, and the save by version.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from greenroom.domain import documents
+from greenroom.domain.change import STAGES, Change, advance, move_of
+from greenroom.domain.errors import Bug, GreenroomError, Unreachable
+from greenroom.domain.events import Event
+from greenroom.domain.plan import Plan
+from greenroom.domain.ports import Changes, Clock, Facts, Guard, Policy, Store
+from greenroom.domain.proof import Evidence
+from greenroom.domain.verdict import Held, Passed, Refused, Verdict
+from greenroom.domain.vocabulary import ChangeId, Stage, State
+
+Watcher = Callable[[Change, Stage, str, Verdict | None], None]
+"""Told of each stage as it begins (`intent`) and ends (`result`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a stage gives back: its verdict, and the change with what the stage learned (not its next state)."""
+
+    verdict: Verdict
+    change: Change
+
+
+class StageRoom(Protocol):
+    """One stage. `run` is idempotent: the same change gives the same effect once."""
+
+    def run(self, change: Change) -> Done:
+        """The verdict, and the change with what the stage learned."""
+        ...
+
+
+class Flow:
+    """Carries changes. It knows no kind of subject and holds no authority."""
+
+    def __init__(
+        self,
+        *,
+        changes: Changes,
+        store: Store,
+        guard: Guard,
+        policy: Callable[[], Policy],
+        stages: Mapping[Stage, StageRoom],
+        facts: Callable[[Change], Facts],
+        clock: Clock,
+    ) -> None:
+        self._changes = changes
+        self._store = store
+        self._guard = guard
+        self._policy = policy
+        self._stages = stages
+        self._facts = facts
+        self._clock = clock
+
+    def carry(self, change_id: ChangeId, watcher: Watcher | None = None) -> Change:
+        """Carry until terminal or held; returns the change as it then stands."""
+        while True:
+            change = self._changes.get(change_id)
+            if self.rests(change):
+                return change
+            self.step(change, watcher)
+
+    def rests(self, change: Change) -> bool:
+        """True when no stage is to run: terminal, held, or promoted under a stop.
+
+        A promoted change whose watch a stop prevents waits unjudged: it is watched again after the lift.
+        """
+        if change.terminal or change.hold is not None:
+            return True
+        return change.state is State.PROMOTED and self._facts(change).stopped
+
+    def step(self, change: Change, watcher: Watcher | None = None) -> Change:
+        """One stage of `change`; returns the change as saved."""
+        stage = STAGES[change.state]
+        tell = watcher or _silent
+        verdict = self._policy().may(change, stage, self._plan(change), self._facts(change), self._evidence(change))
+        self._log(change, stage, "intent", verdict)
+        tell(change, stage, "intent", None)
+        done = self._run(change, stage) if isinstance(verdict, Passed) else Done(verdict, change)
+        self._log(done.change, stage, "result", done.verdict)
+        saved = self._changes.save(settle(done))
+        tell(saved, stage, "result", done.verdict)
+        return saved
+
+    def _run(self, change: Change, stage: Stage) -> Done:
+        try:
+            return self._stages[stage].run(change)
+        except Unreachable:
+            raise
+        except Bug as error:
+            return Done(Held(rule="bug", where=str(error), remedy="this is our mistake: report it, then retry"), change)
+        except GreenroomError as error:
+            refused = Refused(rule=error.reference, where=error.where or error.message, remedy=error.remedy)
+            return Done(refused, change)
+
+    def _log(self, change: Change, stage: Stage, phase: str, verdict: Verdict) -> None:
+        digests = {
+            name: digest
+            for name, digest in (("base", change.base), ("plan", change.plan), ("green", change.green))
+            if digest is not None
+        }
+        rule = "passed" if isinstance(verdict, Passed) else verdict.rule
+        event = Event(
+            key=f"{change.id}/{change.version}/{stage.value}/{phase}",
+            at=self._clock.now(),
+            actor="executor",
+            name=f"{stage.value}.{phase}",
+            change=change.id,
+            about=rule if phase == "result" or rule != "passed" else "",
+            digests=digests,
+        )
+        self._guard.append(event)
+
+    def _plan(self, change: Change) -> Plan | None:
+        return documents.decode(Plan, self._store.get(change.plan)) if change.plan else None
+
+    def _evidence(self, change: Change) -> Sequence[Evidence]:
+        return [documents.decode(Evidence, self._store.get(digest)) for digest in change.evidence]
+
+
+def settle(done: Done) -> Change:
+    """The change in the state that the verdict leads to; a hold keeps the state and says why."""
+    move = move_of(done.verdict)
+    state = advance(done.change.state, move)
+    held = isinstance(done.verdict, Held) and state == done.change.state
+    return dataclasses.replace(
+        done.change,
+        state=state,
+        hold=done.verdict if held and isinstance(done.verdict, Held) else None,
+        ended=None if isinstance(done.verdict, Passed) or held else done.verdict.rule,
+    )
+
+
+def _silent(change: Change, stage: Stage, phase: str, verdict: Verdict | None) -> None:
+    del change, stage, phase, verdict

@@ -1,0 +1,1 @@
+"""One module a stage; its name is the stage."""

@@ -1,0 +1,38 @@
+"""Simulate: build Green and rehearse it; each step dry-run, then applied in a sandbox; then sealed."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from greenroom.domain import documents
+from greenroom.domain.change import Change
+from greenroom.domain.errors import Bug
+from greenroom.domain.ports import Attestor, Keeper, Store
+from greenroom.domain.proof import Predicate, Seal
+from greenroom.domain.verdict import Passed, Refused
+from greenroom.pipeline.flow import Done
+
+
+class SimulateStage:
+    """Has the keeper build the plan; `green` of the change is the sealed digest."""
+
+    def __init__(self, *, store: Store, keeper: Keeper, attestor: Attestor) -> None:
+        self._store = store
+        self._keeper = keeper
+        self._attestor = attestor
+
+    def run(self, change: Change) -> Done:
+        """Build, read the signed seal, and remember Green."""
+        if change.plan is None:
+            raise Bug("no-plan", "simulate needs a plan")
+        sealed = self._keeper.build(change.plan)
+        if isinstance(sealed, Refused):
+            return Done(sealed, change)
+        seal = documents.decode(Seal, self._attestor.open(self._store.get(sealed), Predicate.SEAL, "keeper").body)
+        if seal.green == change.base:
+            nothing = Refused(
+                rule="no-change", where="Green equals Blue", remedy="nothing to do; it is as wished already"
+            )
+            return Done(nothing, change)
+        produced = {"green": seal.green, "seal": sealed}
+        return Done(Passed(produced=produced), dataclasses.replace(change, green=seal.green, seals=(sealed,)))

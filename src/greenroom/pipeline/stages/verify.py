@@ -1,0 +1,47 @@
+"""Verify: every check that the policy asks for, on throwaway copies of the sealed trees; then the card."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+from greenroom.domain import documents
+from greenroom.domain.change import Change
+from greenroom.domain.digest import Digest
+from greenroom.domain.errors import Bug
+from greenroom.domain.outcomes import verdict_on
+from greenroom.domain.plan import Plan
+from greenroom.domain.ports import Evaluator, Policy, Store
+from greenroom.domain.proof import Evidence, Risk
+from greenroom.domain.verdict import Passed
+from greenroom.pipeline.flow import Done
+
+CardMaker = Callable[[Change, Plan, tuple[Evidence, ...], Risk], Digest]
+
+
+class VerifyStage:
+    """Runs the checks, weighs what they found, and stores the card that a person will be shown."""
+
+    def __init__(self, *, store: Store, evaluator: Evaluator, policy: Callable[[], Policy], card: CardMaker) -> None:
+        self._store = store
+        self._evaluator = evaluator
+        self._policy = policy
+        self._card = card
+
+    def run(self, change: Change) -> Done:
+        """Evidence, risk and card of the change; refuses or holds on what the evidence says."""
+        if change.plan is None or change.green is None:
+            raise Bug("no-green", "verify needs a sealed Green")
+        plan = documents.decode(Plan, self._store.get(change.plan))
+        found: list[Evidence] = []
+        for check in self._policy().checks(plan):
+            found.append(self._evaluator.verify(check, plan, change.base, change.green, change.golden))
+            if not isinstance(verdict_on(found), Passed):
+                break
+        evidence = tuple(found)
+        risk = self._policy().weigh(plan, evidence)
+        stored = tuple(self._store.put("output", documents.encode(item)) for item in evidence)
+        seals = next((item.receipts for item in evidence if item.check == "reseal"), change.seals)
+        weighed = dataclasses.replace(change, evidence=stored, risk=risk, seals=seals)
+        card = self._card(weighed, plan, evidence, risk)
+        return Done(verdict_on(evidence), dataclasses.replace(weighed, card=card))

@@ -1,0 +1,63 @@
+"""The box database: its tables, and how it is opened and brought up to date (Alembic)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+METADATA = sa.MetaData()
+
+CHANGES = sa.Table(
+    "changes",
+    METADATA,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("subject", sa.String, nullable=False, index=True),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("open", sa.Boolean, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("created", sa.Integer, nullable=False),
+    sa.Column("document", sa.LargeBinary, nullable=False),
+)
+
+BOARD = sa.Table(
+    "board",
+    METADATA,
+    sa.Column("change", sa.String, primary_key=True),
+    sa.Column("summary", sa.String, nullable=False),
+    sa.Column("rule", sa.String, nullable=False),
+    sa.Column("fingerprint", sa.String, nullable=False, index=True),
+)
+
+DELIVERIES = sa.Table(
+    "deliveries",
+    METADATA,
+    sa.Column("subject", sa.String, primary_key=True),
+    sa.Column("change", sa.String, nullable=False),
+    sa.Column("repository", sa.String, nullable=False),
+    sa.Column("branch", sa.String, nullable=False),
+    sa.Column("delivered", sa.String, nullable=False),
+    sa.Column("wanted", sa.String, nullable=False),
+    sa.Column("pending", sa.String, nullable=False),
+)
+
+
+def open_database(path: Path) -> sa.Engine:
+    """The SQLite database at `path` in WAL mode, its schema brought up to date."""
+    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
+
+    @sa.event.listens_for(engine, "connect")
+    def _pragmas(connection: sa.engine.interfaces.DBAPIConnection, _record: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.close()
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    return engine

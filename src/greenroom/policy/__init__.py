@@ -1,0 +1,1 @@
+"""May it happen? Pure rules: constitution, manifests, decisions, risk, consent, judge."""

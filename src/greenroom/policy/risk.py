@@ -1,0 +1,181 @@
+"""Risk: named, non-negative contributions with their reasons, and the consent level that follows from the diff.
+
+Points are a judgement, set down here in one table; a person sees each with its reason. They only add: no
+contribution is ever negative, and a missing piece of evidence weighs more than a bad one would have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+
+from greenroom.domain.digest import Digest
+from greenroom.domain.plan import Plan, ToolManifest
+from greenroom.domain.proof import Contribution, Evidence, Risk
+from greenroom.domain.vocabulary import ConsentLevel, Tier, Trust
+from greenroom.policy.globs import Globs
+
+TIER_POINTS: Mapping[Tier, int] = MappingProxyType(
+    {Tier.COMPUTE: 0, Tier.WORKSPACE: 2, Tier.SYSTEM: 25, Tier.DANGEROUS: 100}
+)
+CLASS_POINTS: Mapping[str, int] = MappingProxyType(
+    {"comment": 0, "docs": 0, "lint": 3, "tests": 8, "logic": 10, "config": 12, "binary": 30}
+)
+EXECUTES_POINTS = 10
+UNKNOWN_TOOL_POINTS = 100
+FILES_POINTS = ((50, 20), (10, 10), (3, 4), (1, 1))
+LINES_POINTS = ((1000, 20), (200, 10), (50, 5), (10, 2), (1, 1))
+NO_TESTS_POINTS = 25
+FEW_TESTS_POINTS = 15
+UNPROVEN_POINTS = 20
+PROTECTED_POINTS = 40
+DEPENDENCY_POINTS = 15
+SECRET_POINTS = 50
+UNTRUSTED_POINTS = 10
+DEBATE_POINTS = 10
+MAX_LISTED = 50
+
+_LOW = frozenset({"comment", "docs"})
+_DEPENDENCIES = Globs(
+    (
+        "pyproject.toml",
+        "setup.py",
+        "setup.cfg",
+        "*requirements*.txt",
+        "*requirements*.in",
+        "requirements",
+        "constraints*.txt",
+        "Pipfile",
+        "Pipfile.lock",
+        "poetry.lock",
+        "uv.lock",
+        "pdm.lock",
+        "environment.yml",
+        "tox.ini",
+        "noxfile.py",
+        "package.json",
+        "package-lock.json",
+    )
+)
+
+
+def weigh(plan: Plan, evidence: Sequence[Evidence], manifests: Mapping[Digest, ToolManifest], protected: Globs) -> Risk:
+    """The risk of `plan` given what its checks found; `protected` are the constitution's protected paths."""
+    by_check = {item.check: item for item in evidence}
+    contributions = (
+        *_of_plan(plan, manifests),
+        *_of_diff(by_check.get("classify"), protected),
+        *_of_tests(by_check),
+        *_of_findings(evidence),
+    )
+    return Risk(contributions=contributions, level=_level(plan, by_check, manifests, protected))
+
+
+def files_of(classify: Evidence | None) -> tuple[Contribution, ...]:
+    """The changed files by the classification: `name` is the class of the file's diff, `why` its path."""
+    return classify.findings if classify is not None and classify.verdict == "pass" else ()
+
+
+def lines_of(classify: Evidence | None) -> int:
+    """How many lines the diff adds and removes; 0 when no classification says so."""
+    return _number(classify, "lines")
+
+
+def trust_of(plan: Plan) -> Trust:
+    """The lowest trust of the words in the plan; a plan without words counts as untrusted."""
+    return min((arg.trust for step in plan.steps for arg in step.args.values()), default=Trust.UNTRUSTED)
+
+
+def _level(
+    plan: Plan, by_check: Mapping[str, Evidence], manifests: Mapping[Digest, ToolManifest], protected: Globs
+) -> ConsentLevel:
+    tools = [manifests.get(step.tool) for step in plan.steps]
+    files = files_of(by_check.get("classify"))
+    dangerous = any(tool is None or tool.tier >= Tier.DANGEROUS or tool.network or tool.egress for tool in tools)
+    if dangerous or any(protected.match(file.why) for file in files):
+        return ConsentLevel.PERSON
+    beyond = any(tool is not None and tool.tier > Tier.WORKSPACE for tool in tools)
+    tested = all(by_check[check].verdict == "pass" for check in ("tests", "own-tests") if check in by_check)
+    if beyond or not files or not tested or "tests" not in by_check or trust_of(plan) is Trust.UNTRUSTED:
+        return ConsentLevel.REVIEW
+    reproduced = bool(by_check["classify"].facts.get("reproduced-by"))
+    allowed = _LOW | {"lint"} if reproduced else _LOW
+    return ConsentLevel.OPT_IN if all(file.name in allowed for file in files) else ConsentLevel.REVIEW
+
+
+def _of_plan(plan: Plan, manifests: Mapping[Digest, ToolManifest]) -> Iterator[Contribution]:
+    for step in plan.steps[:MAX_LISTED]:
+        tool = manifests.get(step.tool)
+        if tool is None:
+            yield Contribution(name="action-kind", points=UNKNOWN_TOOL_POINTS, why=f"step {step.id}: unknown tool")
+            continue
+        why = f"step {step.id}: {tool.name} (tier {int(tool.tier)})"
+        yield Contribution(name="action-kind", points=TIER_POINTS[tool.tier], why=why, source=step.tool)
+        if tool.executes or tool.network or tool.egress:
+            why = f"step {step.id}: {tool.name} executes code that it did not bring"
+            yield Contribution(name="external-execution", points=EXECUTES_POINTS, why=why, source=step.tool)
+    if trust_of(plan) is Trust.UNTRUSTED:
+        yield Contribution(
+            name="untrusted-origin", points=UNTRUSTED_POINTS, why="the words come from an untrusted place"
+        )
+
+
+def _of_diff(classify: Evidence | None, protected: Globs) -> Iterator[Contribution]:
+    if classify is None or classify.verdict != "pass":
+        yield Contribution(name="unclassified", points=UNPROVEN_POINTS, why="no classification of the diff")
+        return
+    files, lines = files_of(classify), lines_of(classify)
+    points = _step(FILES_POINTS, len(files))
+    yield Contribution(name="files-touched", points=points, why=f"{len(files)} files")
+    yield Contribution(name="lines-changed", points=_step(LINES_POINTS, lines), why=f"{lines} lines")
+    worst = max((file.name for file in files), key=_class_points, default="comment")
+    yield Contribution(name="kind-of-change", points=_class_points(worst), why=f"most consequential: {worst}")
+    yield from _listed("sensitive-path", PROTECTED_POINTS, [f.why for f in files if protected.match(f.why)])
+    yield from _listed("dependencies", DEPENDENCY_POINTS, [f.why for f in files if _DEPENDENCIES.match(f.why)])
+
+
+def _of_tests(by_check: Mapping[str, Evidence]) -> Iterator[Contribution]:
+    tests = by_check.get("tests")
+    if tests is None or tests.verdict not in ("pass", "broken-before"):
+        yield Contribution(name="coverage", points=NO_TESTS_POINTS, why="no tests speak for this change")
+        return
+    if tests.verdict == "broken-before":
+        why = tests.facts.get("why", "tests were broken before")
+        points = NO_TESTS_POINTS if why == "no-runnable-tests" else FEW_TESTS_POINTS
+        yield Contribution(name="coverage", points=points, why=why)
+        return
+    share = min(100, _number(tests, "share"))
+    why = f"{tests.facts.get('passed', '0')} tests pass on both codes ({share}% of base's)"
+    yield Contribution(name="coverage", points=(100 - share) // 10, why=why)
+
+
+def _of_findings(evidence: Sequence[Evidence]) -> Iterator[Contribution]:
+    for item in evidence:
+        if item.check in ("scan", "loosened", "tests", "own-tests"):
+            for found in item.findings[:MAX_LISTED]:
+                secret = found.name.startswith("secret")
+                points = max(found.points, SECRET_POINTS if secret else 0)
+                name = "secret" if secret else f"{item.check}:{found.name}"
+                yield Contribution(name=name, points=max(0, points), why=found.why)
+        elif item.check == "debate" and item.verdict != "pass":
+            why = item.facts.get("why", "the reviewers did not agree")
+            yield Contribution(name="debate", points=DEBATE_POINTS, why=why)
+
+
+def _listed(name: str, points: int, paths: Sequence[str]) -> Iterator[Contribution]:
+    if paths:
+        more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+        yield Contribution(name=name, points=points, why=", ".join(paths[:3]) + more)
+
+
+def _class_points(line_class: str) -> int:
+    return CLASS_POINTS.get(line_class, max(CLASS_POINTS.values()))
+
+
+def _step(table: Sequence[tuple[int, int]], number: int) -> int:
+    return next((points for least, points in table if number >= least), 0)
+
+
+def _number(evidence: Evidence | None, fact: str) -> int:
+    text = evidence.facts.get(fact, "") if evidence is not None else ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0

@@ -1,0 +1,41 @@
+"""The words that policy data may use: rules that never yield, walls of a sandbox, classes of a diff, checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from greenroom.domain.vocabulary import Kind
+
+NEVER = (
+    "database-deletion-without-backup",
+    "disable-authentication",
+    "force-push",
+    "history-rewrite",
+    "unrevertible",
+)
+"""What a constitution may forbid for good."""
+
+CGROUP_LAYERS = ("cgroup-memory", "cgroup-pids", "cgroup-cpu")
+LAYERS = (
+    "user-namespace",
+    "pid-namespace",
+    "network-namespace",
+    "seccomp",
+    "landlock",
+    "no-new-privileges",
+    "unprivileged-uid",
+    "rlimits",
+    *CGROUP_LAYERS,
+)
+"""The layers that a sandbox driver reports as enforced or not."""
+
+_OF_ANY_KIND = ("reseal", "classify", "scan")
+_OF_CODE = (*_OF_ANY_KIND, "loosened", "tests", "own-tests")
+CHECKS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
+    {kind: _OF_CODE if kind is Kind.WORKSPACE else _OF_ANY_KIND for kind in Kind}
+)
+"""The checks that must have a good verdict before a change of each kind may be approved."""
+
+TESTING_CHECKS = ("tests", "own-tests")
+"""The checks for which `broken-before` is an answer: it raises the consent level instead of refusing."""

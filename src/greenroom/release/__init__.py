@@ -1,0 +1,1 @@
+"""Who is live? Trees and their digests, the store, release drivers, undo, delivery."""

@@ -1,0 +1,136 @@
+"""Rescue: starts guard and keeper, starts them again when they die, and ends everything when both cannot live.
+
+Standard library only, so that nothing a change can touch stands between a person and a way back. It holds no
+key and reads no socket. Its children hold the read end of a pipe, the lifeline: when rescue is gone, they see
+its end and leave.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROLES = ("guard", "keeper")
+GIVE_UP_AFTER = 8
+"""Deaths of one process in `WINDOW_S` seconds after which rescue stops everything."""
+WINDOW_S = 60.0
+TERM_S = 5.0
+MAX_LOG_BYTES = 1024 * 1024
+
+
+class Child:
+    """One process under rescue: how to start it, and when it died."""
+
+    def __init__(self, role: str, box: Path, log: int) -> None:
+        self.role = role
+        self._box = box
+        self._log = log
+        self.deaths: list[float] = []
+        self._start()
+
+    def _start(self) -> None:
+        read, self._write = os.pipe()
+        argv = [sys.executable, "-m", "greenroom.bootstrap", self.role, str(self._box), str(read)]
+        self.process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, pass_fds=(read,), cwd="/"
+        )
+        os.close(read)
+        self.descriptor = os.pidfd_open(self.process.pid)
+
+    def reap(self) -> int:
+        """The exit code; releases what belongs to the dead process."""
+        code = self.process.wait()
+        os.close(self.descriptor)
+        os.close(self._write)
+        return code
+
+    def restart(self) -> bool:
+        """Start again unless it died too often; False then."""
+        now = time.monotonic()
+        self.deaths = [at for at in self.deaths if now - at < WINDOW_S] + [now]
+        if len(self.deaths) > GIVE_UP_AFTER:
+            return False
+        time.sleep(min(0.05 * 2 ** (len(self.deaths) - 1), 5.0))
+        self._start()
+        return True
+
+    def end(self) -> None:
+        """Ask it to leave, then make it."""
+        self.process.terminate()
+        try:
+            self.process.wait(TERM_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+        self.reap()
+
+
+def main(arguments: list[str]) -> int:
+    """Watch over the box in `arguments[0]` until it is idle, is told to leave, or cannot live."""
+    box = Path(arguments[0])
+    lock = os.open(box / "run" / "rescue.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return 0
+    os.truncate(lock, 0)
+    os.pwrite(lock, str(os.getpid()).encode(), 0)
+    wake = _wake_on_signals()
+    children = {role: Child(role, box, _log_file(box)) for role in ROLES}
+    try:
+        return _watch(children, wake)
+    finally:
+        for role in reversed(ROLES):
+            if role in children:
+                children[role].end()
+
+
+def _watch(children: dict[str, Child], wake: int) -> int:
+    while True:
+        with selectors.DefaultSelector() as selector:
+            selector.register(wake, selectors.EVENT_READ, None)
+            for child in children.values():
+                selector.register(child.descriptor, selectors.EVENT_READ, child)
+            ready = [key.data for key, _ in selector.select()]
+        for child in ready:
+            if child is None:
+                return 0
+            code = child.reap()
+            if code == 0 and child.role == "keeper":
+                del children["keeper"]
+                return 0
+            if not child.restart():
+                print(f"rescue: {child.role} died {len(child.deaths)} times; everything is stopped", file=sys.stderr)
+                del children[child.role]
+                return 1
+
+
+def _wake_on_signals() -> int:
+    read, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def _wake(number: int, frame: object) -> None:
+        del number, frame
+        with contextlib.suppress(BlockingIOError):
+            os.write(write, b"x")
+
+    for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(name, _wake)
+    return read
+
+
+def _log_file(box: Path) -> int:
+    path = box / "run" / "processes.log"
+    with contextlib.suppress(FileNotFoundError):
+        if path.stat().st_size > MAX_LOG_BYTES:
+            path.replace(path.with_suffix(".log.1"))
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""The walls: drivers of the sandbox port, and what they prove about themselves."""

@@ -1,0 +1,308 @@
+/*
+ * gr_launch: process 1 of a cell. Bubblewrap starts it last; it puts up the walls that must come after
+ * the mounts (Landlock, seccomp, resource limits), starts the command and tells how it ended.
+ *
+ * usage: gr_launch REPORT_FD [NAME=VALUE]... -- COMMAND [ARG]...
+ *   cpu, fsize, nproc, nofile, data, as   resource limits (seconds, bytes, counts); one left out is not set
+ *   rw=PATH                               a tree that may be written; all else is read only (Landlock)
+ *
+ * On REPORT_FD it writes lines `name=value`: the walls before the command starts, then how it ended.
+ * Exit: that of the command, 128 + signal, or 125 when a wall could not be put up.
+ * Sources: landlock(7), seccomp(2), prctl(2), pid_namespaces(7) of the Linux manual pages.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/landlock.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "gr_filter.h" /* generated: gr_filter_main[], gr_filter_truncate[] */
+
+#define WALL_FAILED 125
+#define MAX_WRITABLE 64
+
+/* The newest system call that the deny list was written against; a later one does not exist here. */
+#define NEWEST_SYSCALL 450
+
+/* Rights by Landlock ABI; written out because the headers may be older than the kernel. */
+#define FS_EXECUTE (1ULL << 0)
+#define FS_WRITE_FILE (1ULL << 1)
+#define FS_READ_FILE (1ULL << 2)
+#define FS_READ_DIR (1ULL << 3)
+#define FS_ABI_1 ((1ULL << 13) - 1)
+#define FS_REFER (1ULL << 13)
+#define FS_TRUNCATE (1ULL << 14)
+#define FS_IOCTL_DEV (1ULL << 15)
+#define SCOPE_ALL ((1ULL << 0) | (1ULL << 1))
+
+struct ruleset {
+    uint64_t fs;
+    uint64_t net;
+    uint64_t scoped;
+};
+
+struct limit {
+    const char *name;
+    int resource;
+    long long value;
+};
+
+static struct limit limits[] = {
+    {"cpu", RLIMIT_CPU, -1},       {"fsize", RLIMIT_FSIZE, -1}, {"nproc", RLIMIT_NPROC, -1},
+    {"nofile", RLIMIT_NOFILE, -1}, {"data", RLIMIT_DATA, -1},   {"as", RLIMIT_AS, -1},
+};
+static const char *writable[MAX_WRITABLE];
+static size_t writable_count;
+static int report_fd = -1;
+
+static char unsaid[4096];
+static size_t unsaid_size;
+
+/* Lines are gathered and sent together: each sending wakes the keeper. */
+static void send_report(void) {
+    ssize_t ignored = write(report_fd, unsaid, unsaid_size);
+    (void)ignored;
+    unsaid_size = 0;
+}
+
+static void say(const char *format, ...) {
+    size_t room = sizeof unsaid - unsaid_size;
+    va_list args;
+    va_start(args, format);
+    int length = vsnprintf(unsaid + unsaid_size, room, format, args);
+    va_end(args);
+    if (length > 0 && (size_t)length < room)
+        unsaid_size += (size_t)length;
+}
+
+static void die(const char *what) {
+    say("error=%.200s: %s\n", what, strerror(errno));
+    send_report();
+    _exit(WALL_FAILED);
+}
+
+/* ---- Landlock ------------------------------------------------------------------------------------------- */
+
+static void allow_beneath(int ruleset, const char *path, uint64_t rights) {
+    struct landlock_path_beneath_attr rule = {.allowed_access = rights};
+    struct stat found;
+    int fd = open(path, O_PATH | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &found) != 0)
+        die(path);
+    if (!S_ISDIR(found.st_mode))
+        rule.allowed_access &= FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE | FS_IOCTL_DEV;
+    rule.parent_fd = fd;
+    if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) != 0)
+        die("landlock-rule");
+    close(fd);
+}
+
+/* Returns the ABI enforced, 0 when this kernel has no Landlock. */
+static int put_up_landlock(void) {
+    long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    if (abi < 1)
+        return 0;
+    struct ruleset attr = {.fs = FS_ABI_1};
+    if (abi >= 2)
+        attr.fs |= FS_REFER;
+    if (abi >= 3)
+        attr.fs |= FS_TRUNCATE;
+    if (abi >= 5)
+        attr.fs |= FS_IOCTL_DEV;
+    if (abi >= 6)
+        attr.scoped = SCOPE_ALL;
+    size_t size = abi >= 6 ? sizeof attr : abi >= 4 ? offsetof(struct ruleset, scoped) : sizeof attr.fs;
+    int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, size, 0);
+    if (ruleset < 0)
+        die("landlock-ruleset");
+    allow_beneath(ruleset, "/", FS_EXECUTE | FS_READ_FILE | FS_READ_DIR);
+    for (size_t i = 0; i < writable_count; i++)
+        allow_beneath(ruleset, writable[i], attr.fs);
+    if (syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
+        die("landlock");
+    close(ruleset);
+    return (int)abi;
+}
+
+/* ---- seccomp -------------------------------------------------------------------------------------------- */
+
+static void put_up_filter(const struct sock_filter *code, size_t count, const char *name) {
+    struct sock_fprog program = {.len = (unsigned short)count, .filter = (struct sock_filter *)code};
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0)
+        die(name);
+}
+
+static void put_up_seccomp(int landlock_abi) {
+    static const struct sock_filter unknown[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, NEWEST_SYSCALL, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    put_up_filter(unknown, sizeof unknown / sizeof *unknown, "seccomp-unknown");
+    /* Before its third ABI Landlock did not govern truncation by path. */
+    if (landlock_abi < 3)
+        put_up_filter(gr_filter_truncate, sizeof gr_filter_truncate / sizeof *gr_filter_truncate, "seccomp-truncate");
+    put_up_filter(gr_filter_main, sizeof gr_filter_main / sizeof *gr_filter_main, "seccomp");
+}
+
+/* ---- capabilities, limits ------------------------------------------------------------------------------- */
+
+static void drop_capabilities(void) {
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+    struct __user_cap_data_struct none[2] = {{0, 0, 0}, {0, 0, 0}};
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0 && errno != EINVAL)
+        die("ambient-capabilities");
+    if (syscall(SYS_capset, &header, none) != 0)
+        die("capabilities");
+}
+
+static void set_limits(void) {
+    const struct rlimit none = {0, 0};
+    if (setrlimit(RLIMIT_CORE, &none) != 0)
+        die("limit-core");
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        if (limits[i].value < 0)
+            continue;
+        struct rlimit bound = {(rlim_t)limits[i].value, (rlim_t)limits[i].value};
+        if (limits[i].resource == RLIMIT_CPU)
+            bound.rlim_max += 1; /* the soft limit warns with SIGXCPU, the hard one kills */
+        if (setrlimit(limits[i].resource, &bound) != 0)
+            die(limits[i].name);
+    }
+}
+
+/* ---- reporting ------------------------------------------------------------------------------------------ */
+
+static void say_namespace(const char *name) {
+    char path[64];
+    struct stat found;
+    snprintf(path, sizeof path, "/proc/self/ns/%s", name);
+    if (stat(path, &found) == 0)
+        say("%s-namespace=%llu\n", name, (unsigned long long)found.st_ino);
+}
+
+static void say_walls(int landlock_abi) {
+    say("landlock=%d\n", landlock_abi);
+    say("seccomp=%d\n", prctl(PR_GET_SECCOMP, 0, 0, 0, 0));
+    say("no-new-privileges=%d\n", prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
+    say("uid=%u\n", (unsigned)getuid());
+    say("rlimits=1\n");
+}
+
+static void say_end(int status) {
+    struct statvfs space;
+    if (statvfs("/tmp", &space) == 0)
+        say("tmp-free=%llu\n", (unsigned long long)space.f_bavail * space.f_frsize);
+    if (WIFSIGNALED(status))
+        say("signal=%d\n", WTERMSIG(status));
+    else
+        say("exit=%d\n", WEXITSTATUS(status));
+}
+
+/* ---- the command ---------------------------------------------------------------------------------------- */
+
+static void start(char **argv) {
+    unsaid_size = 0; /* the parent sends what was gathered before the fork */
+    set_limits();
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    for (int number = 1; number < NSIG; number++)
+        signal(number, SIG_DFL); /* what the keeper ignores, the command must not */
+    umask(022);
+    if (syscall(SYS_close_range, 3, ~0U, 0) != 0)
+        die("close-range");
+    execvp(argv[0], argv);
+    int error = errno;
+    dprintf(STDERR_FILENO, "cannot start %s: %s\n", argv[0], strerror(error));
+    _exit(error == ENOENT ? 127 : 126);
+}
+
+static int wait_for(pid_t command) {
+    for (;;) {
+        int status;
+        pid_t ended = wait(&status);
+        if (ended == command)
+            return status;
+        if (ended < 0 && errno != EINTR)
+            die("wait");
+    }
+}
+
+static void read_option(const char *option) {
+    const char *value = strchr(option, '=');
+    if (value == NULL)
+        die(option);
+    size_t length = (size_t)(value++ - option);
+    if (length == 2 && memcmp(option, "rw", 2) == 0) {
+        if (writable_count == MAX_WRITABLE)
+            die("too many writable trees");
+        writable[writable_count++] = value;
+        return;
+    }
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+        if (strlen(limits[i].name) == length && memcmp(option, limits[i].name, length) == 0) {
+            char *end;
+            limits[i].value = strtoll(value, &end, 10);
+            if (*value == 0 || *end != 0 || limits[i].value < 0)
+                die(option);
+            return;
+        }
+    die(option);
+}
+
+int main(int argc, char **argv) {
+    int at = 2;
+    if (argc < 4)
+        return WALL_FAILED;
+    report_fd = atoi(argv[1]);
+    errno = EINVAL;
+    for (; at < argc && strcmp(argv[at], "--") != 0; at++)
+        read_option(argv[at]);
+    if (++at >= argc)
+        die("no command");
+    /* Not dumpable: the command, which has the same uid, then cannot open /proc/1/mem or /proc/1/fd. */
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+        die("prctl");
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        die("no-new-privileges");
+    say_namespace("user");
+    say_namespace("pid");
+    say_namespace("net");
+    drop_capabilities();
+    int abi = put_up_landlock();
+    put_up_seccomp(abi);
+    say_walls(abi);
+    pid_t command = fork();
+    if (command < 0)
+        die("fork");
+    if (command == 0)
+        start(argv + at);
+    say("started=1\n");
+    send_report();
+    close(STDIN_FILENO);
+    close(STDOUT_FILENO);
+    close(STDERR_FILENO);
+    int status = wait_for(command);
+    say_end(status);
+    send_report();
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}

@@ -1,0 +1,280 @@
+/*
+ * gr_warden: stands outside one cell, from its start to its end. It gives up its rights for the cell, joins it to
+ * its control groups, and leaves no process behind, also when the keeper that started it is killed.
+ *
+ * usage: gr_warden CONTROL_FD STATUS_FD [uid=N gid=N] [join=FD]... [into=FD] [stage=PATH]... -- PROGRAM [ARG]...
+ *   stage: a path of the host that the cell mounts; the Nth is put at STAGE/N in a mount namespace of the cell's own,
+ *          so that its user needs no way through the directories above it. Only as root.
+ *   join: a `tasks` file of a control group, version 1; into: the directory of one, version 2
+ *
+ * CONTROL_FD is watched: when anything can be read from it, or its other end is closed (the keeper is dead), all is
+ * killed. On STATUS_FD it writes two lines, `cpu-us=N` and `rss-kb=N`, when no process of the cell is left.
+ * Sources: prctl(2) PR_SET_CHILD_SUBREAPER, signalfd(2), setresuid(2), cgroups(7),
+ * clone(2) CLONE_INTO_CGROUP.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MAX_JOIN 16
+#define MAX_STAGED 64
+#define STAGE "/tmp" /* there on every system; nothing of ours is looked up in it afterwards */
+#define PATIENCE_MS 20
+
+static int control_fd, status_fd, signal_fd;
+static int join[MAX_JOIN], join_count, into = -1;
+static long uid = -1, gid = -1;
+static const char *staged[MAX_STAGED];
+static int staged_count;
+
+static void die(const char *what) {
+    dprintf(STDERR_FILENO, "gr_warden: %s: %s\n", what, strerror(errno));
+    _exit(125);
+}
+
+static long number(const char *text) {
+    char *end;
+    long value = strtol(text, &end, 10);
+    if (*text == 0 || *end != 0 || value < 0) {
+        errno = EINVAL;
+        die(text);
+    }
+    return value;
+}
+
+static void give_up_rights(void) {
+    uid_t real, effective, saved;
+    if (uid < 0)
+        return;
+    if (setgroups(0, NULL) != 0 || setresgid((gid_t)gid, (gid_t)gid, (gid_t)gid) != 0)
+        die("setresgid");
+    if (setresuid((uid_t)uid, (uid_t)uid, (uid_t)uid) != 0)
+        die("setresuid");
+    if (getresuid(&real, &effective, &saved) != 0 || real != (uid_t)uid || effective != (uid_t)uid ||
+        saved != (uid_t)uid || real == 0)
+        die("uid");
+}
+
+static void stage(void) {
+    int trees[MAX_STAGED];
+    if (staged_count == 0)
+        return;
+    if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+        die("mount namespace");
+    /* All are opened before the stage covers what lies there. */
+    for (int i = 0; i < staged_count; i++) {
+        trees[i] = (int)syscall(SYS_open_tree, AT_FDCWD, staged[i],
+                                OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_SYMLINK_NOFOLLOW);
+        if (trees[i] < 0)
+            die(staged[i]);
+    }
+    if (mount("stage", STAGE, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755,size=65536") != 0)
+        die("stage");
+    for (int i = 0; i < staged_count; i++) {
+        char path[64];
+        struct stat found;
+        snprintf(path, sizeof path, STAGE "/%d", i);
+        if (fstat(trees[i], &found) != 0)
+            die(staged[i]);
+        int made = S_ISDIR(found.st_mode) ? mkdir(path, 0755) : mknod(path, S_IFREG | 0444, 0);
+        if (made != 0 || syscall(SYS_move_mount, trees[i], "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) != 0)
+            die(staged[i]);
+        close(trees[i]);
+    }
+}
+
+static pid_t start_first(void) {
+    if (into < 0)
+        return fork();
+    struct clone_args args = {.flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (unsigned)into};
+    return (pid_t)syscall(SYS_clone3, &args, sizeof args);
+}
+
+static void become(char **argv, pid_t warden) {
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    for (int i = 0; i < join_count; i++)
+        if (write(join[i], "0", 1) != 1)
+            die("cgroup");
+    /* When the whole machine runs out of memory, cells go first. */
+    int score = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (score >= 0) {
+        ssize_t ignored = write(score, "500", 3);
+        (void)ignored;
+        close(score);
+    }
+    give_up_rights();
+    /* After the change of uid, which clears it. */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+        die("prctl");
+    if (getppid() != warden)
+        _exit(125);
+    close(control_fd);
+    close(status_fd);
+    close(signal_fd);
+    for (int i = 0; i < join_count; i++)
+        close(join[i]);
+    if (into >= 0)
+        close(into);
+    char *const empty[] = {NULL};
+    execve(argv[0], argv, empty);
+    die(argv[0]);
+}
+
+/* Orphans of the cell come to us, because we are their subreaper. */
+static void kill_children(void) {
+    pid_t self = getpid();
+    DIR *proc = opendir("/proc");
+    struct dirent *entry;
+    while (proc != NULL && (entry = readdir(proc)) != NULL) {
+        char path[280], text[512];
+        if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
+            continue;
+        snprintf(path, sizeof path, "/proc/%s/stat", entry->d_name);
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        ssize_t size = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+        if (fd >= 0)
+            close(fd);
+        if (size <= 0)
+            continue;
+        text[size] = 0;
+        const char *after = strrchr(text, ')'); /* the name may hold anything, brackets too */
+        int parent;
+        if (after != NULL && sscanf(after, ") %*c %d", &parent) == 1 && parent == self)
+            kill((pid_t)atoi(entry->d_name), SIGKILL);
+    }
+    if (proc != NULL)
+        closedir(proc);
+}
+
+/* Reaps; returns 0 when no child is left. */
+static int reap(pid_t *first) {
+    for (;;) {
+        pid_t ended = waitpid(-1, NULL, WNOHANG | __WALL);
+        if (ended == 0)
+            return 1;
+        if (ended < 0)
+            return errno == EINTR;
+        if (ended == *first)
+            *first = 0;
+    }
+}
+
+static void keep_only_ours(void) {
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0)
+        die("/dev/null");
+    for (int fd = 0; fd < 3; fd++)
+        dup2(null, fd);
+    /* Three descriptors are kept; everything between and after them is closed. */
+    int keep[3] = {control_fd, status_fd, signal_fd};
+    for (int i = 0; i < 3; i++)
+        for (int j = i + 1; j < 3; j++)
+            if (keep[j] < keep[i]) {
+                int swap = keep[i];
+                keep[i] = keep[j];
+                keep[j] = swap;
+            }
+    unsigned from = 3;
+    for (int i = 0; i < 3; i++) {
+        if ((unsigned)keep[i] > from)
+            syscall(SYS_close_range, from, (unsigned)keep[i] - 1, 0);
+        from = (unsigned)keep[i] + 1;
+    }
+    syscall(SYS_close_range, from, ~0U, 0);
+}
+
+static void watch(pid_t first) {
+    struct pollfd fds[2] = {{.fd = control_fd, .events = POLLIN}, {.fd = signal_fd, .events = POLLIN}};
+    int ending = 0;
+    for (;;) {
+        int ready = poll(fds, 2, ending ? PATIENCE_MS : -1);
+        if (ready < 0 && errno != EINTR)
+            ending = 1;
+        if (fds[1].revents & POLLIN) {
+            struct signalfd_siginfo info;
+            if (read(signal_fd, &info, sizeof info) == sizeof info && info.ssi_signo != SIGCHLD)
+                fds[0].revents = POLLIN;
+        }
+        if (fds[0].revents != 0) {
+            if (first > 0)
+                kill(first, SIGKILL);
+            fds[0].fd = -1; /* asked once; a closed end would be ready for ever */
+            fds[0].revents = 0;
+        }
+        if (!reap(&first))
+            return;
+        if (ending && ready == 0)
+            kill_children();
+        ending = ending || first == 0;
+    }
+}
+
+int main(int argc, char **argv) {
+    int at = 3;
+    if (argc < 5)
+        return 125;
+    control_fd = (int)number(argv[1]);
+    status_fd = (int)number(argv[2]);
+    for (; at < argc && strcmp(argv[at], "--") != 0; at++) {
+        if (strncmp(argv[at], "uid=", 4) == 0)
+            uid = number(argv[at] + 4);
+        else if (strncmp(argv[at], "gid=", 4) == 0)
+            gid = number(argv[at] + 4);
+        else if (strncmp(argv[at], "join=", 5) == 0 && join_count < MAX_JOIN)
+            join[join_count++] = (int)number(argv[at] + 5);
+        else if (strncmp(argv[at], "into=", 5) == 0)
+            into = (int)number(argv[at] + 5);
+        else if (strncmp(argv[at], "stage=", 6) == 0 && staged_count < MAX_STAGED)
+            staged[staged_count++] = argv[at] + 6;
+        else
+            return 125;
+    }
+    if (++at >= argc || (uid < 0) != (gid < 0))
+        return 125;
+    sigset_t watched;
+    sigemptyset(&watched);
+    sigaddset(&watched, SIGCHLD);
+    sigaddset(&watched, SIGTERM);
+    sigaddset(&watched, SIGINT);
+    sigaddset(&watched, SIGHUP);
+    sigprocmask(SIG_BLOCK, &watched, NULL);
+    signal_fd = signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
+    /* Its own session: an interrupt typed at the keeper's terminal is the keeper's to handle. */
+    setsid();
+    if (signal_fd < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0)
+        die("prctl");
+    stage();
+    pid_t self = getpid(), first = start_first();
+    if (first < 0)
+        die("clone");
+    if (first == 0)
+        become(argv + at, self);
+    keep_only_ours();
+    watch(first);
+    struct rusage used;
+    getrusage(RUSAGE_CHILDREN, &used);
+    long long cpu = (used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1000000LL + used.ru_utime.tv_usec +
+                    used.ru_stime.tv_usec;
+    dprintf(status_fd, "cpu-us=%lld\nrss-kb=%ld\n", cpu, used.ru_maxrss);
+    return 0;
+}

@@ -1,0 +1,1 @@
+"""Public fakes of every port, and a whole house in memory."""

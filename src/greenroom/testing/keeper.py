@@ -1,0 +1,202 @@
+"""A Keeper in memory: signs like the real one, applies plans with a Python function, and runs nothing."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import Any
+
+from greenroom.domain import documents
+from greenroom.domain.digest import Digest, digest_of
+from greenroom.domain.plan import Plan
+from greenroom.domain.ports import Attestor, CheckRun, Clock, Store
+from greenroom.domain.proof import Import, Predicate, Receipt, RunOutput, Seal, Usage
+from greenroom.domain.trees import Entry, File, Link, manifest_of, parse_manifest
+from greenroom.domain.verdict import Held, Refused
+from greenroom.domain.vocabulary import Subject, Trust
+
+Files = Mapping[bytes, bytes]
+Apply = Callable[[Plan, MutableMapping[bytes, bytes]], Refused | None]
+"""Changes the files (path to content) as the plan says, or refuses."""
+Results = Callable[[CheckRun], Any]
+"""The result document of a run (a dataclass or plain JSON), or Refused."""
+
+_NAMES = (
+    "user-namespace",
+    "pid-namespace",
+    "network-namespace",
+    "seccomp",
+    "landlock",
+    "no-new-privileges",
+    "cgroup-memory",
+    "cgroup-pids",
+    "cgroup-cpu",
+    "unprivileged-uid",
+    "rlimits",
+)
+LAYERS: Mapping[str, bool] = dict.fromkeys(_NAMES, True)
+"""Every wall, enforced."""
+
+
+class FakeKeeper:
+    """The Keeper port. `repositories` says what `bring` finds: files by subject address, with the branch.
+
+    `stopped` is asked before anything; then everything is Refused `stopped`. `calls` lists what was asked for.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        attestor: Attestor,
+        clock: Clock,
+        apply: Apply,
+        results: Results,
+        repositories: Mapping[str, tuple[Files, str]] | None = None,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._store = store
+        self._attestor = attestor
+        self._clock = clock
+        self._apply = apply
+        self._results = results
+        self._stopped = stopped
+        self.repositories = dict(repositories or {})
+        self.calls: list[str] = []
+
+    def golden(self) -> Digest:
+        """A golden that never changes."""
+        return self._store.put("golden", documents.encode({"toolchain": "fake"}))
+
+    def layers(self) -> Mapping[str, bool]:
+        """Every wall."""
+        return LAYERS
+
+    def bring(self, subject: Subject, directory: int, branch: str | None) -> Digest | Refused:
+        """The Import of what `repositories` has for the subject; the descriptor is not looked at."""
+        del directory
+        self.calls.append("bring")
+        if (refused := self._refusal()) is not None:
+            return refused
+        found = self.repositories.get(subject.address)
+        if found is None or branch not in (None, found[1]):
+            return Refused(rule="not-a-repository", where=subject.address, remedy="name a repository")
+        files, name = found
+        commit = documents.encode({"files": sorted(path.hex() for path in files), "branch": name}) if name else b""
+        record = Import(
+            subject=subject,
+            source=subject.address,
+            branch=name,
+            commit=digest_of("blob", commit).partition(":")[2][:40] if name else "",
+            commit_bytes=self._store.put("blob", commit),
+            tree=tree_of(self._store, files),
+            trust=int(Trust.PERSON if name else Trust.UNTRUSTED),
+            at=self._clock.now(),
+        )
+        return self._sign(Predicate.IMPORT, record.tree, record)
+
+    def prepare(self, tree: Digest) -> Digest | Held:
+        """The golden; no tree here has dependencies."""
+        del tree
+        self.calls.append("prepare")
+        if (refused := self._refusal()) is not None:
+            return Held(rule=refused.rule, where=refused.where, remedy=refused.remedy)
+        return self.golden()
+
+    def build(self, plan: Digest) -> Digest | Refused:
+        """The Seal of base with `apply` done to it; Refused where the real one refuses a plan."""
+        self.calls.append("build")
+        if (refused := self._refusal()) is not None:
+            return refused
+        parsed = documents.decode(Plan, self._store.get(plan))
+        files = files_of(self._store, parsed.base)
+        if (refused := self._apply(parsed, files)) is not None:
+            return refused
+        green = tree_of(self._store, files, like=parsed.base)
+        steps = tuple(
+            self._receipt("build", f"{step.id}/{role}", step.tool, parsed.golden, {"work": parsed.base}, {}, None)
+            for step in parsed.steps
+            for role in ("rehearsal", "application")
+        )
+        seal = Seal(
+            build=secrets.token_hex(16),
+            plan=plan,
+            base=parsed.base,
+            golden=parsed.golden,
+            green=green,
+            steps=steps,
+            at=self._clock.now(),
+        )
+        return self._sign(Predicate.SEAL, green, seal)
+
+    def check(self, run: CheckRun) -> Digest | Refused:
+        """The Receipt of a run with the result document that `results` gives."""
+        self.calls.append(f"check {run.check}/{run.role}")
+        if (refused := self._refusal()) is not None:
+            return refused
+        result = self._results(run)
+        if isinstance(result, Refused):
+            return result
+        request = {"args": dict(run.args), "overlay": run.overlay}
+        return self._receipt(run.check, run.role, run.tool, run.golden, run.trees, request, result)
+
+    def _receipt(
+        self,
+        check: str,
+        role: str,
+        tool: Digest,
+        golden: Digest,
+        trees: Mapping[str, Digest],
+        request: Mapping[str, Any],
+        result: Any,
+    ) -> Digest:
+        empty = self._store.put("text", b"")
+        output = RunOutput(
+            result=None if result is None else self._store.put("output", documents.encode(result)),
+            stdout=empty,
+            stderr=empty,
+            truncated=False,
+        )
+        asked = {"args": {}, "dry_run": role.endswith("/rehearsal"), "overlay": None, "inputs": {}, **request}
+        receipt = Receipt(
+            run=secrets.token_hex(16),
+            check=check,
+            role=role,
+            mounted=dict(trees),
+            golden=golden,
+            tool=tool,
+            args=self._store.put("text", documents.encode(asked)),
+            layers=LAYERS,
+            exit=0,
+            ended_by="exit",
+            output=self._store.put("output", documents.encode(output)),
+            usage=Usage(wall_ms=1, cpu_ms=1),
+            began=self._clock.now(),
+            ended=self._clock.now(),
+        )
+        return self._sign(Predicate.RECEIPT, receipt.output, receipt)
+
+    def _sign(self, predicate: Predicate, about: Digest, document: Any) -> Digest:
+        return self._store.put("statement", self._attestor.sign(predicate, about, documents.encode(document)))
+
+    def _refusal(self) -> Refused | None:
+        if not self._stopped():
+            return None
+        return Refused(rule="stopped", where="keeper", remedy="a person lifts the stop with `greenroom lift`")
+
+
+def files_of(store: Store, tree: Digest) -> dict[bytes, bytes]:
+    """The regular files of a stored tree, path to content."""
+    entries = parse_manifest(store.get(tree)).entries
+    return {entry.path: store.get(entry.blob) for entry in entries if isinstance(entry, File)}
+
+
+def tree_of(store: Store, files: Files, *, like: Digest | None = None) -> Digest:
+    """Store `files` as a tree; links and executable bits are those of the tree `like`."""
+    before = parse_manifest(store.get(like)).by_path() if like is not None else {}
+    entries: list[Entry] = [entry for entry in before.values() if isinstance(entry, Link)]
+    for path, data in files.items():
+        old = before.get(path)
+        executable = isinstance(old, File) and old.executable
+        entries.append(File(path=path, executable=executable, size=len(data), blob=store.put("blob", data)))
+    return store.put("tree", manifest_of(entries).encode())

@@ -1,0 +1,1 @@
+"""Bodies of the tools. Nothing imports them; sandboxes start them."""

@@ -1,0 +1,117 @@
+"""A pytest plugin that writes what became of each test, one JSON line at a time; and the sentinels.
+
+It is loaded by name (``-p``) in the process of the suite, so it imports nothing of ours. Sentinels are tests that must
+fail: one before all others and one at the end of each directory's tests. Each stands in a module of the suite itself,
+so that the hooks and fixtures of every conftest.py hold for one of them: what turns failures into passes, or into
+nothing, shows by them. Lines are flushed as they come, so a suite that kills its process leaves what it did until then.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any, TextIO
+
+import pytest
+
+_MAX_ID = 400
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
+_REPORT = os.environ.pop("GREENROOM_REPORT", "")
+_TOKEN = os.environ.pop("GREENROOM_SENTINEL", "")
+
+
+class _Lines:
+    """The report file, opened once."""
+
+    file: TextIO | None = None
+
+    @classmethod
+    def write(cls, **line: Any) -> None:
+        if cls.file is None:
+            cls.file = Path(_REPORT).open("a", encoding="ascii")  # noqa: SIM115 - open for the whole session
+        cls.file.write(json.dumps(line) + "\n")
+        cls.file.flush()
+
+
+def node_name(nodeid: str) -> str:
+    """A node id that is the same in the next run: no addresses, bounded, no control characters."""
+    steady = _ADDRESS.sub("0x", nodeid).encode("unicode_escape").decode("ascii")
+    return steady if len(steady) <= _MAX_ID else steady[:_MAX_ID] + f"~{len(steady)}"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the sentinels among the collected tests, each beside tests of its own module."""
+    modules = [(at, module) for at, item in enumerate(items) if (module := _module_of(item)) is not None]
+    last = {module.path.parent: (at + 1, module) for at, module in modules}
+    places = [*((at, module) for at, module in modules[:1]), *last.values()]
+    _Lines.write(event="collected", count=len(items), sentinels=len(places))
+    made = [(at, _sentinel(module, number)) for number, (at, module) in enumerate(places)]
+    for at, sentinel in sorted(made, key=lambda pair: pair[0], reverse=True):
+        items.insert(at, sentinel)
+
+
+def _module_of(item: pytest.Item) -> pytest.Module | None:
+    return item.getparent(pytest.Module) if isinstance(item, pytest.Function) else None
+
+
+def _sentinel(module: pytest.Module, number: int) -> pytest.Item:
+    name = f"test_{_TOKEN}_{number}"
+
+    def must_fail() -> None:
+        raise AssertionError(name)
+
+    made: pytest.Item = pytest.Function.from_parent(module, name=name, callobj=must_fail)
+    return made
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    """A module that cannot be collected is an error of its own, one that skips itself a skip."""
+    if report.failed and report.nodeid:
+        _Lines.write(event="outcome", id=node_name(report.nodeid), outcome="error", why=_why(report))
+    elif report.skipped and report.nodeid:
+        _Lines.write(event="outcome", id=node_name(report.nodeid), outcome="skipped", why="")
+
+
+def pytest_runtest_logstart(nodeid: str, location: Any) -> None:
+    """Name the test that runs, for a suite that ends in it."""
+    del location
+    _Lines.write(event="start", id=node_name(nodeid))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """The outcome of one phase of one test."""
+    outcome = _outcome(report)
+    if outcome:
+        why = _why(report) if outcome in ("failed", "error") else ""
+        _Lines.write(event="outcome", id=node_name(report.nodeid), outcome=outcome, why=why)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: Any) -> None:
+    """The session came to its end."""
+    del session
+    _Lines.write(event="end", exit=int(exitstatus))
+
+
+def _outcome(report: pytest.TestReport) -> str:
+    if report.outcome not in ("passed", "failed", "skipped"):
+        return ""  # a plugin runs it again
+    expected = hasattr(report, "wasxfail")
+    if report.when == "call":
+        if report.passed:
+            return "xpassed" if expected else "passed"
+        if report.skipped:
+            return "xfailed" if expected else "skipped"
+        return "failed"
+    if report.failed:
+        return "error"
+    if report.skipped and report.when == "setup":
+        return "xfailed" if expected else "skipped"
+    return ""
+
+
+def _why(report: Any) -> str:
+    lines = str(getattr(report, "longreprtext", "")).strip().splitlines()
+    return lines[-1][:200] if lines else ""

@@ -1,0 +1,111 @@
+"""Runs a unittest suite and writes what became of each test, one JSON line at a time, between two sentinels.
+
+Started as a script in the process of the suite: ``_unittest_run.py START [START ...]``, where each START is a directory
+to discover tests in or a dotted name. It imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import unittest
+from pathlib import Path
+from typing import Any
+
+_MAX_ID = 400
+
+
+class _Result(unittest.TestResult):
+    """Writes each outcome as it comes; subtests count for their test."""
+
+    def __init__(self, report: Path) -> None:
+        super().__init__()
+        self._file = report.open("a", encoding="ascii")
+        self._bad: set[str] = set()
+
+    def write(self, **line: Any) -> None:
+        self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
+
+    def startTest(self, test: Any) -> None:  # noqa: N802 - unittest's name
+        super().startTest(test)
+        self.write(event="start", id=_name(test))
+
+    def addSuccess(self, test: Any) -> None:  # noqa: N802 - unittest's name
+        super().addSuccess(test)
+        if _name(test) not in self._bad:
+            self._note(test, "passed")
+
+    def addError(self, test: Any, err: Any) -> None:  # noqa: N802 - unittest's name
+        super().addError(test, err)
+        self._note(test, "error", str(err[1]))
+
+    def addFailure(self, test: Any, err: Any) -> None:  # noqa: N802 - unittest's name
+        super().addFailure(test, err)
+        self._note(test, "failed", str(err[1]))
+
+    def addSkip(self, test: Any, reason: str) -> None:  # noqa: N802 - unittest's name
+        super().addSkip(test, reason)
+        self._note(test, "skipped")
+
+    def addExpectedFailure(self, test: Any, err: Any) -> None:  # noqa: N802 - unittest's name
+        super().addExpectedFailure(test, err)
+        self._note(test, "xfailed")
+
+    def addUnexpectedSuccess(self, test: Any) -> None:  # noqa: N802 - unittest's name
+        super().addUnexpectedSuccess(test)
+        self._note(test, "xpassed")
+
+    def addSubTest(self, test: Any, subtest: Any, err: Any) -> None:  # noqa: N802 - unittest's name
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            self._bad.add(_name(test))
+            self._note(test, "failed" if issubclass(err[0], test.failureException) else "error", str(err[1]))
+
+    def _note(self, test: Any, outcome: str, why: str = "") -> None:
+        lines = why.strip().splitlines()
+        self.write(event="outcome", id=_name(test), outcome=outcome, why=lines[0][:200] if lines else "")
+
+
+def main(starts: list[str]) -> int:
+    """Load, put the sentinels around, run."""
+    result = _Result(Path(os.environ.pop("GREENROOM_REPORT")))
+    token = os.environ.pop("GREENROOM_SENTINEL")
+    loader = unittest.TestLoader()
+    suite = unittest.TestSuite()
+    for start in starts:
+        suite.addTests(_load(loader, start))
+    result.write(event="collected", count=suite.countTestCases(), sentinels=2)
+    unittest.TestSuite([_sentinel(f"test_{token}_0"), suite, _sentinel(f"test_{token}_1")]).run(result)
+    result.write(event="end", exit=0 if result.wasSuccessful() else 1)
+    return 0
+
+
+def _load(loader: unittest.TestLoader, start: str) -> unittest.TestSuite:
+    path = Path(start)
+    if not path.is_dir():
+        return loader.loadTestsFromName(start)
+    top = path
+    while (top / "__init__.py").is_file():
+        top = top.parent
+    pattern = "test*.py" if any(path.glob("test*.py")) else "*test*.py"
+    return loader.discover(str(path), pattern=pattern, top_level_dir=str(top))
+
+
+def _sentinel(name: str) -> unittest.TestCase:
+    def must_fail(test: unittest.TestCase) -> None:
+        test.fail(name)
+
+    made: unittest.TestCase = type("Sentinel", (unittest.TestCase,), {name: must_fail})(name)
+    return made
+
+
+def _name(test: Any) -> str:
+    name = str(test.id()).encode("unicode_escape").decode("ascii")
+    return name if len(name) <= _MAX_ID else name[:_MAX_ID] + f"~{len(name)}"
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, os.getcwd())
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,143 @@
+"""Says what kind of change leads from the tree `base` to `green`: comments, docs, lint, tests, config, logic, binary.
+
+Argument `reproduce`, optional: what made the patch (``ruff:F401``, ``codespell``); where making it again from base
+gives each changed file of green, byte for byte, the change is `lint`. Result: a domain DiffClass. A class is only given
+for what was compared: for Python, the syntax trees and the comments that tools read.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from greenroom.tools import _body, _files, _lint, _python, _typos
+else:
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    import _body
+    import _files
+    import _lint
+    import _python
+    import _typos
+
+MAX_FILES = 5_000
+_READS_DOCSTRINGS = re.compile(r"__doc__|\bdocopt\b|\bgetdoc\(|\bdoctest\b|\bply\b")
+
+
+def run(request: _body.Request) -> Mapping[str, Any]:
+    """The DiffClass document."""
+    base, green = request.mount("base"), request.mount("green")
+    changed = _files.changes(base, green)
+    if len(changed) > MAX_FILES:
+        raise _body.Refusal("diff-too-large", f"{len(changed)} files", f"change at most {MAX_FILES} files at once")
+    reproduce = request.text("reproduce", "")
+    reproduced = bool(reproduce) and bool(changed) and _reproduced(request.golden, base, changed, reproduce)
+    return {
+        "files": [classify(base, green, change, lint=reproduced) for change in changed],
+        "reproduced_by": reproduce if reproduced else None,
+    }
+
+
+def classify(base: Path, green: Path, change: _files.Changed, *, lint: bool) -> Mapping[str, Any]:
+    """The FileDiff of one changed file."""
+    line_class, why = _class_of(base, green, change)
+    if lint and line_class not in ("comment", "docs"):
+        line_class, why = "lint", "the same fix was made again from base"
+    lines = _files.changed_lines(change.base.text or "", change.green.text or "")
+    return {
+        "path": _files.show(change.path),
+        "line_class": line_class,
+        "added": len(lines.added),
+        "removed": len(lines.removed),
+        "why": why,
+    }
+
+
+def _class_of(base: Path, green: Path, change: _files.Changed) -> tuple[str, str]:
+    path = change.path
+    modes = {change.base.mode, change.green.mode} - {"none"}
+    if len(modes) > 1 or modes & {"link", "other"}:
+        return "logic", "a link, or the type or the exec bit of a file, changed"
+    if any(side.data is not None and side.text is None for side in (change.base, change.green)):
+        return "binary", "not UTF-8 text"
+    if path.endswith((".py", ".pyi")):
+        return _python_class(change)
+    if _files.is_test(path):
+        return "tests", "a file of the tests"
+    if _files.is_config(path):
+        return "config", "a file that configures tools, builds or agents"
+    if not _files.is_docs(path):
+        return "logic", "a file that programs may read"
+    if _files.in_package(base, path) or _files.in_package(green, path):
+        return "logic", "text inside a package, where code may read it"
+    return "docs", "prose"
+
+
+def _python_class(change: _files.Changed) -> tuple[str, str]:
+    sort = ("tests", "code of the tests") if _files.is_test(change.path) else ("logic", "code")
+    before, after = change.base.text, change.green.text
+    if before is None or after is None:
+        return sort[0], "a file of code is added or removed" if sort[
+            0
+        ] == "logic" else "a test file is added or removed"
+    if not _python.same_but_docstrings(before, after):
+        return sort
+    try:
+        if _python.pragmas(before) != _python.pragmas(after) or _shebang(before) != _shebang(after):
+            return "config", "a comment that tools read changed"
+        comments_differ = _python.comments(before) != _python.comments(after)
+    except ValueError:
+        return sort
+    if not _python.same(before, after):
+        return _docstring_class(before, after, sort)
+    if comments_differ:
+        return "comment", "only comments changed: the syntax tree is the same"
+    return "comment", "only layout changed: the syntax tree is the same"
+
+
+def _docstring_class(before: str, after: str, sort: tuple[str, str]) -> tuple[str, str]:
+    """Docstrings are docs, unless the module reads them as data or an example in them runs as a test."""
+    if _READS_DOCSTRINGS.search(before) or _READS_DOCSTRINGS.search(after):
+        return sort[0], "the module reads docstrings"
+    if _examples(before) != _examples(after):
+        return sort[0], "an example in a docstring changed"
+    return "docs", "only comments and docstrings changed"
+
+
+def _examples(text: str) -> list[str]:
+    """The doctest lines of all docstrings, with what follows them up to a blank line."""
+    found = []
+    for docstring in _python.docstring_texts(text):
+        inside = False
+        for line in docstring.splitlines():
+            inside = bool(line.strip()) and (inside or line.lstrip().startswith(">>>"))
+            if inside:
+                found.append(line)
+    return found
+
+
+def _shebang(text: str) -> str:
+    return text.split("\n", 1)[0] if text.startswith("#!") else ""
+
+
+def _reproduced(golden: Path, base: Path, changed: Sequence[_files.Changed], reproduce: str) -> bool:
+    """True when the generator makes each changed file of green from base."""
+    if any(change.base.mode != change.green.mode for change in changed):
+        return False
+    generator, _, rule = reproduce.partition(":")
+    if generator == "ruff" and _lint.SUPPORTED.fullmatch(rule):
+        made: Mapping[str, bytes | None] = _lint.regenerate(golden, base, rule)
+    elif reproduce == "codespell":
+        speller = _typos.Speller(golden, base)
+        made = {change.path: speller.mended(change.path) for change in changed}
+    else:
+        raise _body.Refusal("unknown-generator", reproduce[:100], "name ruff:RULE or codespell")
+    return all(made.get(change.path) == change.green.data for change in changed)
+
+
+if __name__ == "__main__":
+    _body.main(run)

@@ -1,0 +1,179 @@
+"""Finds tests that the step from the tree `base` to `green` deleted, skipped or made less strict.
+
+No arguments. Result: a domain ScanResult whose blocking findings are: test-deleted, test-skipped, assertion-removed,
+assertion-weakened, tolerance-widened, cases-removed, failure-swallowed, collection-changed. Expectations and data that
+changed without becoming weaker weigh, and do not block. Files are compared by their syntax trees; nothing is run.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from greenroom.tools import _body, _files, _projects, _python, _strictness, _suites
+else:
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    import _body
+    import _files
+    import _projects
+    import _python
+    import _strictness
+    import _suites
+
+MAX_FINDINGS = 500
+_BLOCK_POINTS = 60
+_COLLECTION_HOOKS = frozenset(
+    {
+        "pytest_collection_modifyitems", "pytest_ignore_collect", "pytest_collect_file", "pytest_runtest_makereport",
+        "pytest_runtest_protocol", "pytest_runtest_call", "pytest_pyfunc_call", "pytest_report_teststatus",
+        "pytest_runtest_logreport", "pytest_sessionfinish", "pytest_pycollect_makeitem", "pytest_generate_tests",
+        "pytest_runtest_setup", "pytest_deselected", "pytest_exception_interact", "load_tests",
+    }
+)  # fmt: skip
+_COLLECTION_NAMES = frozenset({"collect_ignore", "collect_ignore_glob", "__test__", "pytest_plugins"})
+_SELECTING = (
+    "testpaths",
+    "python_files",
+    "python_classes",
+    "python_functions",
+    "norecursedirs",
+    "addopts",
+    "xfail_strict",
+)
+
+
+def run(request: _body.Request) -> Mapping[str, Any]:
+    """The ScanResult document."""
+    base, green = request.mount("base"), request.mount("green")
+    changed = [change for change in _files.changes(base, green) if _files.is_test(change.path)]
+    arrived = {name for change in changed for name in _tests(change.green.text) - _tests(change.base.text)}
+    findings = [finding for change in changed for finding in compare(change, arrived)]
+    findings += _settings(_suites.pytest_settings(base), _suites.pytest_settings(green))
+    findings += _coverage_settings(request)
+    return {"findings": findings[:MAX_FINDINGS], "tools": {"python": sys.version.split()[0]}}
+
+
+def compare(change: _files.Changed, arrived: set[str]) -> Iterator[Mapping[str, Any]]:
+    """What became less strict in one test file; `arrived` are the tests that files of green gained."""
+    path = _files.show(change.path)
+    if not change.path.endswith(".py"):
+        if change.base.data is not None:
+            yield _finding("test-data-changed", path, 0, "data that tests may compare with changed", points=5)
+        return
+    before, after = _modules(change)
+    if before is None:
+        if change.base.data is not None:
+            yield _finding("test-file-unreadable", path, 0, "the file on base cannot be parsed", points=20)
+        return
+    if change.green.data is None:
+        yield from _deleted(path, _strictness.tests(before), arrived)
+        return
+    if after is None:
+        yield _finding("test-deleted", path, 0, "the file can no longer be parsed", blocks=True)
+        return
+    yield from _compare_modules(path, before, after, arrived)
+
+
+def _compare_modules(
+    path: str, before: ast.Module, after: ast.Module, arrived: set[str]
+) -> Iterator[Mapping[str, Any]]:
+    old, new = _strictness.tests(before), _strictness.tests(after)
+    yield from _deleted(path, {name: node for name, node in old.items() if name not in new}, arrived)
+    for name, node in old.items():
+        if name in new and ast.dump(node.tree) != ast.dump(new[name].tree):
+            for rule, line, message in _strictness.loosened(node, new[name]):
+                yield _finding(rule, path, line, f"{name}: {message}", blocks=rule != "expectation-changed")
+    for line, message in _strictness.module_skips(before, after):
+        yield _finding("test-skipped", path, line, message, blocks=True)
+    yield from _helpers(path, before, after)
+
+
+def _helpers(path: str, before: ast.Module, after: ast.Module) -> Iterator[Mapping[str, Any]]:
+    """Helpers' assertions hold for every test that calls them; hooks decide what runs and what is reported."""
+    old, new = _strictness.helpers(before), _strictness.helpers(after)
+    for name, node in new.items():
+        if name in _COLLECTION_HOOKS and (name not in old or ast.dump(old[name].tree) != ast.dump(node.tree)):
+            yield _finding("collection-changed", path, node.tree.lineno, f"the hook {name} changed", blocks=True)
+    for name, node in old.items():
+        if name in new and ast.dump(node.tree) != ast.dump(new[name].tree):
+            for rule, line, message in _strictness.loosened(node, new[name]):
+                if rule != "expectation-changed":
+                    yield _finding(rule, path, line, f"helper {name}: {message}", blocks=True)
+        elif name not in new and _strictness.assertions(node.tree):
+            yield _finding(
+                "helper-removed", path, node.tree.lineno, f"a helper that asserts is gone: {name}", points=15
+            )
+    old_names, new_names = _assigned(before), _assigned(after)
+    for name, value in new_names.items():
+        if name in _COLLECTION_NAMES and old_names.get(name) != value:
+            yield _finding("collection-changed", path, 0, f"{name} changed", blocks=True)
+
+
+def _assigned(module: ast.Module) -> dict[str, str]:
+    """Names that the module or its classes assign, with the value's tree."""
+    found: dict[str, str] = {}
+    for node in ast.walk(module):
+        targets = (
+            node.targets
+            if isinstance(node, ast.Assign)
+            else [node.target]
+            if isinstance(node, ast.AugAssign | ast.AnnAssign)
+            else []
+        )
+        for target in targets:
+            if isinstance(target, ast.Name) and target.id in _COLLECTION_NAMES:
+                found[target.id] = found.get(target.id, "") + ast.dump(node)
+    return found
+
+
+def _deleted(path: str, tests: Mapping[str, _strictness.Test], arrived: set[str]) -> Iterator[Mapping[str, Any]]:
+    """A test of the same name that another file gained is moved, not deleted."""
+    for name, test in tests.items():
+        if name in arrived:
+            yield _finding("test-moved", path, test.tree.lineno, f"{name} stands in another file now", points=5)
+        else:
+            yield _finding("test-deleted", path, test.tree.lineno, f"{name} is gone", blocks=True)
+
+
+def _settings(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:
+    """Settings that choose tests."""
+    for key in _SELECTING:
+        old, new = (before or {}).get(key), (after or {}).get(key)
+        if old != new:
+            yield _finding(
+                "collection-changed", "pytest settings", 0, f"{key}: {old!r} became {new!r}"[:300], blocks=True
+            )
+
+
+def _coverage_settings(request: _body.Request) -> Iterator[Mapping[str, Any]]:
+    """The share of code that tests must reach."""
+    names = ("tool", "coverage", "report")
+    before = _projects.table(_projects.toml(request.mount("base"), "pyproject.toml"), *names).get("fail_under")
+    after = _projects.table(_projects.toml(request.mount("green"), "pyproject.toml"), *names).get("fail_under")
+    if isinstance(before, int | float) and (not isinstance(after, int | float) or after < before):
+        yield _finding("coverage-lowered", "pyproject.toml", 0, f"fail_under: {before} became {after}", points=20)
+
+
+def _tests(text: str | None) -> frozenset[str]:
+    module = _python.parse(text) if text else None
+    return frozenset(_strictness.tests(module)) if module else frozenset()
+
+
+def _modules(change: _files.Changed) -> tuple[ast.Module | None, ast.Module | None]:
+    before, after = change.base.text, change.green.text
+    return (_python.parse(before) if before is not None else None, _python.parse(after) if after is not None else None)
+
+
+def _finding(
+    rule: str, path: str, line: int, message: str, *, points: int = 10, blocks: bool = False
+) -> Mapping[str, Any]:
+    points = _BLOCK_POINTS if blocks else points
+    return {"rule": rule, "path": path, "line": line, "message": message[:300], "points": points, "blocks": blocks}
+
+
+if __name__ == "__main__":
+    _body.main(run)

@@ -1,0 +1,1 @@
+"""Frames on local sockets, to and from domain types."""

@@ -1,0 +1,187 @@
+"""The conformance suite of the Guard port: the service, the service behind its door, and the fake."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from greenroom.domain.errors import Unusable
+from greenroom.domain.events import Event
+from greenroom.domain.plan import Caps
+from greenroom.domain.ports import Guard
+from greenroom.domain.verdict import Held, Instant, Passed, Refused
+from greenroom.domain.vocabulary import ChangeId, Kind, Subject
+from greenroom.guard.client import GuardClient
+from greenroom.guard.papers import Lift
+from greenroom.guard.server import handlers
+from greenroom.testing.guard import FakeGuard
+from greenroom.testing.papers import SUBJECT, PaperHouse, papers, promoted
+
+CAPS = Caps(cpu_s=1, cpu_millicores=1, wall_s=1, memory_bytes=1, disk_bytes=1, processes=1, output_bytes=1)
+
+
+def _over_the_wire(house: PaperHouse) -> GuardClient:
+    """The service behind its handlers, with every message through JSON and back."""
+    answers = handlers(house.guard)
+
+    def call(name: str, arguments: Mapping[str, Any]) -> Any:
+        said = json.loads(json.dumps(arguments))
+        return json.loads(json.dumps(answers[name](said, (), lambda _: None, 0)))
+
+    return GuardClient(call)
+
+
+@pytest.fixture(params=["service", "wire", "fake"])
+def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[PaperHouse]:
+    made = PaperHouse(tmp_path)
+    service = made.guard
+    other: Any = service
+    if request.param == "wire":
+        other = _over_the_wire(made)
+    elif request.param == "fake":
+        other = FakeGuard(store=made.store, log=made.log, attestor=made.signer, clock=made.clock, policy=made.first)
+        other.adopt(made.imported(made.base))
+    made.guard = other
+    yield made
+    service.close()
+
+
+def _rule(answer: object) -> str:
+    return answer.rule if isinstance(answer, Refused | Held) else f"passed: {answer}"
+
+
+def _guard(house: PaperHouse) -> Guard:
+    return house.guard
+
+
+def test_contract_guard_takes_a_change_all_the_way(house: PaperHouse) -> None:
+    """Consent, warrant, promote, mark-good and revert, each once and each idempotent."""
+    guard = _guard(house)
+    made, warrant = promoted(house)
+    assert guard.live(SUBJECT) == made.green
+    assert guard.warrant(made.dossier()) == warrant
+    assert isinstance(guard.promote(warrant), Passed)
+    receipts = made.live_runs()
+    assert isinstance(guard.mark_good(made.change, receipts), Passed)
+    assert isinstance(guard.mark_good(made.change, receipts), Passed)
+    assert isinstance(guard.revert(SUBJECT, made.change, "ada"), Passed)
+    assert isinstance(guard.revert(SUBJECT, made.change, "ada"), Passed)
+    assert guard.live(SUBJECT) == made.base
+    for name in ("warrant.issued", "live.promoted", "live.marked-good", "live.reverted"):
+        assert house.names().count(name) == 1
+
+
+def test_contract_guard_holds_without_consent(house: PaperHouse) -> None:
+    """A change that nobody agreed to is held, not refused."""
+    answer = _guard(house).warrant(papers(house).dossier())
+    assert isinstance(answer, Held)
+    assert answer.rule == "needs-approval"
+
+
+def test_contract_guard_refuses_replays(house: PaperHouse) -> None:
+    """Neither warrant nor consent works again after a revert."""
+    guard = _guard(house)
+    made, warrant = promoted(house)
+    guard.revert(SUBJECT, made.change, "ada")
+    assert _rule(guard.promote(warrant)) == "warrant-spent"
+    assert _rule(guard.warrant(made.dossier())) == "consent-spent"
+
+
+def test_contract_guard_refuses_forgeries(house: PaperHouse) -> None:
+    """Papers of other keys count for nothing."""
+    guard = _guard(house)
+    made = papers(house)
+    assert _rule(house.hand_in(made.consent(shown=made.plan_digest), house.stranger["owner"])) == "statement-forged"
+    assert _rule(guard.adopt(house.imported(made.green, by=house.stranger["keeper"]))) == "statement-forged"
+    assert _rule(guard.promote(made.seals[0])) in ("wrong-predicate", "statement-forged")
+    assert guard.live(SUBJECT) == made.base
+
+
+def test_contract_guard_expires_warrants(house: PaperHouse) -> None:
+    """A warrant does not hold for ever."""
+    made = papers(house)
+    made.approve()
+    warrant = _guard(house).warrant(made.dossier())
+    assert isinstance(warrant, str)
+    house.clock.advance(10_000)
+    assert _rule(_guard(house).promote(warrant)) == "warrant-expired"
+
+
+def test_contract_guard_sees_that_base_moved(house: PaperHouse) -> None:
+    """A commit of the person's own makes a waiting change base-moved, and names it once."""
+    guard = _guard(house)
+    made = papers(house)
+    made.approve()
+    house.clock.advance(1)
+    tree = house.tree({"b": b"1"})
+    imported = house.imported(tree)
+    assert guard.adopt(imported) == tree
+    assert guard.adopt(imported) == tree
+    assert _rule(guard.warrant(made.dossier())) == "base-moved"
+
+
+def test_contract_guard_reverts_last_in_first_out(house: PaperHouse) -> None:
+    """What others stand on is not taken back."""
+    guard = _guard(house)
+    first, _ = promoted(house)
+    guard.mark_good(first.change, first.live_runs())
+    promoted(house, base=first.green, name="change-2", text=b"other\n")
+    assert _rule(guard.revert(SUBJECT, first.change, "ada")) == "not-last"
+    assert _rule(guard.revert(SUBJECT, ChangeId("change-9"), "ada")) == "not-promoted"
+
+
+def test_contract_guard_one_watch_at_a_time(house: PaperHouse) -> None:
+    """A second change waits until the first is marked good."""
+    first, _ = promoted(house)
+    second = papers(house, first.green, name="change-2", text=b"other\n")
+    second.approve()
+    assert _rule(_guard(house).warrant(second.dossier())) == "change-baking"
+
+
+def test_contract_guard_stop_dominates(house: PaperHouse) -> None:
+    """Under stop nothing starts, a revert works, and the owner's lift of this stop ends it."""
+    guard = _guard(house)
+    made, _ = promoted(house)
+    guard.stop("ada")
+    assert guard.status().stopped
+    assert guard.status().stopped_by == "ada"
+    assert _rule(guard.mark_good(made.change, made.live_runs())) == "stopped"
+    assert _rule(guard.reserve(ChangeId("c"), CAPS)) == "stopped"
+    assert isinstance(guard.revert(SUBJECT, made.change, "ada"), Passed)
+    other = papers(house, name="change-2", text=b"other\n")
+    assert _rule(guard.warrant(other.dossier())) == "stopped"
+    assert _rule(house.order(Lift, stop=made.plan_digest)) == "lift-names-another-stop"
+    assert isinstance(house.order(Lift, stop=house.guard.stop_id()), Passed)
+    assert not guard.status().stopped
+
+
+def test_contract_guard_log_is_guarded(house: PaperHouse) -> None:
+    """Callers append under the guard's time, once for each key, and nothing that only the guard says."""
+    guard = _guard(house)
+    event = Event(key="c/0/plan/intent", at=Instant(1), actor="executor", name="plan.intent")
+    assert guard.append(event) == guard.append(event)
+    with pytest.raises(Unusable, match="event-reserved"):
+        guard.append(Event(key="x", at=Instant(1), actor="executor", name="live.promoted"))
+
+
+def test_contract_guard_budget_settles_once(house: PaperHouse) -> None:
+    """A reservation is settled once."""
+    guard = _guard(house)
+    reservation = guard.reserve(ChangeId("c"), CAPS)
+    assert isinstance(reservation, str)
+    guard.settle(reservation, CAPS)
+    with pytest.raises(Unusable, match="no-reservation"):
+        guard.settle(reservation, CAPS)
+
+
+def test_contract_guard_unknown_subject(house: PaperHouse) -> None:
+    """A subject that was never taken in has no live state and no position."""
+    nowhere = Subject(kind=Kind.WORKSPACE, address="/nowhere")
+    assert _guard(house).live(nowhere) is None
+    with pytest.raises(Unusable, match="no-subject"):
+        _guard(house).position(nowhere)
+    assert _guard(house).status().live == {str(SUBJECT): house.base}

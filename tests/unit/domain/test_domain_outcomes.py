@@ -1,0 +1,199 @@
+"""The rules of evidence, which the executor uses and the guard recomputes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from greenroom.domain.digest import digest_of
+from greenroom.domain.errors import Unusable
+from greenroom.domain.outcomes import (
+    DiffClass,
+    FileDiff,
+    Finding,
+    Run,
+    ScanResult,
+    TestOutcome,
+    TestRun,
+    conclude,
+    conclude_reseal,
+    verdict_on,
+)
+from greenroom.domain.proof import EndedBy, Receipt, Seal, Usage
+from greenroom.domain.verdict import Held, Instant, Passed, Refused
+
+TREE = digest_of("tree", b"green")
+
+
+def receipt(role: str, ended_by: EndedBy = "exit") -> Receipt:
+    return Receipt(
+        run=role,
+        check="tests",
+        role=role,
+        mounted={"green": TREE},
+        golden=digest_of("golden", b""),
+        tool=digest_of("tool", b""),
+        args=digest_of("text", b""),
+        layers={},
+        exit=0,
+        ended_by=ended_by,
+        output=digest_of("output", b""),
+        usage=Usage(wall_ms=1, cpu_ms=1),
+        began=Instant(1),
+        ended=Instant(2),
+    )
+
+
+def run_of(role: str, outcomes: Mapping[str, TestOutcome], sentinel: str = "failed", framework: str = "pytest") -> Run:
+    result = TestRun(framework=framework, python="3.11", outcomes=outcomes, sentinel=sentinel)  # type: ignore[arg-type]
+    return Run(digest=digest_of("statement", role.encode()), receipt=receipt(role), result=result)
+
+
+def test_equal_passing_runs_pass() -> None:
+    """Everything that passed on base passes on Green."""
+    runs = [
+        run_of("base", {"a": "passed", "b": "skipped"}),
+        run_of("base-on-green", {"a": "passed", "b": "skipped"}),
+    ]
+    found = conclude("tests", TREE, runs, min_share=50)
+    assert found.verdict == "pass"
+    assert found.facts["skipped"] == "1"
+
+
+def test_a_test_that_passed_on_base_and_fails_on_green_fails() -> None:
+    """The finding names the test."""
+    found = conclude("tests", TREE, [run_of("base", {"a": "passed"}), run_of("base-on-green", {"a": "failed"})])
+    assert found.verdict == "fail"
+    assert found.findings[0].name == "test-broken"
+    assert found.findings[0].why == "a"
+
+
+def test_a_test_that_vanished_fails() -> None:
+    """Collected ids must include base's."""
+    found = conclude(
+        "tests", TREE, [run_of("base", {"a": "passed", "b": "passed"}), run_of("base-on-green", {"a": "passed"})]
+    )
+    assert found.verdict == "fail"
+    assert found.findings[0].name == "test-lost"
+
+
+@pytest.mark.parametrize("sentinel", ["passed", "missing"])
+def test_a_sentinel_that_is_not_reported_as_failing_means_forged(sentinel: str) -> None:
+    """A conftest that turns failures into passes turns the sentinel too."""
+    runs = [run_of("base", {"a": "passed"}), run_of("base-on-green", {"a": "passed"}, sentinel)]
+    found = conclude("tests", TREE, runs)
+    assert found.verdict == "fail"
+    assert verdict_on([found]) == Refused(
+        rule="tests-forged", where="a test that must fail was not reported as failing", remedy=found_remedy()
+    )
+
+
+def found_remedy() -> str:
+    from greenroom.domain.outcomes import REMEDIES
+
+    return REMEDIES["tests"]
+
+
+def test_a_test_that_passes_when_run_again_is_flaky_and_refused() -> None:
+    """Reruns tell flaky from broken; flaky is refused by that name."""
+    runs = [
+        run_of("base", {"a": "passed", "b": "passed"}),
+        run_of("base-on-green", {"a": "failed", "b": "passed"}),
+        run_of("base-on-green-again", {"a": "passed", "b": "passed"}),
+    ]
+    found = conclude("tests", TREE, runs)
+    assert found.verdict == "flaky"
+    refused = verdict_on([found])
+    assert isinstance(refused, Refused)
+    assert refused.rule == "flaky"
+
+
+def test_tests_that_fail_on_base_are_left_out_and_counted() -> None:
+    """Broken before is not broken by the change."""
+    runs = [
+        run_of("base", {"a": "passed", "n": "failed"}),
+        run_of("base-on-green", {"a": "passed", "n": "failed"}),
+    ]
+    found = conclude("tests", TREE, runs, min_share=50)
+    assert found.verdict == "pass"
+    assert found.facts["failing-before"] == "1"
+
+
+def test_too_small_a_share_is_broken_before_and_passes_to_the_policy() -> None:
+    """Fewer than the policy's share: the consent level rises, the change is not refused."""
+    base: dict[str, TestOutcome] = {"a": "passed", "b": "failed", "c": "failed"}
+    found = conclude("tests", TREE, [run_of("base", base), run_of("base-on-green", base)], min_share=50)
+    assert found.verdict == "broken-before"
+    assert isinstance(verdict_on([found]), Passed)
+
+
+def test_no_runnable_tests_are_said_so() -> None:
+    """A repository without tests is broken-before with the reason."""
+    none = [run_of("base", {}, "missing", "none"), run_of("base-on-green", {}, "missing", "none")]
+    found = conclude("tests", TREE, none)
+    assert (found.verdict, found.facts["why"]) == ("broken-before", "no-runnable-tests")
+
+
+@pytest.mark.parametrize("ended_by", ["wall", "memory", "disk", "signal", "stop", "output", "processes"])
+def test_a_run_that_was_ended_is_inconclusive_and_held(ended_by: EndedBy) -> None:
+    """A cut run proves nothing; the reason is named."""
+    run = Run(digest=TREE, receipt=receipt("base", ended_by), result=None)
+    found = conclude("tests", TREE, [run])
+    assert found.verdict == "inconclusive"
+    held = verdict_on([found])
+    assert isinstance(held, Held)
+    assert ended_by in held.where
+
+
+def test_green_running_without_base_is_inconclusive() -> None:
+    """A missing half is not a pass."""
+    assert conclude("tests", TREE, [run_of("base-on-green", {"a": "passed"})]).verdict == "inconclusive"
+    assert conclude("tests", TREE, []).verdict == "inconclusive"
+
+
+def test_a_blocking_finding_fails_the_scan() -> None:
+    """A secret blocks; another finding only weighs."""
+
+    def scan(blocks: bool) -> Run:
+        finding = Finding(rule="secret", path="a.py", line=3, message="a key", points=60, blocks=blocks)
+        return Run(digest=TREE, receipt=receipt("diff"), result=ScanResult(findings=(finding,)))
+
+    assert conclude("scan", TREE, [scan(True)]).verdict == "fail"
+    assert conclude("scan", TREE, [scan(False)]).verdict == "pass"
+
+
+def test_classification_reports_its_classes() -> None:
+    """Classes, files and lines are facts that the policy weighs."""
+    diff = FileDiff(path="a", line_class="comment", added=1, removed=1, why="")
+    run = Run(digest=TREE, receipt=receipt("diff"), result=DiffClass(files=(diff,), reproduced_by="ruff:F401"))
+    facts = conclude("classify", TREE, [run]).facts
+    assert facts == {"classes": "comment", "files": "1", "lines": "2", "reproduced-by": "ruff:F401"}
+
+
+def test_an_unknown_check_is_unusable() -> None:
+    """There is no default rule."""
+    with pytest.raises(Unusable):
+        conclude("vibes", TREE, [])
+
+
+def test_two_separate_builds_with_one_digest_pass() -> None:
+    """One build twice is not two builds; a different Green fails."""
+    plan = digest_of("plan", b"p")
+
+    def seal(build: str, green: str = TREE) -> tuple[str, Seal]:
+        made = Seal(
+            build=build,
+            plan=plan,
+            base=TREE,
+            golden=digest_of("golden", b""),
+            green=green,  # type: ignore[arg-type]
+            steps=(),
+            at=Instant(1),
+        )
+        return digest_of("statement", build.encode()), made
+
+    other = digest_of("tree", b"other")
+    assert conclude_reseal(TREE, plan, [seal("1"), seal("2")]).verdict == "pass"  # type: ignore[list-item]
+    assert conclude_reseal(TREE, plan, [seal("1"), seal("1")]).verdict == "inconclusive"  # type: ignore[list-item]
+    assert conclude_reseal(TREE, plan, [seal("1"), seal("2", other)]).verdict == "fail"  # type: ignore[list-item]

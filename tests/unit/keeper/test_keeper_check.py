@@ -1,0 +1,293 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from keeper_house import House, Sight, ended, rule
+
+from greenroom.domain.digest import Digest
+from greenroom.domain.ports import CheckRun
+from greenroom.domain.proof import Predicate, Receipt, RunOutput
+from greenroom.domain.verdict import Refused
+from greenroom.keeper import runs
+
+
+def ask(house: House, tool: Digest, **more: Any) -> CheckRun:
+    """A run on one tree."""
+    values: dict[str, Any] = {
+        "check": "tests",
+        "role": "base",
+        "tool": tool,
+        "args": {},
+        "trees": {"work": house.tree({"a.py": b"x = 1\n"})},
+        "golden": house.keeper.golden(),
+    }
+    return CheckRun(**values | more)
+
+
+def output_of(house: House, receipt: Receipt) -> RunOutput:
+    """The stored output of a run."""
+    plain = json.loads(house.store.get(receipt.output))
+    return RunOutput(**{f.name: plain[f.name] for f in dataclasses.fields(RunOutput)})
+
+
+def test_a_run_ends_in_a_signed_receipt_with_result_and_artifacts(house: House) -> None:
+    """The receipt names trees, tool, golden and output; the output names what the tool left."""
+
+    def tool(sight: Sight) -> None:
+        sight.result({"found": 3})
+        sight.artifact("patch-1.diff", b"diff")
+
+    house.walls.tool = tool
+    run = ask(house, house.tool(args={"only": rule(required=False)}), args={"only": "x"})
+    receipt = house.opened(Receipt, house.keeper.check(run), Predicate.RECEIPT)
+    output = output_of(house, receipt)
+    assert (receipt.check, receipt.role, receipt.tool) == ("tests", "base", run.tool)
+    assert (receipt.mounted, receipt.golden, receipt.exit) == (run.trees, run.golden, 0)
+    assert output.result is not None
+    assert json.loads(house.store.get(output.result)) == {"found": 3}
+    assert {n: house.store.get(d) for n, d in output.artifacts.items()} == {"patch-1.diff": b"diff"}
+    assert house.store.get(output.stdout) == b"said"
+    assert json.loads(house.store.get(receipt.args)) == {
+        "args": {"only": "x"},
+        "dry_run": False,
+        "inputs": {},
+        "overlay": None,
+    }
+
+
+def test_a_run_that_ended_badly_has_a_receipt_without_a_result(house: House) -> None:
+    """However a suite dies, the receipt says how, and no result of its is believed."""
+
+    def tool(sight: Sight) -> object:
+        sight.result({"outcomes": "all fine"})
+        return ended(137, "wall")
+
+    house.walls.tool = tool
+    receipt = house.opened(Receipt, house.keeper.check(ask(house, house.tool())), Predicate.RECEIPT)
+    assert (receipt.ended_by, receipt.exit) == ("wall", 137)
+    assert output_of(house, receipt).result is None
+
+
+def test_a_tool_that_says_no_is_a_refusal_not_a_receipt(house: House) -> None:
+    """The reason that the tool gives reaches the person."""
+    house.walls.tool = lambda sight: sight.result({"refused": {"rule": "r", "where": "w", "remedy": "m"}})
+    assert house.keeper.check(ask(house, house.tool())) == Refused(rule="r", where="w", remedy="m")
+
+
+def _fifo(sight: Sight) -> None:
+    os.mkfifo(sight.path("/out") / "result.json")
+
+
+def _many(sight: Sight) -> None:
+    sight.result({})
+    for index in range(300):
+        sight.artifact(f"n{index}", b"")
+
+
+def _bad_name(sight: Sight) -> None:
+    sight.result({})
+    sight.artifact("..patch", b"")
+
+
+def _link_artifact(sight: Sight) -> None:
+    sight.result({})
+    sight.artifact("fine", b"")
+    (sight.path("/out") / "artifacts" / "l").symlink_to("/etc/passwd")
+
+
+LEFT: dict[str, Callable[[Sight], Any]] = {
+    "nothing": lambda sight: None,
+    "link": lambda sight: (sight.path("/out") / "result.json").symlink_to("/etc/passwd"),
+    "huge": lambda sight: (sight.path("/out") / "result.json").write_bytes(b" " * 1001),
+    "not-json": lambda sight: (sight.path("/out") / "result.json").write_bytes(b"{"),
+    "pipe": _fifo,
+    "many": _many,
+    "bad-name": _bad_name,
+    "link-artifact": _link_artifact,
+}
+
+
+@pytest.mark.parametrize("kind", sorted(LEFT))
+def test_output_that_no_tool_may_leave_is_refused(house: House, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Links, pipes, sizes, names and counts are bounded; nothing outside /out is ever read."""
+    monkeypatch.setattr(runs.results, "MAX_RESULT_BYTES", 1000)
+
+    def tool(sight: Sight) -> None:
+        LEFT[kind](sight)
+
+    house.walls.tool = tool
+    refused = house.keeper.check(ask(house, house.tool()))
+    assert isinstance(refused, Refused)
+    assert refused.rule in ("bad-output", "output-too-large", "bad-result")
+
+
+def test_trees_are_throwaway_copies_writable_only_where_the_manifest_says(house: House) -> None:
+    """A tool may spoil its copy; the stored tree is untouched and the next run has a fresh one."""
+    seen = []
+
+    def tool(sight: Sight) -> None:
+        seen.append(
+            ((sight.path("/mnt/work") / "a.py").read_bytes(), sight.writable("/mnt/work"), sight.writable("/mnt/base"))
+        )
+        (sight.path("/mnt/work") / "a.py").write_bytes(b"spoilt")
+        sight.result({})
+
+    house.walls.tool = tool
+    tree = house.tree({"a.py": b"x = 1\n"})
+    run = ask(house, house.tool(), trees={"work": tree, "base": tree})
+    assert isinstance(house.keeper.check(run), str)
+    assert isinstance(house.keeper.check(run), str)
+    assert seen == [(b"x = 1\n", True, False)] * 2
+
+
+def test_the_overlay_puts_base_s_tests_over_green_s_read_only(house: House) -> None:
+    """Green's code runs base's tests; Green's own tests are gone; test places cannot be written."""
+    base = house.tree({"src/m.py": b"1", "tests/test_m.py": b"base", "conftest.py": b"base", "setup.cfg": b"base"})
+    green = house.tree({"src/m.py": b"2", "tests/test_m.py": b"green", "tests/conftest.py": b"forge", "tox.ini": b"x"})
+    seen: dict[str, Any] = {}
+
+    def tool(sight: Sight) -> None:
+        work = sight.path("/mnt/work")
+        seen["files"] = {str(p.relative_to(work)): p.read_bytes() for p in work.rglob("*") if p.is_file()}
+        seen["mounts"] = {m.target: m.writable for m in sight.cell.mounts if m.target.startswith("/mnt/work")}
+        sight.result({})
+
+    house.walls.tool = tool
+    run = ask(house, house.tool(executes=True), trees={"work": green, "base": base}, overlay=("base", "work"))
+    receipt = house.opened(Receipt, house.keeper.check(run), Predicate.RECEIPT)
+    assert seen["files"] == {
+        "src/m.py": b"2",
+        "tests/test_m.py": b"base",
+        "conftest.py": b"base",
+        "setup.cfg": b"base",
+    }
+    assert seen["mounts"] == {
+        "/mnt/work": True,
+        "/mnt/work/conftest.py": False,
+        "/mnt/work/setup.cfg": False,
+        "/mnt/work/tests": False,
+    }
+    assert receipt.mounted == {"work": green, "base": base}
+    assert json.loads(house.store.get(receipt.args))["overlay"] == ["base", "work"]
+
+
+def test_base_and_green_run_under_the_same_conditions(house: House) -> None:
+    """Where tests lie is read-only also without an overlay, so that no suite behaves otherwise on Green for it."""
+    house.walls.tool = lambda sight: sight.result({})
+    tree = house.tree({"tests/test_m.py": b"", "m.py": b""})
+    assert isinstance(house.keeper.check(ask(house, house.tool(executes=True), trees={"work": tree})), str)
+    assert [m.target for m in house.walls.cells[0].mounts if not m.writable and m.target.startswith("/mnt")] == [
+        "/mnt/work/tests"
+    ]
+
+
+def test_tests_in_too_many_places_make_the_whole_copy_read_only(house: House) -> None:
+    """A cell takes a bounded number of mounts; protection is never given up for it."""
+    house.walls.tool = lambda sight: sight.result({})
+    tree = house.tree({f"pkg{index}/test_it.py": b"" for index in range(runs.MAX_PROTECTED + 1)})
+    assert isinstance(house.keeper.check(ask(house, house.tool(executes=True), trees={"work": tree})), str)
+    assert [(m.target, m.writable) for m in house.walls.cells[0].mounts if m.target.startswith("/mnt")] == [
+        ("/mnt/work", False)
+    ]
+
+
+@pytest.mark.parametrize("overlay", [("base", "work"), ("work", "base"), ("work", "work")])
+def test_an_overlay_of_trees_that_are_not_mounted_is_refused(house: House, overlay: tuple[str, str]) -> None:
+    """Both names must be mounted, and two."""
+    refused = house.keeper.check(ask(house, house.tool(), overlay=overlay))
+    assert isinstance(refused, Refused)
+    assert refused.rule == "bad-overlay"
+
+
+@pytest.mark.parametrize("name", ["", "Work", "a/b", "..", "a" * 17, "work1"])
+def test_a_mount_name_is_a_short_word(house: House, name: str) -> None:
+    """No mount name reaches outside /mnt."""
+    refused = house.keeper.check(ask(house, house.tool(), trees={name: house.tree({"a": b""})}))
+    assert isinstance(refused, Refused)
+    assert refused.rule == "bad-mount-name"
+
+
+@pytest.mark.parametrize("check", ["build", "import", "prepare"])
+def test_nobody_asks_for_runs_that_only_the_keeper_makes(house: House, check: str) -> None:
+    """A receipt that says `build` comes from a build."""
+    refused = house.keeper.check(ask(house, house.tool(), check=check))
+    assert isinstance(refused, Refused)
+    assert refused.rule == "check-reserved"
+
+
+@pytest.mark.parametrize(
+    "args", [{"n": "x"}, {"n": True}, {"t": 1}, {"t": "x" * 101}, {"d": "blob:1"}, {"d": 3}, {"other": "x"}]
+)
+def test_arguments_of_another_name_type_or_size_are_refused(house: House, args: dict[str, Any]) -> None:
+    """The manifest's types and bounds hold before anything runs."""
+    rules = {"n": rule("int", required=False), "t": rule(required=False), "d": rule("digest", required=False)}
+    refused = house.keeper.check(ask(house, house.tool(args=rules), args=args))
+    assert isinstance(refused, Refused)
+    assert refused.rule == "bad-argument"
+    assert house.walls.cells == []
+
+
+def test_a_missing_argument_is_refused(house: House) -> None:
+    """What a tool needs is given, or it does not run."""
+    refused = house.keeper.check(ask(house, house.tool(args={"t": rule()})))
+    assert isinstance(refused, Refused)
+    assert refused.rule == "bad-argument"
+
+
+def test_nothing_starts_while_stopped(house: House) -> None:
+    """Every call that runs something is refused `stopped`, and no cell starts."""
+    plan = house.plan(
+        house.tree({"a": b""}),
+    )
+    run = ask(house, house.tool())
+    house.stop[0] = True
+    answers = [house.keeper.check(run), house.keeper.build(plan), house.keeper.prepare(run.trees["work"])]
+    assert [answer.rule for answer in answers if not isinstance(answer, str)] == ["stopped"] * 3
+    assert house.walls.cells == []
+
+
+def test_a_stop_reaches_what_runs_and_leaves_no_receipt(house: House) -> None:
+    """The cell is told to end as soon as the stop is set; its run is refused, not recorded."""
+    running = threading.Event()
+
+    def tool(sight: Sight) -> object:
+        running.set()
+        waited = threading.Event()
+        for _ in range(200):
+            if sight.cancelled():
+                return ended(137, "stop")
+            waited.wait(0.01)
+        return ended(0)
+
+    house.walls.tool = tool
+    answers: list[Any] = []
+    thread = threading.Thread(target=lambda: answers.append(house.keeper.check(ask(house, house.tool()))))
+    thread.start()
+    assert running.wait(5)
+    house.stop[0] = True
+    thread.join(5)
+    assert isinstance(answers[0], Refused)
+    assert answers[0].rule == "stopped"
+
+
+def test_a_keeper_that_closes_starts_nothing_more(house: House) -> None:
+    """After `close` the answer is a refusal that says to ask again."""
+    house.keeper.close()
+    refused = house.keeper.check(
+        CheckRun(
+            check="scan",
+            role="diff",
+            tool=house.tool(),
+            args={},
+            trees={},
+            golden=Digest("golden:" + "0" * 64),
+        )
+    )
+    assert isinstance(refused, Refused)
+    assert refused.rule == "keeper-closing"

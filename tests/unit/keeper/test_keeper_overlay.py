@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from greenroom.domain.digest import digest_of
+from greenroom.domain.trees import Entry, File, Link, Manifest, manifest_of
+from greenroom.keeper.overlay import overlaid, read_only, root_of
+
+
+def file(path: str, data: bytes = b"") -> File:
+    """An entry."""
+    return File(path=path.encode(), executable=False, size=len(data), blob=digest_of("blob", data))
+
+
+def tree(*entries: Entry) -> Manifest:
+    """A manifest."""
+    return manifest_of(entries)
+
+
+def paths(manifest: Manifest) -> list[str]:
+    """The paths of a manifest."""
+    return [entry.path.decode() for entry in manifest.entries]
+
+
+def test_what_counts_as_a_test() -> None:
+    """Directories and names of tests, conftest and the files that configure the runners."""
+    expected = {
+        "tests/a/b.txt": "tests",
+        "src/pkg/test/x.py": "src/pkg/test",
+        "pkg/testing": "pkg/testing",
+        "conftest.py": "conftest.py",
+        "src/conftest.py": "src/conftest.py",
+        "a/test_x.py": "a/test_x.py",
+        "a/x_test.py": "a/x_test.py",
+        "pyproject.toml": "pyproject.toml",
+        "setup.cfg": "setup.cfg",
+        "tox.ini": "tox.ini",
+        "pytest.ini": "pytest.ini",
+    }
+    assert {path: (root_of(path.encode()) or b"").decode() for path in expected} == expected
+    assert [root_of(p) for p in (b"a.py", b"test_data.txt", b"contest.py", b"latest/x.py", b"setup.py")] == [None] * 5
+
+
+def test_a_file_or_link_in_the_way_of_base_s_tests_gives_way() -> None:
+    """Green cannot keep base's tests out by putting something else where they belong."""
+    base = tree(file("tests/test_a.py", b"1"), file("pkg/tests/test_b.py", b"1"))
+    green = tree(Link(path=b"tests", target=b"src"), file("pkg", b"a file"), file("src/a.py"))
+    assert paths(overlaid(base, green)) == ["pkg/tests/test_b.py", "src/a.py", "tests/test_a.py"]
+
+
+def test_green_s_files_below_a_file_of_base_s_tests_give_way() -> None:
+    """A directory cannot stand where base has a test file."""
+    assert paths(overlaid(tree(file("conftest.py")), tree(file("conftest.py/x"), file("a")))) == ["a", "conftest.py"]
+
+
+def test_links_are_not_mounted_over() -> None:
+    """A mount on a link would land where the link points."""
+    found = tree(Link(path=b"tests", target=b"src"), Link(path=b"t/test/l", target=b"x"), file("test_a.py"))
+    assert read_only(found) == (b"t/test", b"test_a.py")
+
+
+_NAME = st.sampled_from(["a", "b", "tests", "test", "conftest.py", "test_a.py", "setup.cfg"])
+_PATHS = st.lists(_NAME, min_size=1, max_size=4).map("/".join)
+
+
+def _tree(names: list[str], data: bytes) -> Manifest:
+    chosen: list[str] = []
+    for name in names:
+        if not any(name == c or name.startswith(c + "/") or c.startswith(name + "/") for c in chosen):
+            chosen.append(name)
+    return tree(*(file(name, data) for name in chosen))
+
+
+@given(st.lists(_PATHS, max_size=8), st.lists(_PATHS, max_size=8))
+def test_the_tests_of_an_overlay_are_exactly_base_s(base_paths: list[str], green_paths: list[str]) -> None:
+    """Whatever two trees hold, the result is a tree, its tests are base's, and the rest comes from Green."""
+    base, green = _tree(base_paths, b"base"), _tree(green_paths, b"green")
+    found = overlaid(base, green)
+    assert [e for e in found.entries if root_of(e.path)] == [e for e in base.entries if root_of(e.path)]
+    assert {e for e in found.entries if not root_of(e.path)} <= set(green.entries)

@@ -1,0 +1,229 @@
+"""Cedar and the plain reference give the same answer, over a great many changes that break rules at random."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import policy_cases as cases
+import pytest
+
+from greenroom.domain.change import Change
+from greenroom.domain.constitution import Constitution
+from greenroom.domain.digest import digest_of
+from greenroom.domain.plan import Arg, Plan, ToolManifest
+from greenroom.domain.ports import Facts, Totals
+from greenroom.domain.proof import Contribution, Evidence
+from greenroom.domain.verdict import Held, Passed
+from greenroom.domain.vocabulary import Kind, Stage, Subject, Trust, Undo
+from greenroom.policy import reference, rules
+from greenroom.policy.decide import CedarPolicy
+from greenroom.policy.manifests import manifest_digest
+from greenroom.policy.vocabulary import LAYERS, NEVER
+
+SEED = 20_261
+_APPLY = cases.TOOLS["apply_patch_t1"]
+_NETWORKED = dataclasses.replace(_APPLY, name="networked_t1", network=True, isolation=("seccomp", "cgroup-memory"))
+_EGRESS = dataclasses.replace(_APPLY, name="egress_t1", egress=("example.org:443",))
+_ERASE = dataclasses.replace(_APPLY, name="erase_t1", undo=Undo.NONE)
+MANIFESTS: dict[Any, ToolManifest] = {
+    **cases.MANIFESTS,
+    **{manifest_digest(tool): tool for tool in (_NETWORKED, _EGRESS, _ERASE)},
+}
+
+
+def _constitutions() -> tuple[Constitution, ...]:
+    base = cases.CONSTITUTION
+    change = dataclasses.replace
+    return (
+        base,
+        change(base, allowed_paths=("docs", "src/**"), never=("force-push",), unrevertible_tools=("erase_t1",)),
+        change(base, sandbox=change(base.sandbox, allow_without_cgroup=False, required_layers=("landlock",))),
+        change(base, plan=change(base.plan, max_steps=2, max_parallel=1, tripcode_from_tier=2)),
+        change(base, caps=change(base.caps, changes=1, lines=10, risk=30, spend_micro=5), protected_paths=("**",)),
+        change(base, never=NEVER[::-1], protected_paths=(), allowed_paths=()),
+    )
+
+
+CONSTITUTIONS = _constitutions()
+POLICIES = tuple(CedarPolicy(digest_of("policy", b"x"), found, MANIFESTS) for found in CONSTITUTIONS)
+
+
+@dataclasses.dataclass
+class Case:
+    change: Change
+    plan: Plan | None
+    facts: Facts
+    evidence: list[Evidence]
+
+    def alter(self, **changed: Any) -> None:
+        self.change = dataclasses.replace(self.change, **changed)
+
+    def replan(self, **changed: Any) -> None:
+        if self.plan is not None:
+            self.plan = dataclasses.replace(self.plan, **changed)
+
+    def learn(self, **changed: Any) -> None:
+        self.facts = dataclasses.replace(self.facts, **changed)
+
+
+def _step(rng: random.Random, name: str) -> Any:
+    trust = rng.choice(list(Trust))
+    after = (rng.choice(["s0", "s1", "apply"]),) if rng.random() < 0.3 else ()
+    kind = rng.randrange(8)
+    if kind == 0:
+        values = {"file": "system/a.json", "key": rng.choice(["auth", "theme"]), "value": rng.choice(["off", "on"])}
+        return cases.step("config_update_t2", name, after, **values)
+    if kind == 1:
+        backup = {"backup": "system/b.db"} if rng.random() < 0.5 else {}
+        return cases.step("db_migrate_t2", name, after, database="system/a.db", script=cases.PATCH, **backup)
+    if kind == 2:
+        return cases.step("factory_reset_t3", name, after)
+    if kind == 3:
+        words = rng.choice(["pytest -q", "git push -f", "git 'rebase'", "pytest '"])
+        return cases.step("run_tests_t1", name, after, argv=Arg(value=words, trust=trust))
+    found = cases.step("apply_patch_t1", name, after, patch=Arg(value=cases.PATCH, trust=trust))
+    if kind == 4:
+        tools = [_NETWORKED, _EGRESS, _ERASE]
+        return dataclasses.replace(found, tool=manifest_digest(rng.choice(tools)))
+    return dataclasses.replace(found, tool=digest_of("tool", b"?")) if kind == 5 else found
+
+
+def _steps(case: Case, rng: random.Random) -> None:
+    count = rng.choice([0, 1, 1, 2, 3, 5, 33])
+    case.replan(steps=tuple(_step(rng, f"s{n if rng.random() < 0.9 else 0}") for n in range(count)))
+
+
+def _trust(case: Case, rng: random.Random) -> None:
+    trust = rng.choice(list(Trust))
+    case.replan(steps=(cases.step(patch=Arg(value=cases.PATCH, trust=trust)),))
+    case.alter(origin=dataclasses.replace(case.change.origin, trust=rng.choice(list(Trust))))
+
+
+def _command(case: Case, rng: random.Random) -> None:
+    words = rng.choice(["pytest -q", "git push -f", "git 'rebase'", "pytest '", "dropdb shop"])
+    case.replan(steps=(cases.step("run_tests_t1", argv=Arg(value=words, trust=Trust.PERSON)),))
+    case.alter(origin=dataclasses.replace(case.change.origin, trust=Trust.PERSON))
+
+
+def _tool(case: Case, rng: random.Random) -> None:
+    tool = manifest_digest(rng.choice([_NETWORKED, _EGRESS, _ERASE]))
+    case.replan(steps=(dataclasses.replace(cases.step(), tool=tool),))
+
+
+def _verdict(case: Case, rng: random.Random) -> None:
+    at = rng.randrange(len(case.evidence)) if case.evidence else None
+    if at is not None:
+        verdict: Any = rng.choice(["pass", "fail", "flaky", "broken-before", "inconclusive"])
+        name = rng.choice(["secret-x", *NEVER])
+        findings = (Contribution(name=name, points=rng.randrange(60), why="a.py:1"),) if rng.random() < 0.4 else ()
+        facts = {"why": "tests-forged"} if rng.random() < 0.2 else {}
+        case.evidence[at] = dataclasses.replace(case.evidence[at], verdict=verdict, findings=findings, facts=facts)
+
+
+def _files(case: Case, rng: random.Random) -> None:
+    paths = ["src/a.py", "docs/a.md", ".github/ci.yml", "a.pem", "setup.py"]
+    files = [(rng.choice(paths), rng.choice(["docs", "logic", "binary", "lint"])) for _ in range(rng.randrange(4))]
+    found = cases.classified(*files, lines=rng.choice([0, 5, 11, 6000]), reproduced=rng.choice(["", "ruff:F401"]))
+    case.evidence = [found if item.check == "classify" else item for item in case.evidence]
+
+
+def _kind(case: Case, rng: random.Random) -> None:
+    subject = Subject(kind=rng.choice(list(Kind)), address="x")
+    case.alter(subject=subject)
+    if rng.random() < 0.8:
+        case.replan(subject=subject)
+
+
+def _totals(case: Case, rng: random.Random) -> None:
+    numbers = [rng.choice([0, 1, 9, 49, 50, 4999, 1490, 1500]) for _ in range(4)]
+    case.learn(totals=Totals(changes=numbers[0], lines=numbers[1], risk=numbers[2], spend_micro=numbers[3]))
+
+
+def _layers(case: Case, rng: random.Random) -> None:
+    case.learn(layers={name: rng.random() < 0.85 for name in LAYERS if rng.random() < 0.95})
+
+
+def _drop(case: Case, rng: random.Random) -> None:
+    if case.evidence:
+        case.evidence.pop(rng.randrange(len(case.evidence)))
+
+
+def _no_plan(case: Case, rng: random.Random) -> None:
+    del rng
+    case.plan = None
+
+
+SPOILERS: tuple[Callable[[Case, random.Random], None], ...] = (
+    _steps,
+    _trust,
+    _trust,
+    _tool,
+    _command,
+    _verdict,
+    _verdict,
+    _files,
+    _files,
+    _kind,
+    _totals,
+    _totals,
+    _layers,
+    _drop,
+    _no_plan,
+    lambda case, rng: case.learn(stopped=rng.random() < 0.3),
+    lambda case, rng: case.learn(live=rng.choice([None, cases.BASE, cases.GREEN, cases.OTHER])),
+    lambda case, rng: case.learn(disk_free_bytes=rng.choice([0, 2**29 - 1, 2**29])),
+    lambda case, rng: case.learn(tripcode=rng.random() < 0.5),
+    lambda case, rng: case.alter(green=rng.choice([None, cases.BASE, cases.GREEN])),
+    lambda case, rng: case.alter(seals=()),
+    lambda case, rng: case.alter(golden=digest_of("golden", b"other")),
+    lambda case, rng: case.replan(base=cases.OTHER),
+    lambda case, rng: case.replan(blobs=()),
+    lambda case, rng: case.evidence.append(cases.item(rng.choice(cases.CHECKS), about=cases.OTHER)),
+)
+
+
+def _compare(count: int, seed: int) -> Counter[str]:
+    """Compare `count` generated cases; the rules that spoke, counted."""
+    rng = random.Random(seed)
+    heard: Counter[str] = Counter()
+    for number in range(count):
+        which = rng.randrange(len(POLICIES))
+        case = Case(cases.change(), cases.plan(), cases.facts(), list(cases.evidence()))
+        for spoil in rng.sample(SPOILERS, rng.choice([0, 1, 1, 2, 2, 3, 6])):
+            spoil(case, rng)
+        stage = rng.choice([*Stage, Stage.APPROVE, Stage.PROMOTE, Stage.PROMOTE])
+        verdict = POLICIES[which].may(case.change, stage, case.plan, case.facts, case.evidence)
+        expected = reference.decide(
+            CONSTITUTIONS[which], MANIFESTS, case.change, stage, case.plan, case.facts, case.evidence
+        )
+        kind = "passed" if isinstance(verdict, Passed) else "held" if isinstance(verdict, Held) else "refused"
+        found = (kind, "" if isinstance(verdict, Passed) else verdict.rule)
+        assert found == expected, f"case {number} of seed {seed}, {stage}: {case}"
+        heard[found[1]] += 1
+    return heard
+
+
+_TOLD_OTHERWISE = {"argument", "never", "evidence-failed", "evidence-inconclusive"}
+"""Rules whose verdict carries the name of what broke them."""
+
+
+def test_cedar_and_the_reference_agree() -> None:
+    """On a thousand generated changes both give the same verdict and name the same rule."""
+    heard = _compare(1000, SEED)
+    assert heard[""] > 50
+    assert len(heard) > 20
+
+
+@pytest.mark.full
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(10))
+def test_cedar_and_the_reference_agree_on_a_hundred_thousand(part: int) -> None:
+    """The same over a hundred thousand cases, in ten parts; in each part every rule speaks."""
+    heard = _compare(10_000, SEED + 1 + part)
+    assert heard.total() == 10_000
+    assert {rule.id for rule in rules.ORDER} - _TOLD_OTHERWISE <= set(heard)
+    assert {"argument-type", "inconclusive", "flaky", *NEVER} <= set(heard)

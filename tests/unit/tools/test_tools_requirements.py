@@ -1,0 +1,331 @@
+"""What a project needs is found in every place where projects say it, as data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from greenroom.tools.find_requirements_t0 import find, poetry_range
+
+
+def lay(directory: Path, files: Mapping[str, str]) -> Path:
+    for name, text in files.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    directory.mkdir(exist_ok=True)
+    return directory
+
+
+def found(tmp_path: Path, **files: str) -> dict[str, Any]:
+    """The result for a tree; `__` in a name is a slash, `_dot_` a dot, `_dash_` a dash."""
+    names = {n.replace("__", "/").replace("_dot_", ".").replace("_dash_", "-"): text for n, text in files.items()}
+    return find(str(lay(tmp_path / "tree", names)))
+
+
+def texts(result: dict[str, Any]) -> list[tuple[str, str, bool]]:
+    return [(item["text"], item["source"], item["needed"]) for item in result["requirements"]]
+
+
+def test_pyproject_metadata_extras_and_groups(tmp_path: Path) -> None:
+    """Dependencies are needed; extras and groups named for tests help; other extras are left alone."""
+    result = found(
+        tmp_path,
+        pyproject_dot_toml="""
+[project]
+name = "App.One"
+version = "1.2"
+requires-python = ">=3.9"
+dependencies = ["six>=1"]
+[project.optional-dependencies]
+test = ["mock", "App-One[speed]"]
+speed = ["ujson"]
+docs = ["sphinx"]
+[project.scripts]
+app = "app:main"
+[project.entry-points.pytest11]
+app = "app.plugin"
+[dependency-groups]
+tests = [{include-group = "base"}, "hypothesis"]
+base = ["trio", {include-group = "tests"}]
+""",
+    )
+    assert texts(result) == [
+        ("six>=1", "project", True),
+        ("mock", "extra:test", False),
+        ("ujson", "extra:test", False),
+        ("trio", "group:tests", False),
+        ("hypothesis", "group:tests", False),
+    ]
+    assert (result["python"], result["notes"]) == (">=3.9", [])
+    points = {"pytest11": {"app": "app.plugin"}, "console_scripts": {"app": "app:main"}}
+    assert result["project"] == {"name": "App.One", "version": "1.2", "entry_points": points}
+    assert result["sources"] == {"project": 1, "extra:test": 2, "group:tests": 2}
+
+
+def test_developers_sources_count_only_without_test_sources(tmp_path: Path) -> None:
+    """An extra named dev is used where there is none for tests, without what only developers use."""
+    result = found(
+        tmp_path,
+        pyproject_dot_toml='[project]\nname = "a"\n[project.optional-dependencies]\ndev = ["mypy", "mock", "ruff>1"]\n',
+    )
+    assert texts(result) == [("mock", "extra:dev", False)]
+
+
+def test_shufflers_are_left_out_with_a_note(tmp_path: Path) -> None:
+    """A plug-in that changes the order of tests would make every suite look flaky."""
+    result = found(
+        tmp_path,
+        pyproject_dot_toml='[project]\nname = "a"\n[dependency-groups]\ntest = ["pytest-randomly", "mock"]\n',
+    )
+    assert texts(result) == [("mock", "group:test", False)]
+    assert "pytest-randomly is left out" in result["notes"][0]
+
+
+def test_setup_cfg(tmp_path: Path) -> None:
+    """setup.cfg says the same in its own way; a version that has to be run for is not known."""
+    result = found(
+        tmp_path,
+        setup_dot_cfg="""
+[metadata]
+name = app
+version = attr: app.__version__
+[options]
+python_requires = >=3.8
+install_requires =
+    six>=1
+    # a comment
+    attrs; python_version < "3.12"
+tests_require = mock
+[options.extras_require]
+testing = trio
+[options.entry_points]
+console_scripts =
+    app = app:main
+""",
+    )
+    assert texts(result) == [
+        ("six>=1", "setup.cfg", True),
+        ('attrs; python_version < "3.12"', "setup.cfg", True),
+        ("trio", "extra:testing", False),
+        ("mock", "extra:tests-require", False),
+    ]
+    assert result["project"] == {"name": "app", "version": "", "entry_points": {"console_scripts": {"app": "app:main"}}}
+
+
+def test_setup_py_is_read_and_never_run(tmp_path: Path) -> None:
+    """Literals, names of literals and sums of lists are understood; the file is not executed."""
+    mark = tmp_path / "ran"
+    result = found(
+        tmp_path,
+        setup_dot_py=f"""
+import os
+from setuptools import setup, find_packages
+open({str(mark)!r}, "w")
+NEEDED = ["six"]
+TESTS = ["mock", "trio"]
+setup(name="app", version=os.environ["X"], install_requires=NEEDED + ["attrs>=1"], packages=find_packages(),
+      python_requires=">=3.7", extras_require={{"tests": TESTS, "docs": ["sphinx"], **OTHER}},
+      entry_points={{"console_scripts": ["app = app:main"]}})
+""",
+    )
+    assert texts(result) == [
+        ("six", "setup.py", True),
+        ("attrs>=1", "setup.py", True),
+        ("mock", "extra:tests", False),
+        ("trio", "extra:tests", False),
+    ]
+    assert result["python"] == ">=3.7"
+    assert not mark.exists()
+
+
+def test_pkg_info_of_a_source_release(tmp_path: Path) -> None:
+    """Core metadata fills in what the build would have found out: version, dependencies, extras."""
+    result = found(
+        tmp_path,
+        PKG_dash_INFO="""Metadata-Version: 2.1
+Name: app
+Version: 3.4
+Requires-Python: >=3.10
+Requires-Dist: six>=1
+Requires-Dist: mock; extra == "test"
+Requires-Dist: trio; (python_version < "3.12") and extra == 'test'
+Requires-Dist: sphinx; extra == "docs"
+
+Requires-Dist: not-a-header
+""",
+        setup_dot_py="from setuptools import setup\nsetup(install_requires=read())",
+    )
+    assert texts(result) == [
+        ("six>=1", "PKG-INFO", True),
+        ("mock", "extra:test", False),
+        ('trio; (python_version < "3.12")', "extra:test", False),
+    ]
+    assert (result["project"]["version"], result["python"]) == ("3.4", ">=3.10")
+
+
+def test_tox_nox_and_requirements_files(tmp_path: Path) -> None:
+    """Without extras or groups for tests, tox, nox and requirements files are looked at."""
+    result = found(
+        tmp_path,
+        pyproject_dot_toml='[project]\nname = "a"\n',
+        tox_dot_ini="[testenv]\ndeps =\n  mock\n  py38: dataclasses\n  -r requirements/test.txt\n  -e .\n"
+        "  {[base]deps}\n[testenv:docs]\ndeps = sphinx\n",
+        noxfile_dot_py="""
+import nox
+@nox.session
+def tests(session):
+    session.install("trio", "-r", "more.txt", ".[test]", "-e", ".")
+@nox.session
+def lint(session):
+    session.install("pylint-odd")
+""",
+        requirements__test_dot_txt="attrs==1 --hash=sha256:00\n-r base.txt\n-c limits.txt\n",
+        requirements__base_dot_txt="six  # why\n",
+        requirements__limits_dot_txt="never\n",
+        more_dot_txt="anyio\\\n>=3\n",
+    )
+    assert {text for text, _, needed in texts(result) if not needed} == {
+        "mock",
+        "dataclasses",
+        "attrs==1",
+        "six",
+        "trio",
+        "anyio >=3",
+    }
+
+
+def test_a_folder_without_metadata_needs_its_requirements(tmp_path: Path) -> None:
+    """requirements.txt is what the project runs on when nothing else says so."""
+    result = found(tmp_path, requirements_dot_txt="six\nmock\n", requirements_dash_dev_dot_txt="trio\nblack\n")
+    assert texts(result) == [
+        ("six", "requirements.txt", True),
+        ("mock", "requirements.txt", True),
+        ("trio", "requirements-dev.txt", False),
+    ]
+    assert result["project"] is None
+
+
+def test_poetry_tables(tmp_path: Path) -> None:
+    """Poetry's ranges become PEP 440; optional dependencies belong to extras; a git source is left out."""
+    result = found(
+        tmp_path,
+        pyproject_dot_toml="""
+[tool.poetry]
+name = "app"
+version = "1.0"
+[tool.poetry.dependencies]
+python = "^3.8"
+six = "^1.2.3"
+fast = {version = "~2.1", optional = true}
+extra = {version = ">=1", extras = ["a"], markers = "sys_platform == 'linux'"}
+fork = {git = "https://example.org/fork"}
+[tool.poetry.group.test.dependencies]
+mock = "*"
+""",
+    )
+    assert texts(result) == [
+        ("six>=1.2.3,<2", "poetry", True),
+        ("extra[a]>=1; sys_platform == 'linux'", "poetry", True),
+        ("mock", "group:test", False),
+    ]
+    assert result["python"] == ">=3.8,<4"
+    assert "fork" in result["notes"][0]
+
+
+@pytest.mark.parametrize(
+    ("given_", "expected"),
+    [
+        ("^1.2.3", ">=1.2.3,<2"),
+        ("^0.2.3", ">=0.2.3,<0.3"),
+        ("^0.0.3", ">=0.0.3,<0.0.4"),
+        ("^0", ">=0,<1"),
+        ("~1.2.3", ">=1.2.3,<1.3"),
+        ("~1", ">=1,<2"),
+        ("~=1.2", "~=1.2"),
+        ("1.2", "==1.2"),
+        (">=1,<3", ">=1,<3"),
+        ("*", ""),
+    ],
+)
+def test_poetry_ranges(given_: str, expected: str) -> None:
+    """Caret and tilde keep the leftmost part that poetry keeps."""
+    assert poetry_range(given_) == expected
+
+
+def test_what_is_no_plain_requirement_is_noted(tmp_path: Path) -> None:
+    """Links, paths, options and control characters are left out, and the notes say so."""
+    result = found(
+        tmp_path,
+        pyproject_dot_toml='[project]\nname = "a"\ndependencies = ["six @ https://x/y", "-e .", "a\\u202eb", "ok"]\n',
+    )
+    assert texts(result) == [("ok", "project", True)]
+    assert len(result["notes"]) == 3
+
+
+def test_links_and_large_files_are_not_read(tmp_path: Path) -> None:
+    """A link could lead out of the tree; a file has at most a mebibyte."""
+    outside = tmp_path / "outside.txt"
+    outside.write_text("secret-name\n")
+    tree = lay(tmp_path / "tree", {"setup.cfg": "#" * (1024 * 1024 + 1)})
+    os.symlink(outside, tree / "requirements.txt")
+    (tree / "test-requirements.txt").write_text("-r ../outside.txt\nsix\n")
+    result = find(str(tree))
+    assert texts(result) == [("six", "test-requirements.txt", False)]
+    assert any("larger than" in note for note in result["notes"])
+    assert any("outside the tree" in note for note in result["notes"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("pyproject.toml", "[project\n"),
+        ("pyproject.toml", "[project]\nname = 1\ndependencies = 3\noptional-dependencies = []\n[tool]\nhatch = 1\n"),
+        ("setup.cfg", "no section = 1\n"),
+        ("setup.py", "def (:\n"),
+        ("setup.py", "x = " + "(" * 5000),
+        ("noxfile.py", "\0"),
+        ("tox.ini", "[testenv]\ndeps\n"),
+        ("requirements.txt", "-r requirements.txt\nsix\n"),
+        ("PKG-INFO", ":\n: :\nName\n"),
+    ],
+)
+def test_malformed_files_are_survived(tmp_path: Path, name: str, content: str) -> None:
+    """A file that cannot be read becomes a note, and the others are still read."""
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / name).write_text(content)
+    (tmp_path / "tree" / "test-requirements.txt").write_text("mock\n")
+    assert "mock" in [item["text"] for item in find(str(tmp_path / "tree"))["requirements"]]
+
+
+@settings(max_examples=60)
+@given(
+    st.dictionaries(
+        st.sampled_from(["pyproject.toml", "setup.cfg", "setup.py", "PKG-INFO", "tox.ini", "noxfile.py"]),
+        st.one_of(
+            st.text(max_size=200),
+            st.sampled_from(["[project]\nname='a'\ndependencies=[1]", "[tool.poetry.group.dev]\ndependencies=1"]),
+        ),
+    )
+)
+def test_any_files_give_a_result(tmp_path_factory: pytest.TempPathFactory, files: dict[str, str]) -> None:
+    """Whatever the files hold, the result has its shape and its bounds."""
+    tree = tmp_path_factory.mktemp("tree")
+    for name, text in files.items():
+        (tree / name).write_bytes(text.encode("utf-8", "replace"))
+    result = find(str(tree))
+    assert set(result) == {"project", "python", "requirements", "sources", "notes"}
+    assert all(len(item["text"]) <= 500 and item["text"].isprintable() for item in result["requirements"])
+
+
+def test_the_body_runs_alone(body: Callable[..., Any]) -> None:
+    """Started as the keeper starts it, it reads `base` and leaves its result."""
+    ran = body("find_requirements_t0", base={"requirements.txt": "six\n"})
+    assert (ran.code, ran.stderr) == (0, "")
+    assert ran.result["requirements"] == [{"text": "six", "source": "requirements.txt", "needed": True}]

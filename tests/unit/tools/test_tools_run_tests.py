@@ -1,0 +1,233 @@
+"""run_tests_t1: real suites in small trees."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from greenroom.domain import documents
+from greenroom.domain.outcomes import TestRun
+from greenroom.tools import run_tests_t1
+
+pytestmark = pytest.mark.slow
+
+PASSING = {
+    "mod.py": "def f():\n    return 1\n",
+    "tests/test_mod.py": "import mod\ndef test_f():\n    assert mod.f() == 1\n",
+}
+
+
+def run(body: Callable[..., Any], tree: dict[str, str], **args: Any) -> TestRun:
+    """The result as the domain reads it."""
+    ran = body("run_tests_t1", args, work=tree)
+    assert ran.code == 0, ran.stderr
+    return documents.decode(TestRun, json.dumps(ran.result).encode())
+
+
+def test_pytest_outcomes_are_named_by_node_id(body: Any) -> None:
+    """Each outcome that pytest knows is reported under the test's node id, and the sentinel failed."""
+    tree = PASSING | {
+        "tests/test_more.py": (
+            "import pytest\n"
+            "def test_bad():\n    assert 0\n"
+            "@pytest.mark.skip\ndef test_skip():\n    pass\n"
+            "@pytest.mark.xfail\ndef test_xfail():\n    assert 0\n"
+            "@pytest.mark.xfail\ndef test_xpass():\n    pass\n"
+            "@pytest.fixture\ndef broken():\n    raise ValueError\n"
+            "def test_error(broken):\n    pass\n"
+        )
+    }
+    found = run(body, tree)
+    assert found.framework == "pytest"
+    assert found.sentinel == "failed"
+    assert found.outcomes == {
+        "tests/test_mod.py::test_f": "passed",
+        "tests/test_more.py::test_bad": "failed",
+        "tests/test_more.py::test_skip": "skipped",
+        "tests/test_more.py::test_xfail": "xfailed",
+        "tests/test_more.py::test_xpass": "xpassed",
+        "tests/test_more.py::test_error": "error",
+    }
+
+
+def test_unittest_suites_run_by_unittest(body: Any) -> None:
+    """A tree whose tests are TestCases and which never speaks of pytest runs by unittest."""
+    tree = {
+        "pkg/__init__.py": "",
+        "tests/__init__.py": "",
+        "tests/test_a.py": (
+            "import unittest, pkg\n"
+            "class A(unittest.TestCase):\n"
+            "    def test_ok(self):\n        self.assertTrue(pkg)\n"
+            "    def test_bad(self):\n        self.fail()\n"
+            "    def test_sub(self):\n"
+            "        for i in range(3):\n            with self.subTest(i=i):\n"
+            "                self.assertNotEqual(i, 1)\n"
+            "    @unittest.skip('no')\n    def test_skip(self):\n        pass\n"
+        ),
+        "tests/test_b.py": "import missing_module\nimport unittest\n",
+    }
+    found = run(body, tree)
+    assert (found.framework, found.sentinel) == ("unittest", "failed")
+    assert found.outcomes["tests.test_a.A.test_ok"] == "passed"
+    assert found.outcomes["tests.test_a.A.test_bad"] == "failed"
+    assert found.outcomes["tests.test_a.A.test_sub"] == "failed"
+    assert found.outcomes["tests.test_a.A.test_skip"] == "skipped"
+    assert "error" in found.outcomes.values()
+
+
+def test_a_tree_without_tests_has_no_framework(body: Any) -> None:
+    """Without test files nothing is run, and the notes say how to set a command."""
+    found = run(body, {"mod.py": "x = 1\n"})
+    assert found.framework == "none"
+    assert "test command" in found.notes[0]
+
+
+def test_a_conftest_that_forges_outcomes_is_found_by_the_sentinel(body: Any) -> None:
+    """A conftest.py that turns failures into passes turns the sentinel too."""
+    tree = PASSING | {
+        "conftest.py": (
+            "import pytest\n"
+            "@pytest.hookimpl(hookwrapper=True)\n"
+            "def pytest_runtest_makereport(item, call):\n"
+            "    outcome = yield\n"
+            "    outcome.get_result().outcome = 'passed'\n"
+        ),
+        "tests/test_bad.py": "def test_bad():\n    assert 0\n",
+    }
+    found = run(body, tree)
+    assert found.sentinel == "passed"
+
+
+def test_a_conftest_deep_in_the_tree_is_found_too(body: Any) -> None:
+    """Hooks of a conftest.py hold for its directory only; a sentinel stands in each."""
+    forger = (
+        "def pytest_runtest_logreport(report):\n    pass\n"
+        "import pytest\n"
+        "@pytest.hookimpl(hookwrapper=True)\n"
+        "def pytest_runtest_makereport(item, call):\n"
+        "    outcome = yield\n    outcome.get_result().outcome = 'passed'\n"
+    )
+    tree = PASSING | {"tests/deep/conftest.py": forger, "tests/deep/test_bad.py": "def test_bad():\n    assert 0\n"}
+    assert run(body, tree).sentinel == "passed"
+
+
+def test_a_module_that_is_skipped_does_not_look_forged(body: Any) -> None:
+    """A sentinel that is skipped with its whole module tells nothing; another one failed."""
+    tree = PASSING | {"more/test_s.py": "import pytest\npytestmark = pytest.mark.skip\ndef test_s():\n    assert 0\n"}
+    found = run(body, tree)
+    assert found.sentinel == "failed"
+    assert found.outcomes["more/test_s.py::test_s"] == "skipped"
+
+
+def test_a_conftest_that_drops_tests_is_found_by_the_sentinel(body: Any) -> None:
+    """A plugin that throws the sentinels out is seen: they are missing."""
+    tree = PASSING | {
+        "conftest.py": (
+            "import pytest\n"
+            "@pytest.hookimpl(hookwrapper=True)\n"
+            "def pytest_collection_modifyitems(items):\n"
+            "    yield\n"
+            "    items[:] = [i for i in items if 'test_f' in i.name]\n"
+        ),
+    }
+    assert run(body, tree).sentinel == "missing"
+
+
+def test_a_suite_that_kills_its_process_is_reported(body: Any) -> None:
+    """The test in which the process dies is an error; what passed before it counts; a note says how it ended."""
+    tree = PASSING | {
+        "tests/test_z.py": "import os\ndef test_die():\n    os.kill(os.getpid(), 11)\ndef test_after():\n    pass\n"
+    }
+    found = run(body, tree)
+    assert found.sentinel == "failed"
+    assert found.outcomes == {"tests/test_mod.py::test_f": "passed", "tests/test_z.py::test_die": "error"}
+    assert "signal 11" in " ".join(found.notes)
+
+
+def test_a_broken_conftest_is_no_forgery(body: Any) -> None:
+    """A suite that cannot start passes nothing; the sentinel is run alone and its failure reported."""
+    found = run(body, PASSING | {"conftest.py": "import missing_module\n"})
+    assert found.sentinel == "failed"
+    assert found.outcomes == {"<start of the suite>": "error"}
+
+
+def test_missing_plugins_in_the_options_are_left_out_and_noted(body: Any) -> None:
+    """Options of a plugin that is not there do not end the run."""
+    tree = PASSING | {
+        "pytest.ini": "[pytest]\naddopts = --no-such-option -x --cov=mod\nrequired_plugins = pytest-absent\n"
+    }
+    found = run(body, tree)
+    assert found.outcomes == {"tests/test_mod.py::test_f": "passed"}
+    assert found.sentinel == "failed"
+    assert any("did not start" in note for note in found.notes)
+
+
+def test_stopping_at_the_first_failure_does_not_hold_here(body: Any) -> None:
+    """`-x` in the project's options cannot hide the tests after a failure."""
+    tree = PASSING | {"pytest.ini": "[pytest]\naddopts = -x\n", "tests/test_a.py": "def test_a():\n    assert 0\n"}
+    assert set(run(body, tree).outcomes.values()) == {"passed", "failed"}
+
+
+def test_src_layouts_and_metadata_are_seen(body: Any) -> None:
+    """A package below src/ can be imported, and its version asked for, without being installed."""
+    tree = {
+        "pyproject.toml": (
+            '[project]\nname = "green-sample"\nversion = "4.2"\n[tool.pytest.ini_options]\ntestpaths = ["t"]\n'
+        ),
+        "src/green_sample/__init__.py": "",
+        "t/test_it.py": (
+            "import green_sample\nfrom importlib.metadata import version\n"
+            "def test_version():\n    assert version('green-sample') == '4.2'\n"
+        ),
+        "other/test_not.py": "def test_not():\n    assert 0\n",
+    }
+    assert run(body, tree).outcomes == {"t/test_it.py::test_version": "passed"}
+
+
+def test_a_test_command_chooses_what_runs(body: Any) -> None:
+    """`argv` names pytest or unittest with its arguments, `only` narrows it."""
+    tree = PASSING | {"checks/test_c.py": "def test_c():\n    pass\ndef test_d():\n    pass\n"}
+    assert set(run(body, tree, argv="python -m pytest checks").outcomes) == {
+        "checks/test_c.py::test_c",
+        "checks/test_c.py::test_d",
+    }
+    assert set(run(body, tree, only="checks/test_c.py::test_d").outcomes) == {"checks/test_c.py::test_d"}
+
+
+def test_a_command_that_is_no_framework_is_refused(body: Any) -> None:
+    """A command other than pytest or unittest is refused with a remedy."""
+    ran = body("run_tests_t1", {"argv": "make test"}, work=PASSING)
+    assert ran.result["refused"]["rule"] == "test-command"
+
+
+def test_a_stuck_suite_leaves_no_result(body: Any) -> None:
+    """A suite that outlives its limit is a crash of the run: nothing can be concluded."""
+    tree = {"test_stuck.py": "def test_stuck():\n    import threading\n    threading.Event().wait()\n"}
+    ran = body("run_tests_t1", {"limit_s": 2}, work=tree)
+    assert ran.code != 0
+    assert ran.result is None
+    assert "took more than 2 s" in ran.stderr
+
+
+def test_settings_come_from_base_where_it_is_mounted(body: Any) -> None:
+    """Green cannot narrow its own tests: the settings are those of the tree mounted as base."""
+    green = PASSING | {"pytest.ini": "[pytest]\ntestpaths = nothing\n", "nothing/x.txt": ""}
+    ran = body("run_tests_t1", work=green, base=PASSING | {"pytest.ini": "[pytest]\ntestpaths = tests\n"})
+    assert ran.result["outcomes"] == {"tests/test_mod.py::test_f": "passed"}
+
+
+def test_malformed_report_lines_are_left_out() -> None:
+    """The suite's own process can write to the report; what makes no sense there changes nothing."""
+    lines = [
+        b'{"event": "outcome", "id": "a", "outcome": "passed"}',
+        b'{"event": "outcome", "id": "a", "outcome": "failed"}',
+        b'{"event": "outcome", "id": 3, "outcome": "passed"}',
+        b'{"event": "outcome", "id": "b", "outcome": "great"}',
+        b"[1]",
+        b"\xff{",
+    ]
+    assert run_tests_t1.read_report(b"\n".join(lines)).outcomes == {"a": "failed"}
