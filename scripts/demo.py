@@ -22,7 +22,7 @@ from greenroom.domain.errors import GreenroomError
 
 ROOT = Path(__file__).resolve().parent.parent
 GREENROOM = str(Path(sys.executable).parent / "greenroom")
-PACKAGE = ("inflection", "0.5.1", "1a29730d366e996aaacffb2f1f1cb9593dc38e2ddd30c91250c6dde09ea9b417")
+PACKAGE = ("dictdiffer", "0.9.0", "17bacf5fbfe613ccf1b6d512bd766e6b21fb798822a133aa86098b8ac9997578")
 SCRIPT = "demo script"
 AT_TERMINAL = sys.stdin.isatty() and sys.stdout.isatty()
 

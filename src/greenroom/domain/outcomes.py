@@ -175,7 +175,9 @@ def _compare(
     steady -= wavering
     broken = {t for t in steady if green[0].outcomes.get(t) != "passed"}
     recovered = {t for t in broken if any(r.outcomes.get(t) == "passed" for r in green[1:])}
-    missing = {t for t in base[0].outcomes if t not in green[0].outcomes}
+    # A name that base itself does not give again (an object's address in a parameter's name) cannot be missed.
+    lasting = {t for t in base[0].outcomes if all(t in r.outcomes for r in base[1:])}
+    missing = lasting - set(green[0].outcomes)
     skipped = sum(o == "skipped" for o in green[0].outcomes.values())
     total = len(base[0].outcomes)
     share = 100 * len(steady) // total if total else 0

@@ -9,7 +9,7 @@ import stat
 import threading
 
 from greenroom.domain.ports import Mount, Outcome
-from greenroom.sandbox.checking import MIB, PYTHON, Bench, Collection, expect, expect_in
+from greenroom.sandbox.checking import MIB, PYTHON, Bench, Collection, expect
 
 check = Collection()
 _WORK = "/mnt/work"
@@ -195,9 +195,10 @@ def concurrency(bench: Bench) -> None:  # noqa: D103
     expect(seen, {number: (number, f"{number}\nx\n".encode()) for number in range(4)}, "outcomes")
 
 
-@check("time is measured: wall and CPU")
+@check("time is measured: wall and CPU, also of processes that are killed")
 def usage(bench: Bench) -> None:  # noqa: D103
-    outcome = bench.python(
-        "import time; time.sleep(0.2)\nend = time.process_time() + 0.2\nwhile time.process_time() < end: pass"
-    )
-    expect_in(outcome.usage.cpu_ms >= 150 and outcome.usage.wall_ms >= 350, (True,), f"usage {outcome.usage}")
+    busy = "end = time.process_time() + 0.3\nwhile time.process_time() < end: pass\n"
+    outcome = bench.python("import time\ntime.sleep(0.2)\n" + busy)
+    expect(outcome.usage.cpu_ms >= 250 and outcome.usage.wall_ms >= 450, True, f"usage {outcome.usage}")
+    killed = bench.python("import time\n" + busy + "time.sleep(60)", wall_s=1)
+    expect(killed.usage.cpu_ms >= 250, True, f"usage of a killed cell {killed.usage}")

@@ -18,7 +18,7 @@ _CALLS = {
     "x86_64": {"bpf": 321, "keyctl": 250, "add_key": 248, "userfaultfd": 323, "perf_event_open": 298, "ptrace": 101},
     "aarch64": {"bpf": 280, "keyctl": 219, "add_key": 217, "userfaultfd": 282, "perf_event_open": 241, "ptrace": 117},
 }
-_NEWER_CALLS = {"io_uring_setup": 425, "open_tree": 428, "clone3": 435, "pidfd_getfd": 438, "unknown": 4000}
+_NEWER_CALLS = {"io_uring_setup": 425, "open_tree": 428, "clone3": 435, "pidfd_getfd": 438, "fchmodat2": 452}
 
 
 def _facts(bench: Bench, code: str, mounts: tuple[Mount, ...] = ()) -> Any:
@@ -99,6 +99,18 @@ print(json.dumps(opened))
     expect(_facts(bench, code), [], "writable")
 
 
+@check("what no mount forbids, Landlock does: a process cannot write its own entries in /proc", "landlock")
+def landlock_holds(bench: Bench) -> None:  # noqa: D103
+    code = """
+opened = []
+for name in ("comm", "oom_score_adj", "coredump_filter", "timerslack_ns", "clear_refs"):
+    try: os.close(os.open("/proc/self/" + name, os.O_WRONLY)); opened.append(name)
+    except OSError: pass
+print(json.dumps(opened))
+"""
+    expect(_facts(bench, code), [], "writable")
+
+
 @check("no further namespace of any kind can be made or entered")
 def no_namespaces(bench: Bench) -> None:  # noqa: D103
     script = "for f in U m p n i u C; do unshare -$f true && echo $f; done; nsenter -t 1 -n true && echo entered; true"
@@ -123,7 +135,7 @@ print(json.dumps([libc.mount(b"none", b"/tmp", b"tmpfs", 0, None), libc.umount2(
     expect(_facts(bench, code), [-1, -1, -1], "results")
 
 
-@check("dangerous system calls fail, unknown ones do not exist", "seccomp")
+@check("dangerous system calls fail, and those later than the deny list do not exist", "seccomp")
 def system_calls(bench: Bench) -> None:  # noqa: D103
     calls = {**_CALLS.get(platform.machine(), {}), **_NEWER_CALLS}
     code = f"""
@@ -135,7 +147,7 @@ for name, number in {calls!r}.items():
     seen[name] = errno.errorcode[ctypes.get_errno()] if result == -1 else str(result)
 print(json.dumps(seen))
 """
-    wanted = {name: "ENOSYS" if name in ("clone3", "unknown") else "EPERM" for name in calls}
+    wanted = {name: "ENOSYS" if name in ("clone3", "fchmodat2") else "EPERM" for name in calls}
     expect(_facts(bench, code), wanted, "results")
 
 

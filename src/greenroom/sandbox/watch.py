@@ -15,7 +15,7 @@ from greenroom.domain.proof import EndedBy, Usage
 from greenroom.sandbox.cgroups import OWN_PROCESSES, Group
 from greenroom.sandbox.disk import DiskWatch
 from greenroom.sandbox.report import MAX_BYTES, parse
-from greenroom.sandbox.tasks import count_below
+from greenroom.sandbox.tasks import count_below, cpu_ms_below
 
 _TICK_S = 0.05
 _COUNT_EVERY_S = 0.2
@@ -107,6 +107,7 @@ def watch(cell: Cell, wires: Wires, group: Group | None, disk: DiskWatch, cancel
     output = _Output(cell.caps.output_bytes)
     reason: EndedBy | None = None
     dying_since: float | None = None
+    cpu_ms = 0
     next_count = began + _COUNT_EVERY_S
     with selectors.DefaultSelector() as selector:
         _register(selector, wires)
@@ -119,6 +120,7 @@ def watch(cell: Cell, wires: Wires, group: Group | None, disk: DiskWatch, cancel
                     reason = _over_counted(cell, wires.warden, disk, group)
                     next_count = time.monotonic() + _COUNT_EVERY_S
                 if reason is not None:
+                    cpu_ms = cpu_ms_below(wires.warden)
                     wires.control.close()
                     dying_since = now
             elif dying_since is not None and now - dying_since > _DEATH_S:
@@ -128,7 +130,7 @@ def watch(cell: Cell, wires: Wires, group: Group | None, disk: DiskWatch, cancel
     status = parse(bytes(output.kept["status"]))
     usage = Usage(
         wall_ms=round((time.monotonic() - began) * 1000),
-        cpu_ms=_number(status, "cpu-us") // 1000,
+        cpu_ms=max(cpu_ms, _number(status, "cpu-us") // 1000),
         memory_peak_bytes=_peak(status, group),
     )
     return Ending(

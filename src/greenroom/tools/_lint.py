@@ -168,21 +168,21 @@ class Linter:
             "--force-exclude",
             "--no-preview",
         ]
-        for setting in self._config(select, ignore):
+        argv += ["--select", ",".join(select), *(["--ignore", ",".join(ignore)] if ignore else [])]
+        for setting in self._config(select):
             argv += ["--config", setting]
         ended = self._run([*argv, *flags])
         if ended.code:
             raise RuntimeError(f"ruff ended with {ended.code}: {ended.stderr[:500]!r}")
         return ended
 
-    def _config(self, select: Sequence[str], ignore: Sequence[str]) -> Iterable[str]:
+    def _config(self, select: Sequence[str]) -> Iterable[str]:
         settings = self._settings
-        yield f"lint.select={_toml(list(select))}"
-        yield f"lint.ignore={_toml(list(ignore))}"
         yield f"target-version={_toml('py{}{}'.format(*self._target))}"
         per_file = {
             glob: self._known(rule for rule in rules if _KNOWN_LINTERS.fullmatch(rule))
             for glob, rules in (settings.per_file or {}).items()
+            if _globs(glob)
         }
         yield f"lint.per-file-ignores={_toml({glob: rules for glob, rules in per_file.items() if rules})}"
         if settings.exclude:
@@ -279,14 +279,12 @@ def _still_parses(before: bytes, after: bytes) -> bool:
     return True
 
 
+_GLOB = re.compile(r"!?(?:[^\[\]{}\\]|\[!?[^\[\]/]+\]|\{[^\[\]{}]*\})+")
+
+
 def _globs(pattern: str) -> bool:
-    """Only patterns below the tree; a malformed one would end the run."""
-    return (
-        not pattern.startswith(("/", "~"))
-        and ".." not in pattern.split("/")
-        and "[" not in pattern
-        and "{" not in pattern
-    )
+    """Only well-formed patterns below the tree; another one would end the run."""
+    return bool(_GLOB.fullmatch(pattern)) and not pattern.startswith(("/", "~")) and ".." not in pattern.split("/")
 
 
 def _toml(value: Any) -> str:

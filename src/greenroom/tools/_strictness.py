@@ -68,6 +68,12 @@ def _walk(
                 yield from _walk(getattr(node, part, []), prefix, marks, wanted=wanted)
 
 
+def same(before: Test, after: Test) -> bool:
+    """True when two tests have the same code and marks."""
+    marks = [ast.dump(mark) for mark in before.marks] == [ast.dump(mark) for mark in after.marks]
+    return marks and ast.dump(before.tree) == ast.dump(after.tree)
+
+
 def loosened(before: Test, after: Test) -> Iterator[Loosened]:
     """What is less strict in `after`: (rule, line, message)."""
     yield from _skips(before, after)
@@ -98,9 +104,8 @@ def _skip_nodes(test: Test) -> Iterator[ast.expr]:
         if _SKIPS.search(_dotted(mark)):
             yield mark
         elif isinstance(mark, ast.Call):
-            yield from (
-                n for n in ast.walk(mark) if isinstance(n, ast.Call) and n is not mark and _SKIPS.search(_dotted(n))
-            )
+            nested = (node for node in ast.walk(mark) if isinstance(node, ast.Attribute | ast.Name))
+            yield from (node for node in nested if _SKIPS.search(_dotted(node)))
     for statement in test.tree.body:
         for node in ast.walk(statement):
             raised = node.exc if isinstance(node, ast.Raise) else node

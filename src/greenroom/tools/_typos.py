@@ -83,10 +83,10 @@ class Speller:
         made: list[tuple[str, str]] = []
         pieces, at = [], 0
         for start, end in _spans(path, text):
-            for match, fixed in self._corrections(text, start, end):
-                pieces += [text[at : match.start()], fixed]
-                at = match.end()
-                made.append((match[0], fixed))
+            for place, word, fixed in self._corrections(text, start, end):
+                pieces += [text[at:place], fixed]
+                at = place + len(word)
+                made.append((word, fixed))
         after = "".join([*pieces, text[at:]])
         if made and path.endswith((".py", ".pyi")) and not _python.same_but_docstrings(text, after):
             return text, []
@@ -97,18 +97,19 @@ class Speller:
         data = self._prose(path)
         return None if data is None else self.mend(path, data)[0].encode("utf-8")
 
-    def _corrections(self, text: str, start: int, end: int) -> Iterator[tuple[re.Match[str], str]]:
+    def _corrections(self, text: str, start: int, end: int) -> Iterator[tuple[int, str, str]]:
         """The typos of one span, which lies in one line; a line about people or with a link is left alone."""
         first = text.rfind("\n", 0, start) + 1
         last = text.find("\n", start)
         last = len(text) if last < 0 else last
         if _NAME_LINE.search(text, first, last):
             return
-        for match in _WORD.finditer(text, start, last):
-            if match.end() <= end:
-                fixed = self._correction(match[0], text[first : match.start()])
+        for match in _WORD.finditer(text[start:last]):
+            at = start + match.start()
+            if start + match.end() <= end:
+                fixed = self._correction(match[0], text[first:at])
                 if fixed is not None:
-                    yield match, fixed
+                    yield at, match[0], fixed
 
     def _correction(self, word: str, before: str) -> str | None:
         lower = word.lower()

@@ -66,8 +66,7 @@ def compare(change: _files.Changed, arrived: set[str]) -> Iterator[Mapping[str, 
         return
     before, after = _modules(change)
     if before is None:
-        if change.base.data is not None:
-            yield _finding("test-file-unreadable", path, 0, "the file on base cannot be parsed", points=20)
+        yield _finding("test-file-unreadable", path, 0, "the file on base cannot be parsed", points=20)
         return
     if change.green.data is None:
         yield from _deleted(path, _strictness.tests(before), arrived)
@@ -84,7 +83,7 @@ def _compare_modules(
     old, new = _strictness.tests(before), _strictness.tests(after)
     yield from _deleted(path, {name: node for name, node in old.items() if name not in new}, arrived)
     for name, node in old.items():
-        if name in new and ast.dump(node.tree) != ast.dump(new[name].tree):
+        if name in new and not _strictness.same(node, new[name]):
             for rule, line, message in _strictness.loosened(node, new[name]):
                 yield _finding(rule, path, line, f"{name}: {message}", blocks=rule != "expectation-changed")
     for line, message in _strictness.module_skips(before, after):
@@ -96,10 +95,10 @@ def _helpers(path: str, before: ast.Module, after: ast.Module) -> Iterator[Mappi
     """Helpers' assertions hold for every test that calls them; hooks decide what runs and what is reported."""
     old, new = _strictness.helpers(before), _strictness.helpers(after)
     for name, node in new.items():
-        if name in _COLLECTION_HOOKS and (name not in old or ast.dump(old[name].tree) != ast.dump(node.tree)):
+        if name in _COLLECTION_HOOKS and (name not in old or not _strictness.same(old[name], node)):
             yield _finding("collection-changed", path, node.tree.lineno, f"the hook {name} changed", blocks=True)
     for name, node in old.items():
-        if name in new and ast.dump(node.tree) != ast.dump(new[name].tree):
+        if name in new and not _strictness.same(node, new[name]):
             for rule, line, message in _strictness.loosened(node, new[name]):
                 if rule != "expectation-changed":
                     yield _finding(rule, path, line, f"helper {name}: {message}", blocks=True)
@@ -164,7 +163,10 @@ def _tests(text: str | None) -> frozenset[str]:
 
 
 def _modules(change: _files.Changed) -> tuple[ast.Module | None, ast.Module | None]:
+    """The trees of both sides; a file that is not on base holds no tests there."""
     before, after = change.base.text, change.green.text
+    if change.base.data is None:
+        before = ""
     return (_python.parse(before) if before is not None else None, _python.parse(after) if after is not None else None)
 
 

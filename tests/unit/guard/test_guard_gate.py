@@ -137,6 +137,17 @@ def test_guard_failed_revert_pulls_stop(house: PaperHouse) -> None:
     assert house.guard.status().stopped
 
 
+def test_guard_reverts_by_itself_only_to_what_was_good(house: PaperHouse) -> None:
+    """The watch's own revert goes to a predecessor that was marked good; a person may go further."""
+    made, _ = promoted(house)
+    ledger = house.guard._room.ledger
+    ledger.move(ledger.standing(SUBJECT)[0].id, "baking")
+    refused = house.guard.revert(SUBJECT, made.change, "watch")
+    assert isinstance(refused, Refused)
+    assert refused.rule == "predecessor-not-good"
+    assert isinstance(house.guard.revert(SUBJECT, made.change, "ada"), Passed)
+
+
 def test_guard_status_tells_what_is_live(house: PaperHouse) -> None:
     """Status names mode, policy and every live digest."""
     status = house.guard.status()

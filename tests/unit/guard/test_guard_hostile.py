@@ -15,8 +15,10 @@ from greenroom.domain.events import GUARD_ONLY, Event
 from greenroom.domain.outcomes import DiffClass, FileDiff, Finding, ScanResult, TestRun
 from greenroom.domain.plan import Arg
 from greenroom.domain.proof import Predicate, Warrant
+from greenroom.domain.trees import File, manifest_of
 from greenroom.domain.verdict import Held, Instant, Passed, Refused
 from greenroom.domain.vocabulary import Kind, Mode, Subject, Trust
+from greenroom.guard.promote import check_green
 from greenroom.testing.papers import GOLDEN, SECOND, SUBJECT, TOOLS, PaperHouse, Papers, constitution, papers, promoted
 
 Bend = Callable[[Papers], Any]
@@ -58,6 +60,14 @@ def _seals(make: Callable[[Papers], Any]) -> Bend:
 
 def _one_build(made: Papers) -> Any:
     return (made.seal(build="same"), made.seal(build="same"))
+
+
+def _failed_steps(made: Papers) -> Any:
+    step, mounted = TOOLS["apply_patch_t1"], {"work": made.base}
+    return (
+        made.house.receipt("build", "rehearsal", mounted, None, tool=step),
+        made.house.receipt("build", "application", mounted, None, tool=step, exit=1),
+    )
 
 
 def _sentinel(made: Papers) -> Any:
@@ -144,6 +154,7 @@ BENT: dict[str, tuple[Bend, str]] = {
     ),
     "a seal of another Green": (_seals(lambda m: (m.seals[0], m.seal(green=m.base))), "evidence"),
     "a seal without its steps": (_seals(lambda m: (m.seals[0], m.seal(steps=()))), "seal-steps"),
+    "a seal with a step that failed": (_seals(lambda m: (m.seals[0], m.seal(steps=_failed_steps(m)))), "seal-steps"),
     "a receipt that is not there": (_put("green", lambda m: digest_of("statement", b"?")), "not-stored"),
     "a receipt that is no statement": (_put("green", lambda m: m.plan_digest), "not-a-statement"),
 }
@@ -316,6 +327,18 @@ def test_guard_refuses_green_that_was_changed_in_the_store(house: PaperHouse) ->
     house.store.spoil(digest_of("blob", b"the words\n"), b"evil words")
     assert _rule(house.guard.promote(warrant)) == "wrong-bytes"
     assert house.guard.live(SUBJECT) == made.base
+
+
+def test_guard_refuses_green_whose_manifest_lies(house: PaperHouse) -> None:
+    """A manifest that gives a file another size than it has is found before the swap."""
+    made = papers(house)
+    blob = house.store.put("blob", b"the words\n")
+    lying = manifest_of([File(path=b"README", executable=False, size=1, blob=blob)])
+    house.store.spoil(made.green, lying.encode())
+    with pytest.raises(Unusable, match="wrong-bytes"):
+        check_green(house.guard._room, made.green)
+    with pytest.raises(Unusable, match="green-differs"):
+        check_green(house.guard._room, house.store.put("tree", lying.encode()))
 
 
 def test_guard_refuses_when_live_moved_on(house: PaperHouse) -> None:

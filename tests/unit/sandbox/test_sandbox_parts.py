@@ -1,6 +1,9 @@
 """The report's parser, the disk watch, the task count, the build and the driver's own refusals."""
 
+import json
 import os
+import subprocess
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,7 +17,7 @@ from greenroom.domain.proof import Usage
 from greenroom.sandbox import build, process, report
 from greenroom.sandbox.disk import DiskWatch
 from greenroom.sandbox.process import ProcessWalls
-from greenroom.sandbox.tasks import count_below
+from greenroom.sandbox.tasks import count_below, cpu_ms_below
 from greenroom.sandbox.watch import Ending
 
 OURS = {"user": "1", "pid": "2", "net": "3"}
@@ -132,9 +135,10 @@ def test_tasks_are_counted_down_the_tree(tmp_path: Path) -> None:
         task = tmp_path / str(pid) / "task" / str(pid)
         task.mkdir(parents=True)
         (task / "children").write_text(children)
-        fields = " ".join(str(threads if place == 17 else 0) for place in range(30))
+        fields = " ".join(str({11: 1, 12: 2, 13: 3, 14: 4, 17: threads}.get(place, 0)) for place in range(30))
         (tmp_path / str(pid) / "stat").write_text(f"{pid} (a) b) ) {fields}\n")
     assert count_below(1, 100, tmp_path) == 6
+    assert cpu_ms_below(1, tmp_path) == 3 * 10 * 1000 // os.sysconf("SC_CLK_TCK")
 
 
 def test_tasks_of_a_real_process_are_bounded() -> None:
@@ -151,6 +155,39 @@ def test_build_makes_static_programs_once(tmp_path: Path) -> None:
     assert (launcher.parent / "gr_warden").stat().st_mode & 0o777 == 0o555
     assert build.build_launcher(tmp_path / "bin").stat().st_ino == before.st_ino
     assert sorted(path.name for path in launcher.parent.iterdir()) == ["gr_launch", "gr_sources.sha256", "gr_warden"]
+
+
+_LOADED = """
+import ctypes, json, os, sys
+program = open(sys.argv[1], "rb").read()
+class Program(ctypes.Structure):
+    _fields_ = [("count", ctypes.c_ushort), ("code", ctypes.c_char_p)]
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.prctl(22, 2, ctypes.byref(Program(len(program) // 8, program)), 0, 0) == 0
+done = []
+def attempt(name, act):
+    try: act()
+    except PermissionError: return
+    done.append(name)
+os.chdir(sys.argv[2])
+attempt("write", lambda: open("x", "w").close())
+attempt("truncate", lambda: os.truncate("x", 0))
+attempt("open-to-read-truncating", lambda: os.open("x", os.O_RDONLY | os.O_TRUNC))
+attempt("read", lambda: open("x").close())
+print(json.dumps(done))
+"""
+
+
+@pytest.mark.sandbox
+def test_truncation_is_denied_for_old_kernels(tmp_path: Path) -> None:
+    """The extra program for kernels whose Landlock does not govern it denies truncation by path, and no more."""
+    build._write_filter(build._compiler(), tmp_path)
+    (tmp_path / "program").write_bytes(build._run([str(tmp_path / "gr_filter"), "truncate"]))
+    done = subprocess.run(
+        [sys.executable, "-c", _LOADED, str(tmp_path / "program"), str(tmp_path)], capture_output=True, check=True
+    )
+    assert json.loads(done.stdout) == ["write", "read"]
 
 
 def test_build_without_compiler_is_a_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -130,10 +130,7 @@ def test_typos_are_mended_in_prose_only(body: Any) -> None:
     added = [line for line in found[0]["patch"].splitlines() if line.startswith("+") and not line.startswith("+++")]
     assert added == [
         '+"""Receive things, for the adress `recieve` and :recieve:`x` of the the."""',
-        "+adress_book = 'the recieve button'  # the occured_flag occured",
-        '+    """Occurred.',
-    ] or added == [
-        '+"""Receive things, for the adress `recieve` and :recieve:`x` of the the."""',
+        "+adress_book = 'the recieve button'  # teh occured_flag occurred",
         '+    """Occurred.',
     ]
 
@@ -176,7 +173,7 @@ def test_a_word_that_the_code_uses_is_a_name(body: Any) -> None:
 def test_patches_apply_and_rehearsals_write_nothing(body: Any, tmp_path: Path) -> None:
     """apply_patch_t1 checks on a dry run and writes on a real one; files with CRLF and odd bytes included."""
     tree = {
-        "a.py": "import os\r\nx = 1\r\n".encode(),
+        "a.py": b"import os\r\nx = 1\r\n",
         ".gitattributes": b"* text=auto eol=lf\n*.py filter=evil\n",
         "b\u00e9.py": "import os\ny = '\u00e9'\n".encode(),
         "run.sh": b"x",

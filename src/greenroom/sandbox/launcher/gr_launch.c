@@ -247,6 +247,13 @@ static int wait_for(pid_t command) {
     }
 }
 
+/* Killed and reaped by us: what dies with its namespace is not counted in anyone's CPU time. */
+static void end_the_rest(void) {
+    kill(-1, SIGKILL);
+    while (wait(NULL) > 0 || errno == EINTR)
+        continue;
+}
+
 static void read_option(const char *option) {
     const char *value = strchr(option, '=');
     if (value == NULL)
@@ -302,6 +309,7 @@ int main(int argc, char **argv) {
     close(STDOUT_FILENO);
     close(STDERR_FILENO);
     int status = wait_for(command);
+    end_the_rest();
     say_end(status);
     send_report();
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
