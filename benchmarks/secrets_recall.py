@@ -2,7 +2,7 @@
 
 Recall: secrets made here in each rule's form, set into lines of code and configuration as people write them. False
 alarms: every line of the installed packages' sources (or of the directories given), where a secret would be a scandal.
-Prints a table, or JSON with --json. Published fixtures can be given as JSON lines of {"text", "secret": bool} by --cases.
+Prints a table, or JSON with --json. Published fixtures can be given by --cases, as JSON lines {"text", "secret": bool}.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from greenroom.domain.digest import Digest
     from greenroom.domain.ports import Attestor, Facts, Keeper, Proposer, Store
     from greenroom.domain.proof import Role
+    from greenroom.domain.verdict import Held
     from greenroom.domain.vocabulary import Mode, Stage, Subject
     from greenroom.evaluation.verify import Known
     from greenroom.guard.client import GuardClient
@@ -294,15 +295,14 @@ def _proposers(
     return {name: maker(name) for name in loader.available()}
 
 
-def _prepare(keeper: Keeper, store: Store, tree: Digest) -> tuple[Digest, tuple[str, ...]]:
-    """The golden for a tree, and what to tell a person about it."""
+def _prepare(keeper: Keeper, store: Store, tree: Digest) -> tuple[Digest, tuple[str, ...]] | Held:
+    """The golden for a tree, and what to tell a person about it; Held when the tree's needs cannot be had."""
     from greenroom.domain import documents
     from greenroom.domain.verdict import Held
 
     golden = keeper.prepare(tree)
     if isinstance(golden, Held):
-        why = f"dependencies could not be had ({golden.rule}: {golden.where}); {golden.remedy}"
-        return keeper.golden(), (why, "tests that need them fail on base and are left out")
+        return golden
     return golden, tuple(documents.load_json(store.get(golden)).get("notes", ()))
 
 

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Bug
 from greenroom.domain.proof import Risk
-from greenroom.domain.verdict import Held, Passed, Verdict
+from greenroom.domain.verdict import Held, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Mode, Move, Origin, Stage, State, Subject
 
 PATH = (
@@ -52,7 +52,10 @@ MOVES: Mapping[State, Mapping[Move, State]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One change. `request` names the stored words or proposal; `version` counts saves (compare-and-swap)."""
+    """One change. `request` names the stored words or proposal; `version` counts saves (compare-and-swap).
+
+    `ended` is the rule or the word that ended it; `refused` is that rule with its place and remedy.
+    """
 
     id: ChangeId
     subject: Subject
@@ -74,6 +77,7 @@ class Change:
     risk: Risk | None = None
     hold: Held | None = None
     ended: str | None = None
+    refused: Refused | None = None
     parent: ChangeId | None = None
     version: int = 0
 

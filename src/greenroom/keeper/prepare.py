@@ -163,7 +163,7 @@ class Preparer:
                 base,
                 deps=ran.sealed,
                 lock=self._store.put("lock", fetched.lock) if fetched.lock is not None else None,
-                notes=(*base.notes, *found.notes, *fetched.notes),
+                notes=(*base.notes, *found.notes, *_other_runner(found, base), *fetched.notes),
             )
         )
 
@@ -257,6 +257,13 @@ def _key(found: Discovered, golden: Digest) -> str:
 def _name(text: str) -> str:
     found = _NAME.match(text)
     return re.sub(r"[-_.]+", "-", found[0]).lower() if found else ""
+
+
+def _other_runner(found: Discovered, golden: Golden) -> tuple[str, ...]:
+    """What to tell when the project bounds the version of what runs its tests, which is the toolchain's own."""
+    versions = {_name(name): version for name, version in golden.packages.items()}
+    bounded = [r for r in found.requirements if r.name in RUNNER and any(c in r.text for c in ("<", "==", "~="))]
+    return tuple(f"asks for {r.text}; tests run with {r.name} {versions.get(r.name, '')}".strip() for r in bounded)
 
 
 def _note(requirement: Requirement, held: Held) -> str:

@@ -30,6 +30,7 @@ def row(change: Change, summary: str, rule: str) -> dict[str, Any]:
         "state": change.state.value,
         "held": documents.to_plain(change.hold) if change.hold else None,
         "ended": change.ended,
+        "refused": documents.to_plain(change.refused) if change.refused else None,
         "summary": summary,
         "rule": rule,
         "risk": change.risk.score if change.risk else None,

@@ -141,13 +141,13 @@ def settle(done: Done) -> Change:
     """The change in the state that the verdict leads to; a hold keeps the state and says why."""
     move = move_of(done.verdict)
     state = advance(done.change.state, move)
-    held = isinstance(done.verdict, Held) and state == done.change.state
-    return dataclasses.replace(
-        done.change,
-        state=state,
-        hold=done.verdict if held and isinstance(done.verdict, Held) else None,
-        ended=None if isinstance(done.verdict, Passed) or held else done.verdict.rule,
-    )
+    verdict = done.verdict
+    if isinstance(verdict, Passed):
+        return dataclasses.replace(done.change, state=state, hold=None, ended=None, refused=None)
+    if isinstance(verdict, Held) and state == done.change.state:
+        return dataclasses.replace(done.change, state=state, hold=verdict, ended=None, refused=None)
+    why = Refused(rule=verdict.rule, where=verdict.where, remedy=verdict.remedy)
+    return dataclasses.replace(done.change, state=state, hold=None, ended=why.rule, refused=why)
 
 
 def _silent(change: Change, stage: Stage, phase: str, verdict: Verdict | None) -> None:

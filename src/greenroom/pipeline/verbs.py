@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from greenroom.domain import documents
 from greenroom.domain.card import Card
 from greenroom.domain.change import Change, advance
+from greenroom.domain.digest import Digest
 from greenroom.domain.errors import NotFound, Unusable
 from greenroom.domain.events import Event
 from greenroom.domain.ports import Attestor, Changes, Clock, Guard, Keeper, Proposer, Store
@@ -64,8 +65,8 @@ class House:
     attestor: Attestor
     clock: Clock
     runs: Runs
-    proposers: Callable[[], Mapping[str, Callable[[Any], Proposer]]]
-    prepare: Callable[[Any], tuple[Any, tuple[str, ...]]]
+    proposers: Callable[[], Mapping[str, Callable[[Digest], Proposer]]]
+    prepare: Callable[[Digest], tuple[Digest, tuple[str, ...]] | Held]
 
 
 def improve(
@@ -89,14 +90,17 @@ def improve(
     if not isinstance(brought, Import):
         return {"subject": str(subject), "verdict": verdict_plain(brought), "changes": []}
     tell({"event": "imported", "tree": brought.tree, "commit": brought.commit})
-    golden, notes = house.prepare(brought.tree)
+    prepared = house.prepare(brought.tree)
+    if isinstance(prepared, Held):
+        return {"subject": str(subject), "live": brought.tree, "verdict": verdict_plain(prepared), "changes": []}
+    golden, notes = prepared
     tell({"event": "prepared", "golden": golden, "notes": list(notes)})
     status = house.guard.status()
     lowered = status.mode if mode is None else min(mode, status.mode, key=MODES.index)
     answer: dict[str, Any] = {"subject": str(subject), "live": brought.tree, "changes": [], "known": [], "failed": []}
     for name, make in _chosen(house, only).items():
         _propose(house, name, make(golden), subject, brought, golden, lowered, answer, tell)
-    return {**answer, "verdict": verdict_plain(Passed()), "notes": list(notes)}
+    return {**answer, "verdict": verdict_plain(_cut_short(house) or Passed()), "notes": list(notes)}
 
 
 def bring(house: House, subject: Subject, directory: int, *, path: str, branch: str) -> Import | Refused | Held:
@@ -268,7 +272,7 @@ def _propose(
     proposer: Proposer,
     subject: Subject,
     brought: Import,
-    golden: Any,
+    golden: Digest,
     mode: Mode,
     answer: dict[str, Any],
     tell: Tell,
@@ -291,7 +295,7 @@ def _new_change(
     body: bytes,
     subject: Subject,
     brought: Import,
-    golden: Any,
+    golden: Digest,
     mode: Mode,
     answer: dict[str, Any],
 ) -> Change | None:
@@ -330,7 +334,8 @@ def _carry_on(house: House, change_id: ChangeId, tell: Tell) -> dict[str, Any]:
         _want(house, change)
     verdict: Verdict = change.hold or Passed()
     if change.state in (State.ABORTED, State.REVERTED):
-        verdict = Refused(rule=change.ended or "", where=change.state.value, remedy=f"greenroom show {change.id}")
+        asked = Refused(rule=change.ended or "", where=change.state.value, remedy=f"greenroom show {change.id}")
+        verdict = change.refused or asked
     return {**_row(house, change), "verdict": verdict_plain(verdict), "delivery": _delivery(house, change.subject)}
 
 
@@ -359,6 +364,15 @@ def _undelivered(house: House, subject: Subject) -> Held | None:
     )
 
 
+def _cut_short(house: House) -> Held | None:
+    """A stop that is set at the end of a scan cut it, wherever it was."""
+    status = house.guard.status()
+    if not status.stopped:
+        return None
+    remedy = "the owner lifts the stop with `greenroom lift`, which goes on; then greenroom improve again"
+    return Held(rule="stopped", where=f"stop set by {status.stopped_by}", remedy=remedy)
+
+
 def _hold_moved(house: House, subject: Subject, brought: Import) -> None:
     for change in house.changes.list(subject=subject, open_only=True):
         if change.base == brought.tree or change.state in (State.PROMOTED, State.KEPT):
@@ -367,7 +381,7 @@ def _hold_moved(house: House, subject: Subject, brought: Import) -> None:
         house.changes.save(dataclasses.replace(change, hold=moved))
 
 
-def _chosen(house: House, only: Sequence[str]) -> Mapping[str, Callable[[Any], Proposer]]:
+def _chosen(house: House, only: Sequence[str]) -> Mapping[str, Callable[[Digest], Proposer]]:
     proposers = house.proposers()
     unknown = sorted(set(only) - set(proposers))
     if unknown:

@@ -1,36 +1,31 @@
 """A whole house in memory: real verbs, flow, stages, policy and guard over fakes of what needs a machine.
 
 `MemoryHouse` plays every part: the person with a repository, the keeper with results that a test chooses, and the
-owner with a key. `crash_at` kills the executor at its n-th port call from then on; `restart` starts another one
-over the same databases.
+owner with a key. `points.at` kills the executor at that port call; `restart` starts another one over the same
+databases.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
 import secrets
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Mapping
 from functools import cache, partial
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import sqlalchemy as sa
 
 from greenroom.agents.reviewers.estimate import EstimateReviewer
 from greenroom.agents.reviewers.rules import RulesReviewer
-from greenroom.domain import documents, outcomes
 from greenroom.domain.change import Change
 from greenroom.domain.digest import Digest, digest_of
 from greenroom.domain.errors import Bug
-from greenroom.domain.outcomes import AGAIN, DiffClass, FileDiff, LineClass, ScanResult, TestOutcome, TestRun
-from greenroom.domain.plan import Plan, ToolManifest
-from greenroom.domain.ports import CheckRun, Facts, Store
-from greenroom.domain.proof import Consent, Import, Predicate
-from greenroom.domain.proposal import Proposal
-from greenroom.domain.verdict import Instant, Passed, Refused, Verdict
-from greenroom.domain.vocabulary import ChangeId, Kind, Mode, Stage, Subject, Trust, address_of
+from greenroom.domain.plan import ToolManifest
+from greenroom.domain.ports import Facts, Store
+from greenroom.domain.proof import Consent
+from greenroom.domain.verdict import Instant, Passed, Verdict
+from greenroom.domain.vocabulary import ChangeId, Kind, Mode, Stage, Subject, address_of
 from greenroom.evaluation.verify import KeeperEvaluator, Known
 from greenroom.guard.papers import ConstitutionOrder, Lift, ModeOrder, sign
 from greenroom.guard.room import Rules
@@ -38,7 +33,7 @@ from greenroom.guard.service import GuardService
 from greenroom.pipeline import history, tables, verbs
 from greenroom.pipeline.card import CardMaker
 from greenroom.pipeline.changes import Board, DatabaseChanges, Deliveries
-from greenroom.pipeline.flow import Flow, StageRoom, Watcher
+from greenroom.pipeline.flow import Flow, StageRoom
 from greenroom.pipeline.stages import approve, debate, plan, promote, simulate, verify, watch
 from greenroom.policy.bundle import load_policy, save_policy
 from greenroom.policy.decide import CedarPolicy
@@ -46,192 +41,24 @@ from greenroom.policy.judge import judge
 from greenroom.policy.manifests import BUILTIN, builtin_manifests
 from greenroom.release.trees import StoreTrees
 from greenroom.testing.clock import SECOND, ManualClock
-from greenroom.testing.keeper import FakeKeeper, files_of, tree_of
+from greenroom.testing.keeper import files_of
 from greenroom.testing.log import MemoryLog, attestors
-from greenroom.testing.release import MemoryRelease
+from greenroom.testing.parts import (
+    CrashPoints,
+    Finding,
+    FindingProposer,
+    HouseKeeper,
+    PlainRuns,
+    PositionRelease,
+    Repository,
+    Workshop,
+)
 from greenroom.testing.store import MemoryStore
 
 PATH, BRANCH = "/home/ada/project", "main"
 SUBJECT = Subject(kind=Kind.WORKSPACE, address=address_of(PATH, BRANCH))
 OWNER = "person:ada"
 FILES: Mapping[str, bytes] = {"README.md": b"# Project\n\nteh words\n", "a.py": b"x = 1\n"}
-Behaviour = Literal["pass", "fail", "flaky", "broken-before", "inconclusive"]
-LINE_CLASSES: Mapping[str, LineClass] = {".md": "docs", ".txt": "docs", ".py": "logic"}
-
-
-class Killed(BaseException):
-    """The executor is gone at this point."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """Something worth changing: `old` to `new` in the file `path`, wherever `old` stands there."""
-
-    path: str
-    old: bytes
-    new: bytes
-    rule: str = "typo"
-
-
-@dataclasses.dataclass(slots=True)
-class Repository:
-    """A person's repository: its files, and the commit its branch is at."""
-
-    files: dict[bytes, bytes]
-    head: str
-    dirty: bool = False
-
-
-class CrashPoints:
-    """Counts port calls, before and after each; kills at the one that `at` names, once."""
-
-    def __init__(self) -> None:
-        self.at: int | None = None
-        self.count = 0
-        self.passed: list[str] = []
-
-    def tick(self, name: str) -> None:
-        """One more point; raises Killed where it is the chosen one."""
-        self.count += 1
-        self.passed.append(name)
-        if self.at is not None and self.count >= self.at:
-            self.at = None
-            raise Killed(name)
-
-    def wrap(self, name: str, target: Any, methods: Iterable[str]) -> Any:
-        """`target` with a point before and after each of its `methods`."""
-        return _Wrapped(self, name, target, frozenset(methods))
-
-
-class _Wrapped:
-    def __init__(self, points: CrashPoints, name: str, target: Any, methods: frozenset[str]) -> None:
-        self._points, self._name, self._target, self._methods = points, name, target, methods
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._target, name)
-        if name not in self._methods:
-            return found
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            self._points.tick(f"before {self._name}.{name}")
-            answer = found(*args, **kwargs)
-            self._points.tick(f"after {self._name}.{name}")
-            return answer
-
-        return call
-
-
-class HouseKeeper(FakeKeeper):
-    """A FakeKeeper that imports the house's repository with the commit it is at; a release has none."""
-
-    def __init__(self, house: MemoryHouse) -> None:
-        self._house = house
-        super().__init__(
-            store=house.store,
-            attestor=house.signers["keeper"],
-            clock=house.clock,
-            apply=house.apply_patch,
-            results=house.results,
-            stopped=lambda: house.guard.status().stopped,
-        )
-
-    def bring(self, subject: Subject, directory: int, branch: str | None) -> Digest | Refused:
-        """The Import of the house's repository; the descriptor is not looked at."""
-        del directory
-        self.calls.append("bring")
-        if (refused := self._refusal()) is not None:
-            return refused
-        found = self._house.repository
-        source, _, named = subject.address.partition("#")
-        record = Import(
-            subject=subject,
-            source=source,
-            branch=named,
-            commit=found.head if named else "",
-            commit_bytes=self._store.put("blob", found.head.encode() if named else b""),
-            tree=tree_of(self._store, found.files),
-            trust=int(Trust.PERSON if branch else Trust.UNTRUSTED),
-            at=self._clock.now(),
-        )
-        return self._sign(Predicate.IMPORT, record.tree, record)
-
-
-class PositionRelease(MemoryRelease):
-    """A MemoryRelease that stands at the commit it took in, as git does."""
-
-    def begin(self, subject: Subject, tree: Digest, origin: Mapping[str, str], parent_bytes: bytes) -> Digest:
-        """Make the imported `tree` live; its position is the person's commit where there is one."""
-        live = super().begin(subject, tree, origin, parent_bytes)
-        commit = origin.get("commit")
-        if commit:
-            self._staged[commit] = self._staged[self._live[subject]]
-            self._live[subject] = commit
-        return live
-
-
-class PlainRuns:
-    """The runs of the house without a database of their own: a change is carried where it is asked for."""
-
-    def __init__(self, flow: Flow, changes: DatabaseChanges) -> None:
-        self._flow, self._changes = flow, changes
-
-    def carry(self, change: ChangeId, watcher: Watcher | None = None) -> Change:
-        """Carry until terminal or held."""
-        return self._flow.carry(change, watcher)
-
-    def unfinished(self) -> Iterable[ChangeId]:
-        """Changes that are neither terminal nor held."""
-        return [change.id for change in self._changes.list(open_only=True) if change.hold is None]
-
-    def close(self) -> None:
-        """Nothing to let go of."""
-
-
-class FindingProposer:
-    """Proposes each of the house's findings that the live tree has."""
-
-    name = "typo"
-
-    def __init__(self, house: MemoryHouse) -> None:
-        self._house = house
-
-    def propose(self, subject: Subject, live: Digest) -> Iterable[bytes]:
-        """One proposal a finding, its patch in the store."""
-        del subject
-        files = files_of(self._house.store, live)
-        for finding in self._house.findings:
-            before = files.get(finding.path.encode(), b"")
-            if finding.old in before:
-                yield documents.encode(self._proposal(finding, before))
-
-    def _proposal(self, finding: Finding, before: bytes) -> Proposal:
-        after = before.replace(finding.old, finding.new)
-        patch = self._house.store.put("blob", patch_of(finding.path, before, after))
-        self._house.patches[patch] = finding
-        return Proposal(
-            proposer=self.name,
-            proposer_version="1",
-            rule=finding.rule,
-            summary=f"Mend {finding.old.decode(errors='replace')!r} in {finding.path}",
-            rationale="It is written otherwise.",
-            expected="The words read well.",
-            confidence=90,
-            patch=patch,
-            files=(finding.path,),
-            fingerprint=digest_of("text", repr(finding).encode()),
-            reproduce="codespell",
-        )
-
-
-def patch_of(path: str, before: bytes, after: bytes) -> bytes:
-    """A unified diff in git's format between two contents of a text file."""
-    lines = difflib.unified_diff(
-        before.decode().splitlines(keepends=True),
-        after.decode().splitlines(keepends=True),
-        f"a/{path}",
-        f"b/{path}",
-    )
-    return f"diff --git a/{path} b/{path}\n{''.join(lines)}".encode()
 
 
 @cache
@@ -267,17 +94,24 @@ class MemoryHouse:
         self.clock, self.store, self.log = ManualClock(), MemoryStore(), MemoryLog()
         self.signers, self.strangers = attestors(), attestors()
         self.release = PositionRelease(self.store, StoreTrees(self.store))
-        self.repository = Repository({path.encode(): data for path, data in files.items()}, "")
+        self.repository = Repository({path.encode(): data for path, data in files.items()}, secrets.token_hex(20))
         self.findings: list[Finding] = [Finding(path="README.md", old=b"teh", new=b"the")]
-        self.patches: dict[Digest, Finding] = {}
-        self.checks: dict[str, Behaviour] = {}
+        self.workshop = Workshop(self.store)
+        self.checks = self.workshop.checks
         self.points = CrashPoints()
         self.told: list[Mapping[str, Any]] = []
         self.policies: dict[Digest, CedarPolicy] = {}
         self.engine = _database()
         self.guard = self.start_guard()
         self.constitute(constitution or shipped_constitution())
-        self.keeper = HouseKeeper(self)
+        self.keeper = HouseKeeper(
+            repository=self.repository,
+            workshop=self.workshop,
+            store=self.store,
+            attestor=self.signers["keeper"],
+            clock=self.clock,
+            stopped=lambda: self.guard.status().stopped,
+        )
         self.house = self.start()
 
     # The processes.
@@ -327,8 +161,8 @@ class MemoryHouse:
             attestor=self.signers["owner"],
             clock=self.clock,
             runs=PlainRuns(flow, changes),
-            proposers=lambda: {FindingProposer.name: lambda golden: FindingProposer(self)},
-            prepare=lambda tree: (self.keeper.golden(), ()),
+            proposers=lambda: {FindingProposer.name: self._proposer},
+            prepare=self._prepare,
         )
 
     def restart(self) -> None:
@@ -442,7 +276,7 @@ class MemoryHouse:
         """Fast-forward the person's branch for each delivery that waits, as a door would."""
         done = []
         for waiting in verbs.pending(self.house):
-            moved = self.repository.head != waiting["delivered"]
+            moved = self.repository.head not in (waiting["delivered"], waiting["wanted"])
             rule = "branch-moved" if moved else "branch-dirty" if self.repository.dirty else ""
             if not rule:
                 self.repository.files = self.live_files()
@@ -481,39 +315,13 @@ class MemoryHouse:
         """The names of the log's entries, in order."""
         return [event.name for event in self.log.events()]
 
-    # The keeper's hands.
+    def _proposer(self, golden: Digest) -> FindingProposer:
+        del golden
+        return FindingProposer(self.store, self.findings, self.workshop)
 
-    def apply_patch(self, plan: Plan, files: MutableMapping[bytes, bytes]) -> Refused | None:
-        """Do to `files` what the plan's patch says."""
-        for step in plan.steps:
-            finding = self.patches[Digest(str(step.args["patch"].value))]
-            before = files.get(finding.path.encode(), b"")
-            if finding.old not in before:
-                return Refused(rule="patch-does-not-apply", where=finding.path, remedy="greenroom improve")
-            files[finding.path.encode()] = before.replace(finding.old, finding.new)
-        return None
-
-    def results(self, run: CheckRun) -> Any:
-        """The result document of a run, as `checks` wishes it."""
-        behaviour = self.checks.get(run.check, "pass")
-        if behaviour == "inconclusive":
-            return None
-        if run.check == "classify":
-            return DiffClass(files=tuple(self._diff(run)), reproduced_by=str(run.args.get("reproduce", "")) or None)
-        if run.check in ("scan", "loosened"):
-            bad = outcomes.Finding(
-                rule="secret", path="a.py", line=1, message="a key stands here", points=50, blocks=True
-            )
-            return ScanResult(findings=(bad,) if behaviour == "fail" else ())
-        return _suite(run.role, behaviour)
-
-    def _diff(self, run: CheckRun) -> Iterable[FileDiff]:
-        base, green = (files_of(self.store, run.trees[name]) for name in ("base", "green"))
-        for path in sorted(base.keys() | green.keys()):
-            if base.get(path) != green.get(path):
-                name = path.decode()
-                kind = LINE_CLASSES.get(Path(name).suffix, "config")
-                yield FileDiff(path=name, line_class=kind, added=1, removed=1, why="by its name")
+    def _prepare(self, tree: Digest) -> tuple[Digest, tuple[str, ...]]:
+        del tree
+        return self.keeper.golden(), ()
 
     def _facts(self, change: Change) -> Facts:
         return Facts(
@@ -556,17 +364,6 @@ class MemoryHouse:
             Stage.PROMOTE: promote.PromoteStage(store=store, guard=guard),
             Stage.WATCH: watch.WatchStage(store=store, evaluator=evaluator, guard=guard),
         }
-
-
-def _suite(role: str, behaviour: Behaviour) -> TestRun:
-    if behaviour == "broken-before":
-        return TestRun(framework="none", python="3.11", outcomes={}, sentinel="missing")
-    on_green = role.removesuffix(AGAIN) in ("base-on-green", "own")
-    breaks = behaviour == "fail" or (behaviour == "flaky" and not role.endswith(AGAIN))
-    found: TestOutcome = "failed" if on_green and breaks else "passed"
-    return TestRun(
-        framework="pytest", python="3.11", outcomes={"test_a.py::a": found, "test_a.py::b": "passed"}, sentinel="failed"
-    )
 
 
 def _database() -> sa.Engine:

@@ -65,7 +65,7 @@ def scan_line(line: str, number: int) -> Iterator[Found]:
             if any(start < right and left < end for left, right in taken):
                 continue
             proven = rule.proof is not None and rule.proof(match[1])
-            if proven or _counts(rule, match[1], line):
+            if proven or _counts(rule, match[1]):
                 taken.append((start, end))
                 yield Found(rule=rule.name, line=number, start=start, end=end, proven=proven)
 
@@ -76,25 +76,25 @@ def entropy(text: str) -> float:
     return -sum(n / total * math.log2(n / total) for n in Counter(text).values()) if total else 0.0
 
 
-def _counts(rule: Rule, secret: str, line: str) -> bool:
+def _counts(rule: Rule, secret: str) -> bool:
     if rule.entropy and entropy(secret) < rule.entropy:
         return False
-    if _placeholder(secret) or "greenroom:allow-secret" in line:
+    if _placeholder(secret, generic=rule.check is not None):
         return False
     return rule.check is None or rule.check(secret)
 
 
-_PLACEHOLDER = re.compile(
-    r"example|x{5,}|\*{3,}|\.{3,}|0{6,}|changeme|change[-_]me|placeholder|redacted|dummy|sample|your[-_]|my[-_]?secret"
-    r"|insert[-_]|replace[-_]|not[-_]?a?[-_]?real|<[^>]*>|\$\{|\{\{|%\(|abcdefghij|0123456789|1234567890|deadbeef|foobar"
-    r"|fake",
+_PLACEHOLDER = re.compile(r"example|x{5,}|\*{3,}|\.{3,}|0{6,}|#{4,}|here$|<[^>]*>|\$\{|\{\{|%\(", re.IGNORECASE)
+_WORDS = re.compile(
+    r"changeme|change[-_]me|placeholder|redacted|dummy|sample|your[-_]|my[-_]?secret|insert[-_]|replace[-_]|fake|foobar"
+    r"|not[-_]?a?[-_]?real|abcdefghij|0123456789|1234567890|deadbeef",
     re.IGNORECASE,
 )
 
 
-def _placeholder(secret: str) -> bool:
-    """Words and runs that people write where a secret would stand."""
-    return bool(_PLACEHOLDER.search(secret)) or len(set(secret)) <= 4
+def _placeholder(secret: str, *, generic: bool) -> bool:
+    """Words and runs that people write where a secret would stand; a fixed format needs plainer ones."""
+    return bool(_PLACEHOLDER.search(secret) or (generic and _WORDS.search(secret))) or len(set(secret)) <= 4
 
 
 def _crc_base62(token: str) -> bool:
@@ -147,6 +147,11 @@ def _mixed(secret: str) -> bool:
     return len(words) * 2 <= len(parts)
 
 
+def _header(secret: str) -> bool:
+    """What a header carries in place of a password: generated, whatever its form."""
+    return any(c.isdigit() for c in secret) or any(c in "=~+/" for c in secret)
+
+
 def _password(secret: str) -> bool:
     """The password of an address, not a variable, a placeholder or a word that says what stands there."""
     plain = {
@@ -166,7 +171,9 @@ def _password(secret: str) -> bool:
     lower = secret.lower()
     if lower in plain or any(lower in (word + "1", word + "123", word * 2) for word in plain):
         return False
-    return not re.search(r"[{}$<>%*]|^:|^\w*pass(?:word)?$", secret) and entropy(secret) >= 2.0
+    mixed = any(c.isdigit() for c in secret) and any(c.isalpha() for c in secret)
+    chosen = mixed or (len(secret) >= 10 and entropy(secret) >= 3.0)
+    return chosen and not re.search(r"[{}$<>%*]|^:|^\w*pass(?:word)?$", secret) and entropy(secret) >= 2.0
 
 
 def _rule(
@@ -193,7 +200,7 @@ _VENDORS = (
 )  # fmt: skip
 
 RULES: tuple[Rule, ...] = (
-    _rule("private-key", r"(-----BEGIN (?:[A-Z0-9]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----)", "-----begin"),
+    _rule("private-key", r"(-----BEGIN (?:[A-Z0-9]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----)(?!-----END)", "-----begin"),
     _rule("putty-key", r"(PuTTY-User-Key-File-\d: \S+)", "putty-user-key-file"),
     _rule("age-key", r"(AGE-SECRET-KEY-1[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{58})", "age-secret-key-1"),
     _rule("github-token", rf"\b(gh[pousr]_[A-Za-z0-9]{{36}}){_END}", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", entropy=3.0, proof=_crc_base62),
@@ -204,7 +211,8 @@ RULES: tuple[Rule, ...] = (
     _rule("aws-key-id", r"\b((?:A3T[A-Z0-9]|AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16})\b", "a3t", "akia", "asia", "abia", "acca", entropy=3.0, check=_aws_id),
     _rule("aws-secret-key", _keyed(r"aws.{0,20}(?:secret|key|token)|secret_?access_?key", r"[A-Za-z0-9/+]{40}"), "aws", "secretaccesskey", "secret_access_key", entropy=4.0),
     _rule("gitlab-token", rf"\b((?:glpat|gldt|glrt|glcbt|glptt|glft|glagent|glsoat|gloas|glimt)-[\w-]{{20,64}}){_END}", "gl", entropy=3.0),
-    _rule("slack-token", rf"\b(xox[abepors]-(?:\d-)?[A-Za-z0-9-]{{10,250}}|xapp-\d-[A-Z0-9]+-\d+-[a-z0-9]+){_END}", "xox", "xapp-", entropy=2.5),
+    _rule("slack-token", rf"\b(xox[abpors]-\d{{8,14}}-[A-Za-z0-9-]{{10,150}}|xoxe[.-](?:xox[bp]-)?\d-[A-Za-z0-9]{{100,250}}|xapp-\d-[A-Z0-9]+-\d+-[a-z0-9]+){_END}", "xox", "xapp-", entropy=2.5),
+    _rule("slack-token", rf"\b(xox[aosr]-(?:\d-)?[A-Za-z0-9]{{8,48}}){_END}", "xoxa-", "xoxo-", "xoxs-", "xoxr-", entropy=2.5),
     _rule("slack-webhook", r"(hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9+/]{43,60})", "hooks.slack.com", entropy=3.0),
     _rule("teams-webhook", r"(\w+\.webhook\.office\.com/webhookb2/[0-9a-f-]{36}@[0-9a-f-]{36}/IncomingWebhook/[0-9a-f]{32}/[0-9a-f-]{36})", "webhook.office.com"),
     _rule("discord-webhook", r"(discord(?:app)?\.com/api/webhooks/\d{17,20}/[\w-]{60,70})", "/api/webhooks/"),
@@ -259,22 +267,35 @@ RULES: tuple[Rule, ...] = (
     _rule("shippo-token", rf"\b(shippo_(?:live|test)_[0-9a-f]{{40}}){_END}", "shippo_", entropy=2.0),
     _rule("typeform-token", rf"\b(tfp_[\w.=-]{{59}}){_END}", "tfp_", entropy=2.0),
     _rule("prefect-token", rf"\b(pnu_[A-Za-z0-9]{{36}}){_END}", "pnu_", entropy=2.0),
-    _rule("infracost-token", rf"\b(ico-[A-Za-z0-9]{{32}}){_END}", "ico-", entropy=3.0),
+    _rule("infracost-token", r"(?<![\w.])(ico-[A-Za-z0-9]{32})(?![\w.-])", "ico-", entropy=3.0),
     _rule("clojars-token", r"\b(CLOJARS_[a-z0-9]{60})", "clojars_", entropy=2.0),
     _rule("dropbox-token", rf"\b(sl\.[A-Za-z0-9=_-]{{130,200}}){_END}", "sl.", entropy=3.5),
     _rule("artifactory-key", rf"\b(AKCp[A-Za-z0-9]{{69}}|cmVmd[A-Za-z0-9]{{59}}){_END}", "akcp", "cmvmd", entropy=4.5),
     _rule("octopus-key", rf"\b(API-[A-Z0-9]{{26}}){_END}", "api-", entropy=3.0),
-    _rule("okta-token", _keyed(r"okta", r"00[\w=-]{40}"), "okta", entropy=4.0),
+    _rule("okta-token", _keyed(r"(?<![a-z])okta", r"00[\w=-]{40}"), "okta", entropy=4.0),
     _rule("yandex-key", rf"\b(AQVN[\w-]{{35,38}}|YC[\w-]{{38}}|t1\.[A-Z0-9a-z_-]+={{0,2}}\.[A-Z0-9a-z_-]{{86}}={{0,2}}){_END}", "aqvn", "yc", "t1.", entropy=3.8),
     _rule("heroku-key", _keyed(r"heroku", r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"), "heroku", entropy=3.0),
     _rule("heroku-key", rf"\b(HRKU-AA[\w-]{{58}}){_END}", "hrku-", entropy=4.0),
+    _rule("onepassword-token", r"\b(ops_eyJ[A-Za-z0-9+/]{250,}={0,3})", "ops_eyj"),
+    _rule("onepassword-key", r"\b(A3-[A-Z0-9]{6}-(?:[A-Z0-9]{11}|[A-Z0-9]{6}-[A-Z0-9]{5})-[A-Z0-9]{5}-[A-Z0-9]{5}-[A-Z0-9]{5})\b", "a3-", entropy=3.5),
+    _rule("sourcegraph-token", rf"\b(sgp_(?:(?:[0-9a-fA-F]{{16}}|local)_)?[0-9a-fA-F]{{40}}){_END}", "sgp_", entropy=3.0),
+    _rule("bedrock-key", r"\b(ABSK[A-Za-z0-9+/]{109,269}={0,2}|bedrock-api-key-YmVkcm9jay5hbWF6b25hd3MuY29t[\w+/=]{0,400})", "absk", "bedrock-api-key-"),
+    _rule("facebook-app-token", r"\b(\d{15,16}(?:\||%)[\w-]{27,40})(?![\w-])", "|", "%", entropy=3.0),
+    _rule("intra42-secret", rf"\b(s-s4t2(?:ud|af)-[0-9a-f]{{64}}){_END}", "s-s4t2", entropy=3.0),
+    _rule("settlemint-token", rf"\b(sm_(?:pat|aat|sat)_[A-Za-z0-9]{{16}}){_END}", "sm_", entropy=3.0),
+    _rule("flutterwave-secret", rf"\b(FLWSECK_TEST-[0-9a-hA-H]{{12}}){_END}", "flwseck", entropy=2.0),
+    _rule("gems-password", r"://([0-9a-f]{8}:[0-9a-f]{8})@(?:gems|enterprise)\.contribsys\.com", "contribsys.com"),
+    _rule("keyed-identifier", _keyed(r"snyk|heroku|kraken|asana|lob", r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"), "snyk", "heroku", entropy=3.0),
+    _rule("keyed-identifier", _keyed(r"sonar", r"(?:squ_|sqp_|sqa_)?[A-Za-z0-9=_-]{40}"), "sonar", entropy=3.0),
     _rule("json-web-token", r"\b(ey[A-Za-z0-9_-]{15,}\.ey[A-Za-z0-9_/-]{15,}\.(?:[\w/-]{10,}={0,2})?)", "ey", entropy=3.0, check=_jwt),
     _rule("address-with-password", r"\b[a-zA-Z][a-zA-Z0-9+.-]{1,20}://[^\s:/@\"'`?#]{1,100}:([^\s:/@\"'`?#]{3,100})@[\w.-]+", "://", check=_password),
     _rule("authorization-header", r"(?i:authorization\W{1,6}(?:bearer|basic|token)\s+)([A-Za-z0-9+/=_.~-]{16,400})", "authorization", entropy=3.2, check=_mixed),
-    _rule("curl-user", r"\bcurl\b.{0,200}?(?:-u|--user)[\s=]+[\"']?[^\s:\"']{1,100}:([^\s\"']{6,100})", "curl", entropy=2.8, check=_mixed),
+    _rule("curl-user", r"\bcurl\b.{0,200}?(?:-u|--user)[\s=]+[\"']{0,2}[^\s:\"']{0,100}[\"']?:[\"']?([^\s\"':]{6,100})", "curl", entropy=2.8, check=_mixed),
+    _rule("curl-user", r"\bcurl\b.{0,200}?(?:-u|--user)[\s=]+[\"']?([^\s\"':]{8,100}):[\"']", "curl", entropy=2.8, check=_mixed),
+    _rule("curl-header", r"\bcurl\b.{0,300}?(?:-H|--header)\s+[\"'](?i:authorization|(?:x-)?api-?(?:key|token)|(?:x-)?(?:auth-)?token):\s{0,3}(?:[A-Za-z-]{3,12}\s+)?([\w=~@.+/-]{8,400})", "curl", entropy=2.75, check=_header),
     _rule(
         "assigned-secret",
-        r"(?i:(?<![a-z])|(?<=_))(?i:[\w.-]{0,40}?(?:api[_.-]?key|access[_.-]?key|secret|token|passw(?:or)?d|passwd|auth|credential|private[_.-]?key|client[_.-]?key"
+        r"(?i:(?<![a-z])|(?<=_))(?!(?i:[\w.-]{0,20}(?:public|csrf|xsrf|non_?match|page|next|cursor|cache|credentials?_?ids?\b)))(?i:[\w.-]{0,40}?(?:api[_.-]?key|access[_.-]?key|secret|token|passw(?:or)?d|passwd|auth|credential|private[_.-]?key|client[_.-]?key"
         r"|encryption[_.-]?key|signing[_.-]?key|pwd)s?[\w.-]{0,20}?)(?:[\"']\]?)?\s{0,3}(?:=|:|:=|=>|,|\|\|?=)\s{0,3}(?:[rbuf]{0,2}[\"'`]{1,3})"
         r"([A-Za-z0-9+/=_.~!@#$%^&*-]{10,150})[\"'`]",
         "key", "secret", "token", "passw", "auth", "credential", "pwd", entropy=3.5, check=_mixed,

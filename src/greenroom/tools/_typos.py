@@ -118,7 +118,7 @@ class Speller:
             return None
         if word not in (lower, lower.capitalize()) or (word != lower and not _starts_sentence(before)):
             return None
-        if lower in self._project_names():
+        if {lower, lower + "s", lower.removesuffix("s")} & self._project_names():
             return None
         return fixed if word == lower else fixed[:1].upper() + fixed[1:]
 

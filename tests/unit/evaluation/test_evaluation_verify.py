@@ -221,6 +221,16 @@ def test_a_test_that_wavers_on_base_is_left_out() -> None:
     assert (evidence.verdict, [f.name for f in evidence.findings]) == ("pass", ["flaky-test"])
 
 
+def test_a_test_whose_name_is_another_each_time_is_not_missed() -> None:
+    """A name that base itself does not give again says nothing; a name that only Green lacks is a lost test."""
+    first, second, third = suite_of(a="passed", x1="passed"), suite_of(a="passed", x2="passed"), suite_of(a="passed")
+    evaluator, _ = house(by_role(base=first, base_again=second, base_on_green=third, base_on_green_again=third))
+    assert evaluator.verify("tests", PLAN, BASE, GREEN, GOLDEN).verdict == "pass"
+    evaluator, _ = house(by_role(base=first, base_again=first, base_on_green=third, base_on_green_again=third))
+    lost = evaluator.verify("tests", PLAN, BASE, GREEN, GOLDEN)
+    assert (lost.verdict, [f.name for f in lost.findings]) == ("fail", ["test-lost"])
+
+
 def test_own_tests_that_pass_need_one_run() -> None:
     """Base is asked only when one of Green's own tests fails."""
     evaluator, keeper = house(by_role(own=suite_of(a="passed")))

@@ -133,9 +133,10 @@ def test_the_test_runner_is_the_toolchains_own(house: House) -> None:
     """pytest is neither fetched for its own sake nor installed when something brings it along."""
     broker = Broker()
     room = preparer(house, needs("pytest", optional=["pytest==7", "mock"]), broker)
-    _, names = made(house, room.prepare(house.tree({})))
+    golden, names = made(house, room.prepare(house.tree({})))
     assert broker.asked == [("pytest", "mock")]
     assert names == ["mock-1-py3-none-any.whl", "project.json"]
+    assert golden.notes == ("asks for pytest==7; tests run with pytest",)
 
 
 def test_what_the_project_needs_must_be_had(house: House) -> None:

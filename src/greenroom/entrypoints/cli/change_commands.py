@@ -107,7 +107,9 @@ def _looking(app: typer.Typer, context: Context) -> None:
             sys.stdout.buffer.write(data)
             return
         text = data.decode("utf-8", "backslashreplace")
-        context.answer({"change": change, "text": text}, lambda: render.console().print(render.diff(text)))
+        context.answer(
+            {"change": change, "text": text}, lambda: render.console().print(render.diff(text), soft_wrap=True)
+        )
 
 
 def _approving(app: typer.Typer, context: Context) -> None:
@@ -134,7 +136,8 @@ def _approving(app: typer.Typer, context: Context) -> None:
             _finish(context, blocked, lambda: _say(blocked))
         if not context.as_json:
             render.console().print(render.card(offer["show"]))
-            render.console().print(render.diff(_patch(context, change).decode("utf-8", "backslashreplace")))
+            patch = _patch(context, change).decode("utf-8", "backslashreplace")
+            render.console().print(render.diff(patch), soft_wrap=True)
         if not consent.ask("Approve this change?", yes=yes, no_input=no_input or context.as_json):
             print("not approved; nothing was changed", file=sys.stderr)
             raise typer.Exit(0)
@@ -267,6 +270,11 @@ def _show_improved(answer: Mapping[str, Any]) -> None:
     rows = [*answer["changes"], *answer["known"]]
     if rows:
         out.print(render.board(rows))
+    for row in rows:
+        said = row["refused"] or row["held"]
+        if said and said["rule"] != "needs-approval":
+            out.print(f"{row['id']} {safe(str(row['summary']))}")
+            out.print(render.verdict_line({"is": "refused" if row["refused"] else "held", **said}))
     for failed in answer["failed"]:
         out.print(f"proposer {safe(failed['proposer'])} failed: {safe(failed['message'])}", style="red")
     waiting = [row for row in rows if row["held"] and row["held"]["rule"] == "needs-approval"]

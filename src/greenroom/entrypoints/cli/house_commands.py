@@ -144,7 +144,11 @@ def _ruling(app: typer.Typer, context: Context) -> None:
 
     @rules.command("show")
     def show() -> None:
-        """Print the constitution in force."""
+        """Print the constitution in force.
+
+        Example:
+          greenroom constitution show
+        """
         print(context.services.guard("constitution")["text"], end="")
 
     @rules.command("edit")

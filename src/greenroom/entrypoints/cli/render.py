@@ -134,6 +134,9 @@ def _state(shown: Mapping[str, Any]) -> str:
     held = shown.get("held")
     if held:
         return f"{shown['state']}, held: {held['rule']} ({held['where']}); {held['remedy']}"
+    refused = shown.get("refused")
+    if refused:
+        return f"{shown['state']}, refused: {refused['rule']} ({refused['where']}); {refused['remedy']}"
     return f"{shown['state']} ({shown['ended']})" if shown.get("ended") else str(shown["state"])
 
 
