@@ -42,11 +42,14 @@ def examine(box: Box, layers: Callable[[], Mapping[str, bool]]) -> Mapping[str, 
 
 
 def _box_facts(box: Box) -> Mapping[str, Any]:
-    from greenroom.audit.keys import is_protected
+    from greenroom.bootstrap.owner import protection
 
     free = shutil.disk_usage(box.root).free // (1024 * 1024)
-    key = "protected by a passphrase" if is_protected(box.keys / "owner.key") else "unprotected"
-    return {"owner key": key, "disk free": f"{free} MiB", "user": "root" if os.geteuid() == 0 else "ordinary"}
+    return {
+        "owner key": protection(box),
+        "disk free": f"{free} MiB",
+        "user": "root" if os.geteuid() == 0 else "ordinary",
+    }
 
 
 def _version(program: str) -> str:

@@ -36,11 +36,11 @@ class LocalServices:
     def __init__(self, box: Box) -> None:
         self.box = box
 
-    def init(self, passphrase: Callable[[], bytes | None]) -> Mapping[str, Any]:
+    def init(self, passphrase: Callable[[], bytes | None], *, ssh_agent: bool = False) -> Mapping[str, Any]:
         """See Services: make what is missing, sign the policy of this installation when it is not in force."""
         from greenroom.bootstrap.making import make_box
 
-        return make_box(self.box, passphrase)
+        return make_box(self.box, passphrase, ssh_agent=ssh_agent)
 
     def desk(
         self,
@@ -218,12 +218,9 @@ class LocalServices:
         return GuardClient(self._client("guard").call)
 
     def _owner(self, passphrase: Passphrase, why: str) -> KeyAttestor:
-        from greenroom.audit import keys
-        from greenroom.audit.attest import KeyAttestor
+        from greenroom.bootstrap.owner import open_owner
 
-        path = self.box.require().keys / "owner.key"
-        secret = passphrase(why).decode() if keys.is_protected(path) else None
-        return KeyAttestor("owner", keys.load_private(path, secret), {"owner": (self._public("owner"),)})
+        return open_owner(self.box.require(), lambda: passphrase(why))
 
     def _signed(self, paper: Paper, passphrase: Passphrase, why: str) -> bytes:
         from greenroom.guard import papers

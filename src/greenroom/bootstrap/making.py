@@ -28,12 +28,14 @@ ORDER_SECONDS = 600
 ROLES = ("owner", "guard", "keeper")
 
 
-def make_box(box: Box, passphrase: Callable[[], bytes | None]) -> Mapping[str, Any]:
+def make_box(box: Box, passphrase: Callable[[], bytes | None], *, ssh_agent: bool) -> Mapping[str, Any]:
     """Make what is missing of `box`: what is there stays. The passphrase is asked when an owner key is made."""
-    from greenroom.audit import keys
+    from greenroom.bootstrap import owner
     from greenroom.sandbox.build import build_launcher
 
     _directories(box)
+    if ssh_agent and not (box.public / "owner.pub").exists():
+        owner.take_agent_key(box)
     secret = _keys(box, passphrase)
     build_launcher(box.keeper / "launcher")
     if not box.identity.is_file():
@@ -42,12 +44,11 @@ def make_box(box: Box, passphrase: Callable[[], bytes | None]) -> Mapping[str, A
     if not box.constitution.exists():
         _write(box.constitution, default_text())
     made = _sign_policy(box, secret or passphrase)
-    protected = keys.is_protected(box.keys / "owner.key")
     return {
         "made": made,
         "box": documents.load_json(box.identity.read_bytes())["id"],
         "path": str(box.root),
-        "owner_key": "protected by a passphrase" if protected else "unprotected",
+        "owner_key": owner.protection(box),
     }
 
 
@@ -97,8 +98,7 @@ def _same(secret: bytes | None) -> bytes | None:
 
 def _sign_policy(box: Box, passphrase: Callable[[], bytes | None]) -> bool:
     """Have the guard put the constitution and this installation's tools in force; False when they are already."""
-    from greenroom.audit import keys
-    from greenroom.audit.attest import KeyAttestor
+    from greenroom.bootstrap.owner import open_owner
     from greenroom.guard import papers
 
     policy = save_policy(box, box.constitution.read_bytes())
@@ -106,10 +106,6 @@ def _sign_policy(box: Box, passphrase: Callable[[], bytes | None]) -> bool:
         previous = guard.policy()
         if previous == policy:
             return False
-        path = box.keys / "owner.key"
-        secret = passphrase() if keys.is_protected(path) else None
-        key = keys.load_private(path, secret.decode() if secret else None)
-        owner = KeyAttestor("owner", key, {"owner": (key.public,)})
         order = papers.ConstitutionOrder(
             policy=policy,
             previous=previous,
@@ -117,7 +113,7 @@ def _sign_policy(box: Box, passphrase: Callable[[], bytes | None]) -> bool:
             expires=Instant(time.time_ns() + ORDER_SECONDS * 1_000_000_000),
             nonce=secrets.token_hex(16),
         )
-        verdict = guard.set_constitution(papers.sign(owner, order))
+        verdict = guard.set_constitution(papers.sign(open_owner(box, passphrase), order))
     if not isinstance(verdict, Passed):
         raise Unusable(verdict.rule, "the constitution was refused", where=verdict.where, remedy=verdict.remedy)
     return previous is None

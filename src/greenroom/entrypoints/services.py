@@ -21,8 +21,11 @@ class Services(Protocol):
         """The box this door opens on."""
         ...
 
-    def init(self, passphrase: Callable[[], bytes | None]) -> Mapping[str, Any]:
-        """Make the box, or say what is there; `passphrase` is asked only when an owner key is made."""
+    def init(self, passphrase: Callable[[], bytes | None], *, ssh_agent: bool = False) -> Mapping[str, Any]:
+        """Make the box, or say what is there; `passphrase` is asked only when an owner key is made.
+
+        With `ssh_agent` the owner's key is the first Ed25519 key of the person's SSH agent.
+        """
         ...
 
     def desk(

@@ -39,6 +39,9 @@ def _making(app: typer.Typer, context: Context) -> None:
     def init(
         directory: Annotated[str | None, typer.Argument(metavar="DIR", help="Where; else GREENROOM_HOME.")] = None,
         no_input: Annotated[bool, typer.Option("--no-input", help="Never ask; the key is unprotected.")] = False,
+        ssh_agent: Annotated[
+            bool, typer.Option("--ssh-agent", help="The owner's key is one of your SSH agent.")
+        ] = False,
         json: Json = False,
     ) -> None:
         """Make a box: keys, signed constitution, log and databases. Safe to run twice.
@@ -46,13 +49,14 @@ def _making(app: typer.Typer, context: Context) -> None:
         Examples:
           greenroom init
           greenroom init /srv/greenroom
+          greenroom init --ssh-agent
         """
         del json
         if directory:
             context.box = directory
         services = context.services
-        asked = None if no_input or not sys.stdin.isatty() else _fresh_passphrase
-        made = services.init(asked or (lambda: None))
+        asked = None if no_input or ssh_agent or not sys.stdin.isatty() else _fresh_passphrase
+        made = services.init(asked or (lambda: None), ssh_agent=ssh_agent)
         context.answer(made, lambda: _show_made(services.box.keys, services.box.public, made))
 
     @app.command()
@@ -185,7 +189,7 @@ def _fresh_passphrase() -> bytes | None:
 
 def _show_made(keys: Any, public: Any, made: Mapping[str, Any]) -> None:
     print(f"{'made' if made['made'] else 'there already'}: box {made['box']} at {made['path']}")
-    if made["made"]:
+    if made["made"] and made["owner_key"] != "in an SSH agent":
         print(BACKUP.format(key=keys / "owner.key", public=public))
     print(f"owner key: {made['owner_key']}")
     print("next: greenroom improve REPO")

@@ -219,8 +219,8 @@ static void say_end(int status) {
 
 /* ---- the command ---------------------------------------------------------------------------------------- */
 
+/* Runs in the parent's memory, which waits (vfork): limits, signals and descriptors are the child's own. */
 static void start(char **argv) {
-    unsaid_size = 0; /* the parent sends what was gathered before the fork */
     set_limits();
     sigset_t none;
     sigemptyset(&none);
@@ -276,16 +276,21 @@ static void read_option(const char *option) {
     die(option);
 }
 
-int main(int argc, char **argv) {
+/* Returns the command's words. */
+static char **read_arguments(int argc, char **argv) {
     int at = 2;
     if (argc < 4)
-        return WALL_FAILED;
+        _exit(WALL_FAILED);
     report_fd = atoi(argv[1]);
     errno = EINVAL;
     for (; at < argc && strcmp(argv[at], "--") != 0; at++)
         read_option(argv[at]);
     if (++at >= argc)
         die("no command");
+    return argv + at;
+}
+
+static void put_up_walls(void) {
     /* Not dumpable: the command, which has the same uid, then cannot open /proc/1/mem or /proc/1/fd. */
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
         die("prctl");
@@ -298,17 +303,22 @@ int main(int argc, char **argv) {
     int abi = put_up_landlock();
     put_up_seccomp(abi);
     say_walls(abi);
-    pid_t command = fork();
-    if (command < 0)
-        die("fork");
-    if (command == 0)
-        start(argv + at);
+}
+
+int main(int argc, char **argv) {
+    char **command = read_arguments(argc, argv);
+    put_up_walls();
+    pid_t first = vfork();
+    if (first < 0)
+        die("vfork");
+    if (first == 0)
+        start(command);
     say("started=1\n");
     send_report();
     close(STDIN_FILENO);
     close(STDOUT_FILENO);
     close(STDERR_FILENO);
-    int status = wait_for(command);
+    int status = wait_for(first);
     end_the_rest();
     say_end(status);
     send_report();

@@ -101,13 +101,6 @@ static void stage(void) {
     }
 }
 
-static pid_t start_first(void) {
-    if (into < 0)
-        return fork();
-    struct clone_args args = {.flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (unsigned)into};
-    return (pid_t)syscall(SYS_clone3, &args, sizeof args);
-}
-
 static void become(char **argv, pid_t warden) {
     sigset_t none;
     sigemptyset(&none);
@@ -229,10 +222,11 @@ static void watch(pid_t first) {
     }
 }
 
-int main(int argc, char **argv) {
+/* Returns the words of the program to start. */
+static char **read_arguments(int argc, char **argv) {
     int at = 3;
     if (argc < 5)
-        return 125;
+        _exit(125);
     control_fd = (int)number(argv[1]);
     status_fd = (int)number(argv[2]);
     for (; at < argc && strcmp(argv[at], "--") != 0; at++) {
@@ -247,10 +241,14 @@ int main(int argc, char **argv) {
         else if (strncmp(argv[at], "stage=", 6) == 0 && staged_count < MAX_STAGED)
             staged[staged_count++] = argv[at] + 6;
         else
-            return 125;
+            _exit(125);
     }
     if (++at >= argc || (uid < 0) != (gid < 0))
-        return 125;
+        _exit(125);
+    return argv + at;
+}
+
+static void prepare(void) {
     sigset_t watched;
     sigemptyset(&watched);
     sigaddset(&watched, SIGCHLD);
@@ -264,11 +262,19 @@ int main(int argc, char **argv) {
     if (signal_fd < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0)
         die("prctl");
     stage();
-    pid_t self = getpid(), first = start_first();
+}
+
+int main(int argc, char **argv) {
+    char **program = read_arguments(argc, argv);
+    prepare();
+    struct clone_args inside = {.flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (unsigned)into};
+    pid_t self = getpid();
+    /* vfork: the child runs in our memory until it becomes bubblewrap, and changes nothing there. */
+    pid_t first = into < 0 ? vfork() : (pid_t)syscall(SYS_clone3, &inside, sizeof inside);
     if (first < 0)
         die("clone");
     if (first == 0)
-        become(argv + at, self);
+        become(program, self);
     keep_only_ours();
     watch(first);
     struct rusage used;
