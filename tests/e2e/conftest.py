@@ -13,11 +13,11 @@ from e2e_box import Evidence, House, open_house
 
 HEAD = """# Refusals
 
-What the real command line answered, one line a case of the end-to-end suite: `scripts/evidence_refusals.py` runs the suite on a real
-box with real processes and writes this table. In every case the suite also checked that the live digest, the person's branch and the
-person's files stayed as they were (a revert or a delivery that the case itself asks for aside), and that `greenroom log check` found
-the log whole. The exit code is that of the command that gave the answer; `improve` ends with 0 when it carried every proposal as far as
-it goes, and each proposal has its own answer (see docs/exit-codes.md).
+What the real command line answered, one line a case of the end-to-end suite: `scripts/evidence_refusals.py` runs the
+suite on a real box with real processes and writes this table. In every case the suite also checked that the live
+digest, the person's branch and the person's files stayed as they were (what the case itself does to them aside), and
+that `greenroom log check` found the log whole. The exit code is that of the command that gave the answer. `improve`
+ends with 0 when it carried every proposal as far as it goes; each proposal has its own answer (docs/exit-codes.md).
 
 | case | rule | where | remedy | exit code |
 |---|---|---|---|---|

@@ -1,4 +1,4 @@
-"""A real box for the end-to-end suites: real processes, the real command line, and a plug-in proposer under our hand."""
+"""A real box for the end-to-end suites: real processes, the real command line, and a plug-in proposer of our own."""
 
 from __future__ import annotations
 
@@ -189,11 +189,14 @@ class House:
         (self.box.root / "plugins" / "wishes.json").write_text(json.dumps(wishes))
 
     def proposal(self, patch: bytes, *files: str) -> Proposal:
-        """A proposal that carries `patch`."""
+        """A proposal that carries `patch`.
+
+        It says that it is a white-space fix, as a hostile proposer would: that wins the reviewers, and nothing else.
+        """
         return Proposal(
             proposer="wished",
             proposer_version="1",
-            rule="wished:any",
+            rule=f"ruff:W{secrets.token_hex(4)}",
             summary=f"Change {', '.join(files)}",
             rationale="a test wants it",
             expected="a better world",

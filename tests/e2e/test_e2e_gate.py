@@ -107,7 +107,7 @@ def test_e2e_secret_in_the_diff(house: House, evidence: Evidence, calm: Path) ->
 @pytest.mark.parametrize(
     ("case", "text", "rule"),
     [
-        ("tests loosened: deleted", "import calm\n\n\ndef test_double():\n    assert calm.double(2) == 4\n", "test-deleted"),
+        ("tests loosened: deleted", CALM["tests/test_calm.py"].partition("\n\n\ndef test_zero")[0] + "\n", "test-deleted"),
         (
             "tests loosened: weakened",
             CALM["tests/test_calm.py"].replace("assert calm.double(2) == 4", "assert calm.double(2)"),
@@ -134,8 +134,8 @@ def test_e2e_forged_by_conftest(house: House, evidence: Evidence, calm: Path) ->
     """A change that breaks a function and turns failures into passes by a conftest is refused."""
     with house.unmoved(calm):
         broken = CALM["calm.py"].replace("number * 2", "number * 3")
-        change = house.edit(calm, {"calm.py": broken, "conftest.py": FORGING, "tests/conftest.py": FORGING})
-        assert _refused(evidence, "forged by conftest", change)
+        change = house.edit(calm, {"calm.py": broken, "conftest.py": FORGING})
+        assert _refused(evidence, "forged by conftest", change) == "collection-changed"
 
 
 def test_e2e_forged_by_the_package(house: House, evidence: Evidence, calm: Path) -> None:
@@ -154,7 +154,7 @@ def test_e2e_forged_by_the_package(house: House, evidence: Evidence, calm: Path)
 def test_e2e_failing(house: House, evidence: Evidence, calm: Path) -> None:
     """A change that breaks a test is refused, and the test is named."""
     with house.unmoved(calm):
-        change = house.edit(calm, {"calm.py": CALM["calm.py"].replace("number * 2", "number + 1")})
+        change = house.edit(calm, {"calm.py": CALM["calm.py"].replace("number * 2", "number + 2 if number else 1")})
         assert _refused(evidence, "failing", change) == "test-broken"
         assert "test_zero" in change["verdict"]["where"]
 
@@ -193,8 +193,7 @@ def test_e2e_tool_crash(house: House, evidence: Evidence, calm: Path) -> None:
         ),
         (
             "a patch that makes a link",
-            b"diff --git a/link b/link\nnew file mode 120000\n--- /dev/null\n+++ b/link\n@@ -0,0 +1 @@\n+/etc/passwd\n"
-            b"\\ No newline at end of file\n",
+            b"diff --git a/link b/link\nnew file mode 120000\n--- /dev/null\n+++ b/link\n@@ -0,0 +1 @@\n+/etc/passwd\n",
             "",
         ),
         ("a patch that is no patch", b"\x00\xff rubbish", ""),

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -336,5 +336,6 @@ class TestFlowMachine(FlowMachine.TestCase):  # type: ignore[name-defined,misc]
         max_examples=400 if FULL else 15,
         stateful_step_count=40 if FULL else 20,
         deadline=None,
+        phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )

@@ -135,9 +135,14 @@ class LocalServices:
 
     def deliver(self, delivery: Mapping[str, Any]) -> Mapping[str, Any]:
         """See Services."""
+        from greenroom.bootstrap.parts import crash_points
         from greenroom.bootstrap.person import deliver
 
-        return _plain(deliver(self.box, delivery))
+        crash_point = crash_points("cli")
+        crash_point("delivery.wanted")
+        verdict = deliver(self.box, delivery)
+        crash_point("delivery.moved")
+        return _plain(verdict)
 
     def log_entries(self, start: int, count: int) -> Sequence[Mapping[str, Any]]:
         """See Services."""

@@ -6,9 +6,11 @@ import contextlib
 import os
 import pwd
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -135,6 +137,7 @@ def make_keeper(box: Box, guard: GuardClient) -> KeeperService:
         launcher=launcher,
         prepare=partial(_preparer, box, lambda: policy().tools),
         sandbox_uid=uid,
+        crash_point=crash_points("keeper"),
     )
 
 
@@ -203,6 +206,7 @@ def make_house(box: Box, guard: GuardClient, keeper: Keeper) -> House:
         stages=_stages(store, changes, guard, keeper, opener, policy),
         facts=lambda change: _facts(box, guard, layers(), change.subject, change.mode),
         clock=clock,
+        crash_point=crash_points("executor"),
     )
     return House(
         changes=changes,
@@ -216,6 +220,7 @@ def make_house(box: Box, guard: GuardClient, keeper: Keeper) -> House:
         runs=DurableRuns(box.db / "dbos.db", flow, changes),
         proposers=partial(_proposers, keeper, store, opener, policy),
         prepare=partial(_prepare, keeper, store),
+        crash_point=crash_points("executor"),
     )
 
 
@@ -332,16 +337,19 @@ def _tool_files() -> list[Path]:
 
 
 def crash_points(role: str) -> Callable[[str], None]:
-    """Kills this process at the point that GREENROOM_CRASH_AT names as `role:point`, once a marker file is taken.
+    """Kills this process where GREENROOM_CRASH_AT, `role:point[#N]@marker`, says: the Nth time it passes the point.
 
-    For the crash suite only: it does nothing unless the variable is set, and it can only end the process.
+    The marker file is taken first, so that this happens once. For the crash suite only: it does nothing unless the
+    variable is set, and it can only end the process.
     """
-    wanted, _, marker = os.environ.get("GREENROOM_CRASH_AT", "").partition("@")
+    named, _, marker = os.environ.get("GREENROOM_CRASH_AT", "").partition("@")
+    wanted, _, number = named.partition("#")
+    passes = count(1)
 
     def at(point: str) -> None:
-        if wanted == f"{role}:{point}" and marker:
+        if marker and wanted == f"{role}:{point}" and next(passes) == int(number or 1):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(marker)
-                os.kill(os.getpid(), 9)
+                os.kill(os.getpid(), signal.SIGKILL)
 
     return at

@@ -51,6 +51,7 @@ def give(room: Room, envelope: bytes) -> Digest | Refused:
         room.journal.write("consent.refused", key, change=consent.change, about=refused.rule)
         return refused
     digest = room.store.put("statement", envelope)
+    room.crash_point("consent.stored")
     papers = {"consent": digest, "plan": consent.plan, "green": consent.green, "card": consent.shown}
     room.journal.write(
         "consent.given", f"consent/{digest}", actor=tidy(consent.actor), change=consent.change, digests=papers

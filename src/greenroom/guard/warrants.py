@@ -227,7 +227,9 @@ def _issue(
     envelope = room.attestor.sign(Predicate.WARRANT, warrant.green, documents.encode(warrant))
     digest = room.store.put("statement", envelope)
     summary = _summary(room, warrant, digest, now)
+    room.crash_point("warrant.signed")
     room.ledger.issue(digest, warrant.change, weight.lines, weight.risk)
+    room.crash_point("warrant.issued")
     papers = {"warrant": digest, "base": warrant.base, "green": warrant.green, "plan": warrant.plan}
     room.journal.write(
         "warrant.issued",

@@ -54,6 +54,7 @@ def _judge(room: Room, generation: Generation, receipts: tuple[Digest, ...]) -> 
     room.journal.write(
         "live.marked-good", key, change=generation.change, about=found.evidence[0].verdict, digests=papers
     )
+    room.crash_point("watch.logged")
     room.ledger.move(generation.id, "kept")
     return Passed(produced={"green": generation.green, "evidence": evidence})
 

@@ -116,7 +116,10 @@ class Bringer:
             trust=int(Trust.PERSON if found.commit else Trust.UNTRUSTED),
             at=runner.clock.now(),
         )
-        return runner.store.put("statement", runner.attestor.sign(Predicate.IMPORT, tree, documents.encode(record)))
+        runner.crash_point("bring.read")
+        signed = runner.store.put("statement", runner.attestor.sign(Predicate.IMPORT, tree, documents.encode(record)))
+        runner.crash_point("bring.signed")
+        return signed
 
 
 def _git_directory(directory: int) -> int | None:

@@ -73,7 +73,9 @@ class Builder:
                 )
             if isinstance(ran, Ran):
                 build.receipts.append(ran.envelope)
+        self._runner.crash_point("build.applied")
         build.before = self._runner.trees.seal(str(build.draft))
+        self._runner.crash_point("build.sealed")
         return None
 
     def _seal(self, digest: Digest, build: _Build) -> Digest:
@@ -87,7 +89,9 @@ class Builder:
             steps=tuple(build.receipts),
             at=runner.clock.now(),
         )
-        return runner.store.put("statement", runner.attestor.sign(Predicate.SEAL, seal.green, documents.encode(seal)))
+        signed = runner.attestor.sign(Predicate.SEAL, seal.green, documents.encode(seal))
+        runner.crash_point("build.signed")
+        return runner.store.put("statement", signed)
 
 
 def _job(build: _Build, step: Step, role: str) -> Job:

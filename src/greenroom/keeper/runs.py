@@ -104,6 +104,7 @@ class Runner:
         drafts: Drafts,
         gate: Gate,
         rates: Rates,
+        crash_point: Callable[[str], None],
     ) -> None:
         self.walls = walls
         self.trees = trees
@@ -113,6 +114,7 @@ class Runner:
         self.goldens = goldens
         self.drafts = drafts
         self.gate = gate
+        self.crash_point = crash_point
         self._manifests = manifests
         self._rates = rates
 
@@ -148,7 +150,9 @@ class Runner:
         except (Unusable, OSError) as error:
             return refusal_of(error)
         began = self.clock.now()
+        self.crash_point("run.laid-out")
         outcome = self.walls.run(_cell(job, manifest, golden, mounts), self.gate.shut)
+        self.crash_point("run.ended")
         if isinstance(outcome, Refused):
             return outcome
         if outcome.ended_by == "stop":
@@ -170,6 +174,7 @@ class Runner:
         output = self._store_output(outcome, left)
         receipt = self._receipt(job, outcome, self.store.put("output", documents.encode(output)), began)
         signed = self.attestor.sign(Predicate.RECEIPT, receipt.output, documents.encode(receipt))
+        self.crash_point("run.signed")
         return Ran(
             envelope=self.store.put("statement", signed),
             receipt=receipt,

@@ -21,6 +21,11 @@ from greenroom.keeper.toolchain import DISTRIBUTIONS
 Prepare = Callable[[Digest], Digest | Held]
 """From a tree to the golden that has the tree's dependencies too."""
 
+
+def _no_point(point: str) -> None:
+    del point
+
+
 _OWN_CHECKS = frozenset({"build", "import", "prepare"})
 
 
@@ -31,7 +36,7 @@ class KeeperService:
     manifest digests by tool name. `stopped` is asked before and during every run. `sandbox_uid` is the user of the
     sandbox where the keeper is root. `launcher` is the sandbox's compiled launcher and `helpers` the modules beside
     the tools' bodies; both are part of golden, as are `distributions`, which are copied for the cells. `prepare`
-    makes the preparer from the keeper's runner.
+    makes the preparer from the keeper's runner. `crash_point` is told each place where a crash is tried.
     One keeper at a time uses a directory: a second raises Unreachable `keeper-runs-already`.
     """
 
@@ -53,6 +58,7 @@ class KeeperService:
         sandbox_uid: int | None = None,
         cells: int | None = None,
         distributions: Sequence[str] = DISTRIBUTIONS,
+        crash_point: Callable[[str], None] = _no_point,
     ) -> None:
         directory.mkdir(mode=0o711, parents=True, exist_ok=True)
         directory.chmod(0o711)
@@ -77,6 +83,7 @@ class KeeperService:
             drafts=self._drafts,
             gate=self.gate,
             rates=Rates(self.gate),
+            crash_point=crash_point,
         )
         self._tools = tools
         self._prepare = prepare(self.runner)

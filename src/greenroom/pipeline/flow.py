@@ -49,8 +49,15 @@ class StageRoom(Protocol):
         ...
 
 
+def _no_point(point: str) -> None:
+    del point
+
+
 class Flow:
-    """Carries changes. It knows no kind of subject and holds no authority."""
+    """Carries changes. It knows no kind of subject and holds no authority.
+
+    `crash_point` is told each place between two of the five steps, as `stage.place`.
+    """
 
     def __init__(
         self,
@@ -62,6 +69,7 @@ class Flow:
         stages: Mapping[Stage, StageRoom],
         facts: Callable[[Change], Facts],
         clock: Clock,
+        crash_point: Callable[[str], None] = _no_point,
     ) -> None:
         self._changes = changes
         self._store = store
@@ -70,6 +78,7 @@ class Flow:
         self._stages = stages
         self._facts = facts
         self._clock = clock
+        self._crash_point = crash_point
 
     def carry(self, change_id: ChangeId, watcher: Watcher | None = None) -> Change:
         """Carry until terminal or held; returns the change as it then stands."""
@@ -92,12 +101,18 @@ class Flow:
         """One stage of `change`; returns the change as saved."""
         stage = STAGES[change.state]
         tell = watcher or _silent
+        self._crash_point(f"{stage.value}.begun")
         verdict = self._policy().may(change, stage, self._plan(change), self._facts(change), self._evidence(change))
+        self._crash_point(f"{stage.value}.asked")
         self._log(change, stage, "intent", verdict)
+        self._crash_point(f"{stage.value}.intent-logged")
         tell(change, stage, "intent", None)
         done = self._run(change, stage) if isinstance(verdict, Passed) else Done(verdict, change)
+        self._crash_point(f"{stage.value}.ran")
         self._log(done.change, stage, "result", done.verdict)
+        self._crash_point(f"{stage.value}.result-logged")
         saved = self._changes.save(settle(done))
+        self._crash_point(f"{stage.value}.saved")
         tell(saved, stage, "result", done.verdict)
         return saved
 

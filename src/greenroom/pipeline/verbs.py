@@ -52,9 +52,13 @@ class Runs(Protocol):
         ...
 
 
+def _no_point(point: str) -> None:
+    del point
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class House:
-    """All that the verbs work with; put together by bootstrap."""
+    """All that the verbs work with; put together by bootstrap. `crash_point` is told each place between two saves."""
 
     changes: Changes
     board: Board
@@ -67,6 +71,7 @@ class House:
     runs: Runs
     proposers: Callable[[], Mapping[str, Callable[[Digest], Proposer]]]
     prepare: Callable[[Digest], tuple[Digest, tuple[str, ...]] | Held]
+    crash_point: Callable[[str], None] = _no_point
 
 
 def improve(
@@ -113,7 +118,9 @@ def bring(house: House, subject: Subject, directory: int, *, path: str, branch: 
         return envelope
     body = house.attestor.open(house.store.get(envelope), Predicate.IMPORT, "keeper").body
     brought = documents.decode(Import, body)
+    house.crash_point("import.brought")
     adopted = house.guard.adopt(envelope)
+    house.crash_point("import.adopted")
     if isinstance(adopted, Refused):
         return adopted
     at = house.guard.position(subject)
@@ -128,6 +135,7 @@ def bring(house: House, subject: Subject, directory: int, *, path: str, branch: 
             pending="",
         )
     )
+    house.crash_point("import.noted")
     _hold_moved(house, subject, brought)
     return brought
 
@@ -173,14 +181,17 @@ def approve(house: House, change_id: str, envelope: bytes, *, promote: bool, tel
     if change.state is not State.VERIFIED:
         raise _wrong_state(change, "approve", "only a verified change can be approved")
     consent = house.guard.consent(envelope)
+    house.crash_point("consent.taken")
     if isinstance(consent, Refused):
         return {**_row(house, change), "verdict": verdict_plain(consent)}
     agreed = dataclasses.replace(change, consents=(*change.consents, consent), hold=None)
     if promote:
         house.changes.save(agreed)
+        house.crash_point("consent.saved")
         return _carry_on(house, change.id, tell)
     later = Held(rule=PROMOTE_LATER, where="approved", remedy=f"greenroom promote {change.id}")
     saved = house.changes.save(dataclasses.replace(agreed, state=advance(agreed.state, Move.PASS), hold=later))
+    house.crash_point("consent.saved-for-later")
     _log(house, saved, "approve.result", "passed")
     return {**_row(house, saved), "verdict": verdict_plain(Passed())}
 
@@ -191,6 +202,7 @@ def promote(house: House, change_id: str, *, tell: Tell) -> dict[str, Any]:
     if change.state is not State.APPROVED:
         raise _wrong_state(change, "promote", _missing_step(change))
     house.changes.save(dataclasses.replace(change, hold=None))
+    house.crash_point("release.saved")
     return _carry_on(house, change.id, tell)
 
 
@@ -201,6 +213,7 @@ def reject(house: House, change_id: str, *, why: str, actor: str) -> dict[str, A
         raise _wrong_state(change, "reject", "it is over or live already; `greenroom revert` takes a live one back")
     state = advance(change.state, Move.ABORT)
     saved = house.changes.save(dataclasses.replace(change, state=state, hold=None, ended="rejected"))
+    house.crash_point("reject.saved")
     reason = house.store.put("text", why.encode("utf-8", "replace"))
     event = Event(
         key=f"{change.id}/reject",
@@ -222,12 +235,15 @@ def revert(house: House, change_id: str, *, actor: str) -> dict[str, Any]:
     if change.state not in (State.PROMOTED, State.KEPT):
         raise _wrong_state(change, "revert", "it is not live")
     verdict = house.guard.revert(change.subject, change.id, actor)
+    house.crash_point("revert.taken-back")
     if not isinstance(verdict, Passed):
         return {**_row(house, change), "verdict": verdict_plain(verdict)}
     commit = house.guard.position(change.subject)
     state = advance(change.state, Move.REVERT)
     saved = house.changes.save(dataclasses.replace(change, state=state, hold=None, ended="reverted", commit=commit))
+    house.crash_point("revert.saved")
     _want(house, saved)
+    house.crash_point("revert.wanted")
     row = {**_row(house, saved), "verdict": verdict_plain(Passed())}
     return {**row, "delivery": _delivery(house, change.subject)}
 
@@ -249,6 +265,7 @@ def delivered(house: House, subject: str, *, commit: str, pending: str) -> dict[
         raise NotFound("no-such-delivery", f"nothing is to be delivered to {subject}")
     done = dataclasses.replace(delivery, delivered=delivery.delivered if pending else commit, pending=pending)
     house.deliveries.put(done)
+    house.crash_point("delivery.noted")
     event = Event(
         key=f"delivery/{commit}/{pending or 'done'}",
         at=house.clock.now(),
@@ -321,7 +338,10 @@ def _new_change(
         return None
     line = Line(change=change.id, summary=proposal.summary, rule=proposal.rule, fingerprint=proposal.fingerprint)
     house.board.put(line)
-    return house.changes.save(change)
+    house.crash_point("propose.lined")
+    saved = house.changes.save(change)
+    house.crash_point("propose.saved")
+    return saved
 
 
 def _carry_on(house: House, change_id: ChangeId, tell: Tell) -> dict[str, Any]:
@@ -330,8 +350,10 @@ def _carry_on(house: House, change_id: ChangeId, tell: Tell) -> dict[str, Any]:
         tell({**event, "verdict": verdict_plain(verdict) if verdict is not None else None})
 
     change = house.runs.carry(change_id, watcher)
+    house.crash_point("carry.ended")
     if change.state in (State.PROMOTED, State.KEPT, State.REVERTED) and change.commit:
         _want(house, change)
+        house.crash_point("carry.wanted")
     verdict: Verdict = change.hold or Passed()
     if change.state in (State.ABORTED, State.REVERTED):
         asked = Refused(rule=change.ended or "", where=change.state.value, remedy=f"greenroom show {change.id}")

@@ -187,7 +187,7 @@ class MemoryHouse:
         """Take the repository in and carry a change for each finding."""
         self.clock.advance(1)
         return verbs.improve(
-            self.house, 0, path=self.path, branch=self.branch, only=only, mode=mode, tell=self.told.append
+            self.house, 0, path=self.path, branch=self.branch, only=only, mode=mode, tell=self.tell
         )
 
     def proposed(self) -> ChangeId:
@@ -207,12 +207,12 @@ class MemoryHouse:
         """Say yes; deliver nothing."""
         self.clock.advance(1)
         paper = self.consent(change) if envelope is None else envelope
-        return verbs.approve(self.house, change, paper, promote=promote, tell=self.told.append)
+        return verbs.approve(self.house, change, paper, promote=promote, tell=self.tell)
 
     def promote(self, change: str) -> dict[str, Any]:
         """Carry an approved change on."""
         self.clock.advance(1)
-        return verbs.promote(self.house, change, tell=self.told.append)
+        return verbs.promote(self.house, change, tell=self.tell)
 
     def reject(self, change: str) -> dict[str, Any]:
         """Say no."""
@@ -226,11 +226,16 @@ class MemoryHouse:
     def resume(self) -> dict[str, Any]:
         """Go on after a crash or a lift."""
         self.clock.advance(1)
-        return verbs.resume(self.house, tell=self.told.append)
+        return verbs.resume(self.house, tell=self.tell)
 
     def show(self, change: str) -> dict[str, Any]:
         """All that is known of a change."""
         return verbs.show(self.house, change)
+
+    def tell(self, event: Mapping[str, Any]) -> None:
+        """Hear of progress; a moment passes."""
+        self.clock.advance(0.001)
+        self.told.append(event)
 
     # What the owner signs, and what anyone may do.
 

@@ -154,7 +154,7 @@ def project_name(root: Path) -> tuple[str, str]:
     project, old, setup = table(toml(root, "pyproject.toml"), "project"), ini(root, "setup.cfg"), _setup_call(root)
     name = project.get("name") or old.get("metadata", "name", fallback="") or setup.get("name") or info.get("Name")
     version = info.get("Version") or project.get("version") or setup.get("version") or _version(old)
-    return str(name or "")[:100], str(version or "")[:100]
+    return str(name or "")[:200], str(version or "")[:200]
 
 
 def _version(old: configparser.RawConfigParser) -> str:

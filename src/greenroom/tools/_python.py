@@ -30,16 +30,24 @@ def is_pragma(comment: str) -> bool:
     return bool(_PRAGMA.match(comment) or _PRAGMA.search(comment))
 
 
-def pragmas(text: str) -> list[str]:
-    """The comments that tools read, in order, and a shebang; raises ValueError for what cannot be tokenized."""
-    return [comment for comment in comments(text) if is_pragma(comment)]
+def pragmas(text: str) -> list[tuple[str, str]]:
+    """The comments that tools read, each with the code that it stands beside, in order.
+
+    Raises ValueError for what cannot be tokenized.
+    """
+    tokens = _comment_tokens(text)
+    return [(token.line[: token.start[1]].strip(), token.string) for token in tokens if is_pragma(token.string)]
 
 
 def comments(text: str) -> list[str]:
     """The comments, in order; raises ValueError for what cannot be tokenized."""
+    return [token.string for token in _comment_tokens(text)]
+
+
+def _comment_tokens(text: str) -> list[tokenize.TokenInfo]:
     try:
         tokens = tokenize.generate_tokens(io.StringIO(text, newline="").readline)
-        return [token.string for token in tokens if token.type == tokenize.COMMENT]
+        return [token for token in tokens if token.type == tokenize.COMMENT]
     except (tokenize.TokenError, SyntaxError) as error:
         raise ValueError(str(error)) from None
 

@@ -15,6 +15,7 @@ PROMOTE_OLD = ("promote.intended", "promote.staged")
 PROMOTE_NEW = ("promote.swapped", "promote.logged", "promote.finished")
 REVERT_OLD = ("revert.intended", "revert.staged")
 REVERT_NEW = ("revert.swapped", "revert.logged")
+PAPERS = ("consent.stored", "warrant.signed", "warrant.issued")
 ADOPT_OLD = ("adopt.intended",)
 ADOPT_NEW = ("adopt.begun", "adopt.logged")
 
@@ -100,7 +101,7 @@ def test_guard_names_every_crash_point(house: PaperHouse) -> None:
     """The points that the tests kill at are the points that there are."""
     made, _ = promoted(house)
     house.guard.revert(SUBJECT, made.change, "ada")
-    named = {*PROMOTE_OLD, *PROMOTE_NEW, *REVERT_OLD, *REVERT_NEW, *ADOPT_OLD, *ADOPT_NEW}
+    named = {*PAPERS, *PROMOTE_OLD, *PROMOTE_NEW, *REVERT_OLD, *REVERT_NEW, *ADOPT_OLD, *ADOPT_NEW}
     assert set(house.points) == named
 
 

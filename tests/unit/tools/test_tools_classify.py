@@ -32,6 +32,7 @@ def classes(body: Any, base: dict[str, str | bytes], green: dict[str, str | byte
         ("a.py", "x = 1\n", "x = 1  # noqa\n", "config"),
         ("a.py", "x = 1\n", "# -*- coding: latin-1 -*-\nx = 1\n", "config"),
         ("a.py", "x = eval(y)\n", "x = eval(y)  # safe, really  # nosec\n", "config"),
+        ("a.py", "x = f()  # nosec\ny = g()\n", "x = f()\ny = g()  # nosec\n", "config"),
         ("a.py", "#!/bin/sh\nx = 1\n", "#!/bin/true\nx = 1\n", "config"),
         ("a.py", "x = (\n", "x = (1\n", "logic"),
         ("a.py", "def f():\n    pass\n", 'def f():\n    "new"\n', "logic"),
