@@ -21,7 +21,8 @@ from greenroom.bootstrap import parts
 from greenroom.config import Box
 from greenroom.domain import documents
 from greenroom.domain.change import Change
-from greenroom.domain.digest import Digest
+from greenroom.domain.digest import Digest, parse_digest
+from greenroom.domain.ports import Dossier
 from greenroom.domain.proposal import Proposal
 from greenroom.domain.verdict import Instant, Passed
 from greenroom.domain.vocabulary import ChangeId
@@ -29,6 +30,7 @@ from greenroom.guard import papers
 from greenroom.guard.client import GuardClient
 from greenroom.pipeline import tables
 from greenroom.pipeline.changes import DatabaseChanges
+from greenroom.pipeline.stages.promote import PromoteStage
 from greenroom.policy.bundle import save_policy
 from greenroom.policy.manifests import builtin_manifests
 from greenroom.release.store import FileStore
@@ -266,6 +268,19 @@ class House:
             assert old in text
             text = text.replace(old, new)
         return text
+
+    def dossier(self, change: str) -> Dossier:
+        """The papers of a change as the executor hands them to the guard."""
+        promote = PromoteStage(store=self.store, guard=self.guard)
+        return promote.dossier(self.changes.get(ChangeId(change)))
+
+    def replay(self, envelope: Digest | str) -> str:
+        """Python that makes the command line send this stored consent instead of signing one."""
+        data = self.store.get(parse_digest(str(envelope)))
+        return (
+            "from greenroom.bootstrap.local import LocalServices\n"
+            f"LocalServices.consent = lambda *_: bytes.fromhex('{data.hex()}')"
+        )
 
     def hostile(self, change: str, alter: Callable[[Change], Change]) -> Change:
         """Change a change's papers behind everybody's back, as a hostile executor can."""

@@ -107,7 +107,11 @@ def test_e2e_secret_in_the_diff(house: House, evidence: Evidence, calm: Path) ->
 @pytest.mark.parametrize(
     ("case", "text", "rule"),
     [
-        ("tests loosened: deleted", CALM["tests/test_calm.py"].partition("\n\n\ndef test_zero")[0] + "\n", "test-deleted"),
+        (
+            "tests loosened: deleted",
+            CALM["tests/test_calm.py"].partition("\n\n\ndef test_zero")[0] + "\n",
+            "test-deleted",
+        ),
         (
             "tests loosened: weakened",
             CALM["tests/test_calm.py"].replace("assert calm.double(2) == 4", "assert calm.double(2)"),
@@ -159,15 +163,16 @@ def test_e2e_failing(house: House, evidence: Evidence, calm: Path) -> None:
         assert "test_zero" in change["verdict"]["where"]
 
 
-def test_e2e_flaky(house: House, evidence: Evidence, calm: Path) -> None:
-    """A change with which a test fails once and then passes is refused as flaky, not as broken."""
-    counting = (
-        '"""Calm."""\n\nimport os\nimport time\n\n\ndef double(number):\n    """Twice `number`."""\n'
-        "    if number == 2 and int(time.time() * 10) % FLIP < FLIP // 2:\n        return 5\n    return number * 2\n"
-    )
-    with house.unmoved(calm):
-        for flip in (26, 34, 42, 30, 38, 22, 46, 50):
-            change = house.edit(calm, {"calm.py": counting.replace("FLIP", str(flip))})
+def test_e2e_flaky(house: House, evidence: Evidence) -> None:
+    """A change with which some test now and then fails is refused as flaky, not as broken."""
+    many = "import calm\nimport pytest\n\n\n@pytest.mark.parametrize('number', range(600))\n"
+    many += "def test_double(number):\n    assert calm.double(number) == number + number\n"
+    place = house.repository("flaky", dict(CALM) | {"tests/test_calm.py": many})
+    house.take_in(place)
+    coin = "import os\n\n\ndef double(number):\n    return number * 2 + (os.urandom(2) < b'\\x02')\n"
+    with house.unmoved(place):
+        for _ in range(4):  # of 600 tosses of 1 in 128 some lose; that one loses twice is rare, and then it is broken
+            change = house.edit(place, {"calm.py": coin})
             if change["verdict"]["rule"] == "flaky":
                 break
         assert _refused(evidence, "flaky", change) == "flaky"
@@ -176,7 +181,7 @@ def test_e2e_flaky(house: House, evidence: Evidence, calm: Path) -> None:
 
 def test_e2e_tool_crash(house: House, evidence: Evidence, calm: Path) -> None:
     """A patch that does not apply is refused in the rehearsal."""
-    patch = b"diff --git a/calm.py b/calm.py\n--- a/calm.py\n+++ b/calm.py\n@@ -1,2 +1,2 @@\n-no such line\n+a line\n"
+    patch = b"diff --git a/calm.py b/calm.py\n--- a/calm.py\n+++ b/calm.py\n@@ -1 +1 @@\n-no such line\n+a line\n"
     with house.unmoved(calm):
         change = house.propose(calm, patch, "calm.py")
         assert _refused(evidence, "tool: the patch does not apply", change) == "patch-does-not-apply"

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 START_S = 30.0
 PAPER_SECONDS = 600
+LOG_REMEDY = "keep this log as evidence, trust no entry from there on, and go back to a copy that checks"
 
 
 class LocalServices:
@@ -151,6 +152,13 @@ class LocalServices:
         copy = read_copy(self.box.require().log, (self._public("guard"),))
         return [documents.load_json(entry) for entry in copy.entries[start : start + count]]
 
+    def log_export(self) -> Iterable[bytes]:
+        """See Services."""
+        from greenroom.audit.export import export
+        from greenroom.audit.reader import read_copy
+
+        return export(read_copy(self.box.require().log, (self._public("guard"),)).entries)
+
     def log_check(self, log: str | None, keys: str | None, checkpoint: bytes | None) -> Mapping[str, Any]:
         """See Services."""
         from greenroom.audit.check import check
@@ -168,6 +176,7 @@ class LocalServices:
             "origin": report.origin,
             "notes": list(report.notes),
             "problem": f"{first.rule}{at}: {first.message}" if first else "",
+            "remedy": LOG_REMEDY if first else "",
             "findings": documents.to_plain(list(report.findings)),
         }
 

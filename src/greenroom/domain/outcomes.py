@@ -154,6 +154,9 @@ def _tests(check: str, about: Digest, runs: Sequence[Run], min_share: int) -> Ev
         return _evidence(check, about, runs, "inconclusive", facts={"why": "a run of base or green is missing"})
     if base[0].framework == "none":
         return _evidence(check, about, runs, "broken-before", facts={"why": "no-runnable-tests", "ran": "0"})
+    if green[0].framework == "none":
+        found = Contribution(name="test-lost", points=100, why="no test of base can be run on Green")
+        return _evidence(check, about, runs, "fail", (found,), {"why": "test-lost"})
     forged = [r for group in (base, green) for r in group if r.sentinel != "failed"]
     if forged:
         found = Contribution(name="sentinel", points=100, why="a test that must fail was not reported as failing")

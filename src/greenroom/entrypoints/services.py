@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from greenroom.config import Box
@@ -77,6 +77,10 @@ class Services(Protocol):
 
     def log_entries(self, start: int, count: int) -> Sequence[Mapping[str, Any]]:
         """Entries of the box's log, read from its files."""
+        ...
+
+    def log_export(self) -> Iterable[bytes]:
+        """The log as JSON lines, each entry byte for byte as it was signed."""
         ...
 
     def log_check(self, log: str | None, keys: str | None, checkpoint: bytes | None) -> Mapping[str, Any]:

@@ -5,7 +5,18 @@ from __future__ import annotations
 from greenroom.domain.trees import Entry, Link, Manifest, manifest_of
 
 TEST_DIRECTORIES = frozenset({b"tests", b"test", b"testing"})
-TEST_FILES = frozenset({b"conftest.py", b"pytest.ini", b"tox.ini", b"setup.cfg", b"pyproject.toml"})
+TEST_FILES = frozenset(
+    {
+        b"conftest.py",
+        b"pytest.ini",
+        b".pytest.ini",
+        b"pytest.toml",
+        b".pytest.toml",
+        b"tox.ini",
+        b"setup.cfg",
+        b"pyproject.toml",
+    }
+)
 
 
 def overlaid(source: Manifest, onto: Manifest) -> Manifest:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from greenroom.domain import documents
@@ -10,12 +10,13 @@ from greenroom.domain.card import Card
 from greenroom.domain.change import Change
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Bug
-from greenroom.domain.outcomes import DiffClass, FileDiff
+from greenroom.domain.outcomes import DiffClass, FileDiff, TestRun
 from greenroom.domain.plan import Plan
 from greenroom.domain.ports import Attestor, Policy, Store
 from greenroom.domain.proof import Evidence, Predicate, Receipt, Risk, RunOutput
 from greenroom.pipeline.stages.plan import read_proposal
 
+MAX_RESULT_BYTES = 8 * 1024 * 1024
 NO_TESTS = (
     "no test of this repository could be run in the sandbox, so the tests say nothing about this change; "
     "it is level 2: a person reads the diff"
@@ -59,7 +60,7 @@ class CardMaker:
             tools={"plan step " + step.id: step.tool for step in plan.steps}
             | {f"proposer {proposal.proposer}": proposal.proposer_version},
             environment=_environment(golden),
-            notes=tuple(_notes(golden, evidence)),
+            notes=(*_notes(golden, evidence), *self._left_out(evidence)),
         )
         return self._store.put("card", documents.encode(card))
 
@@ -70,12 +71,29 @@ class CardMaker:
         return ()
 
     def _diff_class(self, digest: Digest) -> DiffClass:
+        result = self._result(self._receipt(digest))
+        return DiffClass(files=()) if result is None else documents.decode(DiffClass, result)
+
+    def _left_out(self, evidence: tuple[Evidence, ...]) -> Iterator[str]:
+        """The tests that fail on the unchanged code too, each with its reason as the run noted it."""
+        for digest in (digest for item in evidence if item.check == "tests" for digest in item.receipts):
+            receipt = self._receipt(digest)
+            result = self._result(receipt) if receipt.role == "base" else None
+            if result is None:
+                continue
+            ran = documents.decode(TestRun, result, limit=MAX_RESULT_BYTES)
+            failing = sum(outcome in ("failed", "error") for outcome in ran.outcomes.values())
+            if failing:
+                yield f"{failing} tests fail here on the unchanged code too and are left out of the comparison"
+            yield from (note for note in ran.notes if note.startswith(("failed: ", "error: ")))
+
+    def _receipt(self, digest: Digest) -> Receipt:
         opened = self._attestor.open(self._store.get(digest), Predicate.RECEIPT, "keeper")
-        receipt = documents.decode(Receipt, opened.body)
+        return documents.decode(Receipt, opened.body)
+
+    def _result(self, receipt: Receipt) -> bytes | None:
         output = documents.decode(RunOutput, self._store.get(receipt.output))
-        if output.result is None:
-            return DiffClass(files=())
-        return documents.decode(DiffClass, self._store.get(output.result))
+        return None if output.result is None else self._store.get(output.result, MAX_RESULT_BYTES)
 
 
 def _environment(golden: Any) -> Mapping[str, str]:

@@ -50,6 +50,7 @@ def handlers(house: House) -> Mapping[str, Handler]:
         "show": lambda a, _: verbs.show(house, _text(a, "change")),
         "diff": lambda a, _: verbs.diff(house, _text(a, "change")),
         "offer": lambda a, _: verbs.offer(house, _text(a, "change")),
+        "branch": lambda a, _: verbs.branch_of(house, _text(a, "change")),
         "promote": lambda a, tell: verbs.promote(house, _text(a, "change"), tell=tell),
         "reject": lambda a, _: verbs.reject(house, _text(a, "change"), why=_text(a, "why"), actor=_text(a, "actor")),
         "revert": lambda a, _: verbs.revert(house, _text(a, "change"), actor=_text(a, "actor")),

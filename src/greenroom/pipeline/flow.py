@@ -107,7 +107,7 @@ class Flow:
         self._log(change, stage, "intent", verdict)
         self._crash_point(f"{stage.value}.intent-logged")
         tell(change, stage, "intent", None)
-        done = self._run(change, stage) if isinstance(verdict, Passed) else Done(verdict, change)
+        done = self._run(change, stage) if isinstance(verdict, Passed) else self._denied(change, stage, verdict)
         self._crash_point(f"{stage.value}.ran")
         self._log(done.change, stage, "result", done.verdict)
         self._crash_point(f"{stage.value}.result-logged")
@@ -122,10 +122,14 @@ class Flow:
         except Unreachable:
             raise
         except Bug as error:
-            return Done(Held(rule="bug", where=str(error), remedy="this is our mistake: report it, then retry"), change)
+            held = Held(rule="bug", where=str(error), remedy="this is our mistake: report it, then retry")
+            return self._denied(change, stage, held)
         except GreenroomError as error:
             refused = Refused(rule=error.reference, where=error.where or error.message, remedy=error.remedy)
-            return Done(refused, change)
+            return self._denied(change, stage, refused)
+
+    def _denied(self, change: Change, stage: Stage, verdict: Refused | Held) -> Done:
+        return take_back(self._guard, change, verdict) if stage is Stage.WATCH else Done(verdict, change)
 
     def _log(self, change: Change, stage: Stage, phase: str, verdict: Verdict) -> None:
         digests = {
@@ -150,6 +154,22 @@ class Flow:
 
     def _evidence(self, change: Change) -> Sequence[Evidence]:
         return [documents.decode(Evidence, self._store.get(digest)) for digest in change.evidence]
+
+
+def take_back(guard: Guard, change: Change, why: Refused | Held) -> Done:
+    """Take a promoted change back because of `why`; only the guard's word makes it reverted.
+
+    Raises Unreachable where it stays live unjudged: under a stop (`stopped`), or when the guard could not take it
+    back (`revert-failed`). The change is then saved by nobody, and its watch runs again.
+    """
+    if guard.status().stopped:
+        remedy = "greenroom lift, which goes on; `greenroom revert` works under the stop"
+        raise Unreachable("stopped", "the watch was interrupted by a stop", where=change.id, remedy=remedy)
+    taken = guard.revert(change.subject, change.id, "watch")
+    if not isinstance(taken, Passed):
+        message = f"{why.rule} called for a revert, but {taken.rule}: {taken.where}"
+        raise Unreachable("revert-failed", message, where=change.id, remedy=taken.remedy)
+    return Done(Refused(rule=why.rule, where=why.where, remedy=why.remedy), change)
 
 
 def settle(done: Done) -> Change:

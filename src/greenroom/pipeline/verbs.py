@@ -26,6 +26,7 @@ from greenroom.pipeline.board import row
 from greenroom.pipeline.changes import Board, Deliveries, Delivery, Line
 from greenroom.pipeline.flow import Watcher
 from greenroom.pipeline.plain import verdict_plain
+from greenroom.pipeline.stages.approve import NEEDS_APPROVAL
 from greenroom.pipeline.stages.plan import MAX_PROPOSAL_BYTES, read_proposal
 
 Tell = Callable[[Mapping[str, Any]], None]
@@ -33,6 +34,9 @@ Tell = Callable[[Mapping[str, Any]], None]
 
 MODES = tuple(Mode)
 PROMOTE_LATER = "promote-on-request"
+REVERTING = "reverting"
+"""The hold of a change whose revert began: a crash leaves it to `resume`."""
+BASE_MOVED = "base-moved"
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 
 
@@ -87,7 +91,7 @@ def improve(
     """Import the repository behind the descriptor `directory`, find what is worth changing, carry each finding.
 
     `path` and `branch` name the subject; the keeper checks the descriptor itself. Every change ends refused, or
-    held for a person.
+    held for a person. When whoever asked hangs up (`tell.gone`), the change under way is finished and no other begun.
     """
     subject = Subject(kind=Kind.WORKSPACE, address=address_of(path, branch))
     tell({"event": "import", "subject": str(subject)})
@@ -104,39 +108,35 @@ def improve(
     lowered = status.mode if mode is None else min(mode, status.mode, key=MODES.index)
     answer: dict[str, Any] = {"subject": str(subject), "live": brought.tree, "changes": [], "known": [], "failed": []}
     for name, make in _chosen(house, only).items():
+        if getattr(tell, "gone", False):
+            break
         _propose(house, name, make(golden), subject, brought, golden, lowered, answer, tell)
     return {**answer, "verdict": verdict_plain(_cut_short(house) or Passed()), "notes": list(notes)}
 
 
 def bring(house: House, subject: Subject, directory: int, *, path: str, branch: str) -> Import | Refused | Held:
     """Import and adopt; open changes of another base are held as `base-moved`."""
-    held = _undelivered(house, subject)
-    if held is not None:
-        return held
     envelope = house.keeper.bring(subject, directory, branch or None)
     if isinstance(envelope, Refused):
         return envelope
     body = house.attestor.open(house.store.get(envelope), Predicate.IMPORT, "keeper").body
     brought = documents.decode(Import, body)
     house.crash_point("import.brought")
+    held = _undelivered(house, subject, brought.commit)
+    if held is not None:
+        return held
     adopted = house.guard.adopt(envelope)
     house.crash_point("import.adopted")
     if isinstance(adopted, Refused):
         return adopted
     at = house.guard.position(subject)
-    house.deliveries.put(
-        Delivery(
-            subject=str(subject),
-            change="",
-            repository=path,
-            branch=brought.branch,
-            delivered=brought.commit,
-            wanted=brought.commit or at,
-            pending="",
-        )
-    )
+    if adopted != brought.tree:
+        if brought.branch:
+            return _behind(brought, at)
+        brought = dataclasses.replace(brought, tree=adopted)
+    _note_import(house, subject, brought, path, at)
     house.crash_point("import.noted")
-    _hold_moved(house, subject, brought)
+    _settle_siblings(house, subject)
     return brought
 
 
@@ -164,13 +164,14 @@ def offer(house: House, change_id: str) -> dict[str, Any]:
     change = house.changes.get(ChangeId(change_id))
     if change.state is not State.VERIFIED or change.hold is None or change.card is None:
         raise _wrong_state(change, "approve", "only a verified change that waits for approval can be approved")
-    delivery = house.deliveries.get(change.subject)
+    if change.hold.rule != NEEDS_APPROVAL:
+        return {**_row(house, change), "verdict": verdict_plain(change.hold)}
     return {
+        "verdict": verdict_plain(Passed()),
         "change": change.id,
         "plan": change.plan,
         "green": change.green,
         "card": change.card,
-        "delivery": dataclasses.asdict(delivery) if delivery else None,
         "show": show(house, change_id),
     }
 
@@ -178,8 +179,11 @@ def offer(house: House, change_id: str) -> dict[str, Any]:
 def approve(house: House, change_id: str, envelope: bytes, *, promote: bool, tell: Tell) -> dict[str, Any]:
     """Hand the signed consent to the guard and carry the change on; to approved only unless `promote`."""
     change = house.changes.get(ChangeId(change_id))
-    if change.state is not State.VERIFIED:
-        raise _wrong_state(change, "approve", "only a verified change can be approved")
+    if change.state is not State.VERIFIED or change.hold is None or change.hold.rule != NEEDS_APPROVAL:
+        raise _wrong_state(change, "approve", "only a verified change that waits for approval can be approved")
+    stopped = None if promote else _stopped(house, f"lift it, then greenroom approve {change.id}")
+    if stopped is not None:
+        return {**_row(house, change), "verdict": verdict_plain(stopped)}
     consent = house.guard.consent(envelope)
     house.crash_point("consent.taken")
     if isinstance(consent, Refused):
@@ -190,9 +194,10 @@ def approve(house: House, change_id: str, envelope: bytes, *, promote: bool, tel
         house.crash_point("consent.saved")
         return _carry_on(house, change.id, tell)
     later = Held(rule=PROMOTE_LATER, where="approved", remedy=f"greenroom promote {change.id}")
+    _log(house, change, "approve/intent", "")
+    _log(house, change, "approve/result", "passed")
     saved = house.changes.save(dataclasses.replace(agreed, state=advance(agreed.state, Move.PASS), hold=later))
     house.crash_point("consent.saved-for-later")
-    _log(house, saved, "approve.result", "passed")
     return {**_row(house, saved), "verdict": verdict_plain(Passed())}
 
 
@@ -209,7 +214,7 @@ def promote(house: House, change_id: str, *, tell: Tell) -> dict[str, Any]:
 def reject(house: House, change_id: str, *, why: str, actor: str) -> dict[str, Any]:
     """No: the change ends aborted. The reason is kept in the box, its digest in the log."""
     change = house.changes.get(ChangeId(change_id))
-    if change.terminal or change.state in (State.PROMOTED, State.KEPT):
+    if change.terminal or change.state is State.PROMOTED or _live_unnoted(house, change):
         raise _wrong_state(change, "reject", "it is over or live already; `greenroom revert` takes a live one back")
     state = advance(change.state, Move.ABORT)
     saved = house.changes.save(dataclasses.replace(change, state=state, hold=None, ended="rejected"))
@@ -232,29 +237,38 @@ def revert(house: House, change_id: str, *, actor: str) -> dict[str, Any]:
     change = house.changes.get(ChangeId(change_id))
     if change.state is State.REVERTED:
         return {**_row(house, change), "verdict": verdict_plain(Passed()), "delivery": _delivery(house, change.subject)}
-    if change.state not in (State.PROMOTED, State.KEPT):
+    if change.state not in (State.PROMOTED, State.KEPT) and not _live_unnoted(house, change):
         raise _wrong_state(change, "revert", "it is not live")
+    begun = Held(rule=REVERTING, where="a revert is under way", remedy=f"greenroom revert {change.id}")
+    noted = house.changes.save(dataclasses.replace(change, hold=begun))
+    house.crash_point("revert.noted")
     verdict = house.guard.revert(change.subject, change.id, actor)
     house.crash_point("revert.taken-back")
     if not isinstance(verdict, Passed):
-        return {**_row(house, change), "verdict": verdict_plain(verdict)}
+        kept = house.changes.save(dataclasses.replace(noted, hold=None if _reverting(change) else change.hold))
+        return {**_row(house, kept), "verdict": verdict_plain(verdict)}
     commit = house.guard.position(change.subject)
-    state = advance(change.state, Move.REVERT)
-    saved = house.changes.save(dataclasses.replace(change, state=state, hold=None, ended="reverted", commit=commit))
+    live = State.PROMOTED if change.state is State.APPROVED else change.state
+    state = advance(live, Move.REVERT)
+    saved = house.changes.save(dataclasses.replace(noted, state=state, hold=None, ended="reverted", commit=commit))
     house.crash_point("revert.saved")
-    _want(house, saved)
+    _want(house, saved.subject)
     house.crash_point("revert.wanted")
+    _settle_siblings(house, change.subject)
     row = {**_row(house, saved), "verdict": verdict_plain(Passed())}
     return {**row, "delivery": _delivery(house, change.subject)}
 
 
 def resume(house: House, *, tell: Tell) -> dict[str, Any]:
-    """Go on after a crash or a lift: carry every change whose run was cut or that a stop held."""
+    """Go on after a crash or a lift: finish reverts, carry each change that was cut or that a stop held, deliver."""
+    reverted = [revert(house, change.id, actor="executor") for change in house.changes.list() if _reverting(change)]
     for change in house.changes.list(open_only=True):
         if change.hold is not None and change.hold.rule == "stopped":
             house.changes.save(dataclasses.replace(change, hold=None))
     carried = [_carry_on(house, change_id, tell) for change_id in house.runs.unfinished()]
-    return {"resumed": carried, "deliveries": pending(house)}
+    for subject in dict.fromkeys(change.subject for change in house.changes.list()):
+        _want(house, subject)
+    return {"resumed": [*reverted, *carried], "deliveries": pending(house)}
 
 
 def delivered(house: House, subject: str, *, commit: str, pending: str) -> dict[str, Any]:
@@ -276,6 +290,12 @@ def delivered(house: House, subject: str, *, commit: str, pending: str) -> dict[
     )
     house.guard.append(event)
     return dataclasses.asdict(done)
+
+
+def branch_of(house: House, change_id: str) -> dict[str, Any] | None:
+    """The person's branch that a change is to be delivered to; None for a release, which has none."""
+    delivery = house.deliveries.get(house.changes.get(ChangeId(change_id)).subject)
+    return dataclasses.asdict(delivery) if delivery is not None and delivery.branch else None
 
 
 def pending(house: House) -> list[dict[str, Any]]:
@@ -301,6 +321,8 @@ def _propose(
         answer["failed"].append({"proposer": name, "reference": error.reference, "message": str(error)})
         return
     for body in found:
+        if getattr(tell, "gone", False):
+            return
         change = _new_change(house, name, body, subject, brought, golden, mode, answer)
         if change is not None:
             answer["changes"].append(_carry_on(house, change.id, tell))
@@ -332,9 +354,10 @@ def _new_change(
         golden=golden,
     )
     proposal = read_proposal(house.store, change)
-    known = [c for c in house.board.known(subject, proposal.fingerprint) if house.changes.get(c).base == brought.tree]
+    same = [house.changes.get(found) for found in house.board.known(subject, proposal.fingerprint)]
+    known = [found for found in same if found.base == brought.tree and found.ended != BASE_MOVED]
     if known:
-        answer["known"].append(_row(house, house.changes.get(known[-1])))
+        answer["known"].append(_row(house, known[-1]))
         return None
     line = Line(change=change.id, summary=proposal.summary, rule=proposal.rule, fingerprint=proposal.fingerprint)
     house.board.put(line)
@@ -352,8 +375,9 @@ def _carry_on(house: House, change_id: ChangeId, tell: Tell) -> dict[str, Any]:
     change = house.runs.carry(change_id, watcher)
     house.crash_point("carry.ended")
     if change.state in (State.PROMOTED, State.KEPT, State.REVERTED) and change.commit:
-        _want(house, change)
+        _want(house, change.subject)
         house.crash_point("carry.wanted")
+        _settle_siblings(house, change.subject)
     verdict: Verdict = change.hold or Passed()
     if change.state in (State.ABORTED, State.REVERTED):
         asked = Refused(rule=change.ended or "", where=change.state.value, remedy=f"greenroom show {change.id}")
@@ -361,13 +385,42 @@ def _carry_on(house: House, change_id: ChangeId, tell: Tell) -> dict[str, Any]:
     return {**_row(house, change), "verdict": verdict_plain(verdict), "delivery": _delivery(house, change.subject)}
 
 
-def _want(house: House, change: Change) -> None:
-    delivery = house.deliveries.get(change.subject)
-    wanted = house.guard.position(change.subject)
-    if delivery is None or delivery.wanted == wanted or not delivery.branch:
+def _live_unnoted(house: House, change: Change) -> bool:
+    """True when the guard may have promoted an approved change that a crash kept from being saved as promoted."""
+    return change.state is State.APPROVED and (_reverting(change) or house.guard.live(change.subject) == change.green)
+
+
+def _reverting(change: Change) -> bool:
+    return change.hold is not None and change.hold.rule == REVERTING
+
+
+def _note_import(house: House, subject: Subject, brought: Import, path: str, at: str) -> None:
+    delivery = Delivery(
+        subject=str(subject),
+        change=_last_live(house, subject),
+        repository=path,
+        branch=brought.branch,
+        delivered=brought.commit,
+        wanted=at,
+        pending="delivery-pending" if brought.branch and brought.commit != at else "",
+    )
+    house.deliveries.put(delivery)
+
+
+def _want(house: House, subject: Subject) -> None:
+    """The branch should have what is live; a delivery that a crash forgot is found here again."""
+    delivery = house.deliveries.get(subject)
+    if delivery is None or not delivery.branch:
         return
-    waits = dataclasses.replace(delivery, change=change.id, wanted=wanted, pending="delivery-pending")
-    house.deliveries.put(waits)
+    wanted = house.guard.position(subject)
+    if delivery.wanted != wanted:
+        change = _last_live(house, subject)
+        waits = dataclasses.replace(delivery, change=change, wanted=wanted, pending="delivery-pending")
+        house.deliveries.put(waits)
+
+
+def _last_live(house: House, subject: Subject) -> str:
+    return next((change.id for change in reversed(house.changes.list(subject=subject)) if change.commit), "")
 
 
 def _delivery(house: House, subject: Subject) -> dict[str, Any] | None:
@@ -375,9 +428,14 @@ def _delivery(house: House, subject: Subject) -> dict[str, Any] | None:
     return dataclasses.asdict(delivery) if delivery is not None and delivery.pending else None
 
 
-def _undelivered(house: House, subject: Subject) -> Held | None:
+def _undelivered(house: House, subject: Subject, commit: str) -> Held | None:
+    """What is live but not in the branch, which stands at `commit`: to take the branch in now would undo it."""
     delivery = house.deliveries.get(subject)
-    if delivery is None or not delivery.pending:
+    if delivery is None or not delivery.branch or house.guard.position(subject) == commit:
+        return None
+    _want(house, subject)
+    delivery = house.deliveries.get(subject) or delivery
+    if not delivery.pending:
         return None
     return Held(
         rule=delivery.pending,
@@ -386,21 +444,41 @@ def _undelivered(house: House, subject: Subject) -> Held | None:
     )
 
 
+def _behind(brought: Import, at: str) -> Held:
+    """The branch went back to a commit that was taken in before; what is live since stays live."""
+    return Held(
+        rule="branch-behind",
+        where=f"{brought.branch} is at {brought.commit[:12]}, live is {at[:12]}",
+        remedy=f"bring the branch to {at[:12]}, commit on it, or take the live changes back with `greenroom revert`",
+    )
+
+
 def _cut_short(house: House) -> Held | None:
     """A stop that is set at the end of a scan cut it, wherever it was."""
+    remedy = "the owner lifts the stop with `greenroom lift`, which goes on; then greenroom improve again"
+    return _stopped(house, remedy)
+
+
+def _stopped(house: House, remedy: str) -> Held | None:
     status = house.guard.status()
     if not status.stopped:
         return None
-    remedy = "the owner lifts the stop with `greenroom lift`, which goes on; then greenroom improve again"
     return Held(rule="stopped", where=f"stop set by {status.stopped_by}", remedy=remedy)
 
 
-def _hold_moved(house: House, subject: Subject, brought: Import) -> None:
+def _settle_siblings(house: House, subject: Subject) -> None:
+    """Hold the waiting changes whose base is no longer live; let those go on whose base is live again."""
+    live = house.guard.live(subject)
     for change in house.changes.list(subject=subject, open_only=True):
-        if change.base == brought.tree or change.state in (State.PROMOTED, State.KEPT):
+        if live is None or change.state in (State.PROMOTED, State.KEPT):
             continue
-        moved = Held(rule="base-moved", where=f"Blue is {brought.tree[:17]}", remedy="greenroom improve REPO again")
-        house.changes.save(dataclasses.replace(change, hold=moved))
+        moved = change.hold is not None and change.hold.rule == BASE_MOVED
+        if change.base != live and not moved:
+            where = f"Blue is {live[:21]}, the change was made against {change.base[:21]}"
+            hold = Held(rule=BASE_MOVED, where=where, remedy="`greenroom improve` proposes it again on what is live")
+            house.changes.save(dataclasses.replace(change, hold=hold))
+        elif change.base == live and moved:
+            house.runs.carry(house.changes.save(dataclasses.replace(change, hold=None)).id)
 
 
 def _chosen(house: House, only: Sequence[str]) -> Mapping[str, Callable[[Digest], Proposer]]:
@@ -442,12 +520,13 @@ def _wrong_state(change: Change, verb: str, why: str) -> Unusable:
     )
 
 
-def _log(house: House, change: Change, name: str, about: str) -> None:
+def _log(house: House, change: Change, stage_and_phase: str, about: str) -> None:
+    """An entry of a stage that a verb takes itself; its key is the one that the flow would give it."""
     event = Event(
-        key=f"{change.id}/{change.version}/{name}",
+        key=f"{change.id}/{change.version}/{stage_and_phase}",
         at=house.clock.now(),
         actor="executor",
-        name=name,
+        name=stage_and_phase.replace("/", "."),
         change=change.id,
         about=about,
     )

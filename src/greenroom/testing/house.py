@@ -186,9 +186,7 @@ class MemoryHouse:
     def improve(self, *, mode: Mode | None = None, only: tuple[str, ...] = ()) -> dict[str, Any]:
         """Take the repository in and carry a change for each finding."""
         self.clock.advance(1)
-        return verbs.improve(
-            self.house, 0, path=self.path, branch=self.branch, only=only, mode=mode, tell=self.tell
-        )
+        return verbs.improve(self.house, 0, path=self.path, branch=self.branch, only=only, mode=mode, tell=self.tell)
 
     def proposed(self) -> ChangeId:
         """Improve, where one change is expected; its id."""

@@ -82,6 +82,23 @@ class Client:
                 time.sleep(0.02)
 
 
+class Teller:
+    """Sends progress to a caller. One that hangs up is `gone`, which ends no work by itself."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self.gone = False
+
+    def __call__(self, progress: Any) -> None:
+        """Send `progress` unless the caller is gone."""
+        if self.gone:
+            return
+        try:
+            frames.send(self._connection, {"progress": progress})
+        except OSError:
+            self.gone = True
+
+
 class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     """Answers calls on a socket of mode 0600 (or `mode`); only `uids` may call. `idle_s` is the time since the last."""
 
@@ -151,7 +168,7 @@ class _Connection(socketserver.BaseRequestHandler):
             handler = self.server.handlers.get(str(message.get("call")))
             if handler is None:
                 raise errors.Unusable("unknown-call", f"no call {str(message.get('call'))[:80]!r}")
-            answer = handler(message["with"], descriptors, lambda p: frames.send(self.request, {"progress": p}), uid)
+            answer = handler(message["with"], descriptors, Teller(self.request), uid)
             frames.send(self.request, {"ok": answer})
         except errors.GreenroomError as error:
             _fail(self.request, error)

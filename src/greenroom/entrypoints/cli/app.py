@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from greenroom.domain.errors import Exit, GreenroomError, Unusable
+from greenroom.domain.errors import Exit, GreenroomError, NotFound, Unusable
 from greenroom.entrypoints.cli import output
 from greenroom.entrypoints.services import Services
 
@@ -90,6 +90,14 @@ def _usage_or_bug(error: Exception, *, as_json: bool) -> int:
     if callable(show) and hasattr(error, "exit_code"):
         remedy = "see `greenroom --help`, or --help after a command"
         return output.report(Unusable("usage", str(show()), remedy=remedy), as_json=as_json)
+    if isinstance(error, OSError) and error.filename is not None:
+        kind = NotFound if isinstance(error, FileNotFoundError) else Unusable
+        problem = f"the file cannot be used: {error.strerror}"
+        remedy = "name a file that is there and that you may use"
+        return output.report(kind("bad-file", problem, where=str(error.filename), remedy=remedy), as_json=as_json)
+    if isinstance(error, UnicodeDecodeError):
+        remedy = "save it as UTF-8"
+        return output.report(Unusable("bad-file", f"the file is not text: {error}", remedy=remedy), as_json=as_json)
     raise error
 
 

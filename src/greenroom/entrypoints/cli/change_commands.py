@@ -131,9 +131,9 @@ def _approving(app: typer.Typer, context: Context) -> None:
         del json
         services = context.services
         offer = services.desk("offer", {"change": change})
-        blocked = _blocked(context, offer)
-        if blocked is not None:
-            _finish(context, blocked, lambda: _say(blocked))
+        if offer["verdict"]["is"] != "passed":
+            _finish(context, offer, lambda: _say(offer))
+        _require_deliverable(context, change)
         if not context.as_json:
             render.console().print(render.card(offer["show"]))
             patch = _patch(context, change).decode("utf-8", "backslashreplace")
@@ -141,6 +141,7 @@ def _approving(app: typer.Typer, context: Context) -> None:
         if not consent.ask("Approve this change?", yes=yes, no_input=no_input or context.as_json):
             print("not approved; nothing was changed", file=sys.stderr)
             raise typer.Exit(0)
+        _require_deliverable(context, change)
         envelope = services.consent(offer, actor or consent.actor(), consent.passphrase)
         wish = {"change": change, "envelope": envelope.hex(), "promote": not no_promote}
         answer = _delivered(context, services.desk("approve", wish, progress=render.tell))
@@ -154,6 +155,7 @@ def _approving(app: typer.Typer, context: Context) -> None:
           greenroom promote k3f9x2
         """
         del json
+        _require_deliverable(context, change)
         answer = _delivered(context, context.services.desk("promote", {"change": change}, progress=render.tell))
         _finish(context, answer, lambda: _say(answer))
 
@@ -203,17 +205,20 @@ def _patch(context: Context, change: str) -> bytes:
     return services.read(services.desk("diff", {"change": change})["patch"])
 
 
-def _blocked(context: Context, offer: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """A dirty or moved branch, found before anybody is asked to agree."""
-    delivery = offer.get("delivery")
-    if not delivery or not delivery["branch"]:
-        return None
+def _require_deliverable(context: Context, change: str) -> None:
+    """Leave, held, when the person's branch is dirty or moved: found before anybody agrees, and before the swap."""
+    delivery = context.services.desk("branch", {"change": change})
+    if delivery is None:
+        return
     place = context.services.repository(delivery["repository"], delivery["branch"])
     found = place["blocked"]
     if place["head"] != delivery["delivered"]:
         remedy = f"greenroom improve {delivery['repository']} takes your commits in"
         found = {"rule": "branch-moved", "where": f"{delivery['branch']} is at {place['head'][:12]}", "remedy": remedy}
-    return {**offer["show"], "verdict": {"is": "held", **found}} if found else None
+    if found:
+        verdict = {"is": "held", **found}
+        answer = {"id": change, "verdict": verdict}
+        _finish(context, answer, lambda: render.console().print(render.verdict_line(verdict)))
 
 
 def _delivered(context: Context, answer: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -74,20 +74,21 @@ def register(app: typer.Typer, context: Context) -> None:
 
     @log.command()
     def export() -> None:
-        """Print the log as JSON lines.
+        """Print the log as JSON lines: entry as signed, index and leaf hash.
 
         Example:
           greenroom log export > log.jsonl
         """
-        _print_log(context, follow=False, as_lines=True)
+        for line in context.services.log_export():
+            sys.stdout.buffer.write(line)
 
 
-def _print_log(context: Context, *, follow: bool, as_lines: bool = False) -> None:
+def _print_log(context: Context, *, follow: bool) -> None:
     at = 0
     while True:
         entries = context.services.log_entries(at, PAGE)
         for entry in entries:
-            print(jsonlib.dumps(entry, sort_keys=True) if as_lines or context.as_json else _line(at, entry))
+            print(jsonlib.dumps(entry, sort_keys=True) if context.as_json else _line(at, entry))
             at += 1
         if not entries and not follow:
             return
@@ -108,4 +109,4 @@ def _show_report(report: Mapping[str, Any]) -> None:
     for note in report["notes"]:
         print(f"  {safe(note)}")
     if not report["ok"]:
-        print(f"  first: {safe(report['problem'])}")
+        print(f"  first: {safe(report['problem'])}\n  remedy: {safe(report['remedy'])}")

@@ -12,6 +12,9 @@ from greenroom.domain.vocabulary import Agree
 from greenroom.pipeline.flow import Done
 
 
+NEEDS_APPROVAL = "needs-approval"
+
+
 class ApproveStage:
     """Passes what nobody or a recorded consent agrees to; everything else waits for a person.
 
@@ -33,5 +36,5 @@ class ApproveStage:
             Agree.STANDING: "a standing opt-in or a person must agree",
             Agree.TWO_VERIFIES: "two verify runs or a person must agree",
         }[agree]
-        held = Held(rule="needs-approval", where=who, remedy=f"greenroom approve {change.id}")
+        held = Held(rule=NEEDS_APPROVAL, where=who, remedy=f"greenroom approve {change.id}")
         return Done(held, change)

@@ -9,7 +9,7 @@ from greenroom.domain.outcomes import verdict_on
 from greenroom.domain.plan import Plan
 from greenroom.domain.ports import Evaluator, Guard, Store
 from greenroom.domain.verdict import Passed, Refused, Verdict
-from greenroom.pipeline.flow import Done
+from greenroom.pipeline.flow import Done, take_back
 
 
 class WatchStage:
@@ -23,14 +23,7 @@ class WatchStage:
     def run(self, change: Change) -> Done:
         """Passed when the guard marked it good; Refused after it was taken back."""
         verdict = self._judge(change)
-        if isinstance(verdict, Passed) or self._guard.status().stopped:
-            if isinstance(verdict, Passed):
-                return Done(verdict, change)
-            raise Unreachable("stopped", "the watch was interrupted by a stop; it runs again after the lift")
-        taken = self._guard.revert(change.subject, change.id, "watch")
-        if not isinstance(taken, Passed):
-            raise Bug("revert-failed", f"{taken.rule}: {taken.where}")
-        return Done(Refused(rule=verdict.rule, where=verdict.where, remedy=verdict.remedy), change)
+        return Done(verdict, change) if isinstance(verdict, Passed) else take_back(self._guard, change, verdict)
 
     def _judge(self, change: Change) -> Verdict:
         if change.plan is None or change.green is None:

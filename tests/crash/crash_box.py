@@ -1,0 +1,342 @@
+"""A real box that is killed: real processes, a small repository with one finding, copies of the box to begin from.
+
+Every run of the suite starts from a copy (`Stage`), takes one command of a person with a crash on the way, goes on
+with `greenroom resume`, and ends with `Box.verify`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from greenroom.audit.check import check
+from greenroom.audit.checkpoint import KeptCheckpoint
+from greenroom.audit.keys import load_public
+from greenroom.audit.reader import read_copy
+from greenroom.config import Box
+from greenroom.domain.digest import Digest
+from greenroom.domain.documents import load_json
+from greenroom.domain.vocabulary import Kind, Subject, address_of
+from greenroom.pipeline.board import read_board
+from greenroom.release.reading import manifest_of_commit
+from greenroom.release.refs import RefRelease
+from greenroom.release.store import FileStore
+from greenroom.release.trees import StoreTrees
+
+COMMAND = "import sys; from greenroom.bootstrap import main; sys.exit(main())"
+BEFORE = {
+    "pyproject.toml": '[project]\nname = "small"\nversion = "1"\n',
+    "small.py": '"""Small."""\n\n\ndef one():\n    """The first number."""\n    return 1\n',
+    "tests/test_small.py": "import small\n\n\ndef test_one():\n    assert small.one() == 1\n",
+    "README.md": "# Small\n\nA small package.\n",
+}
+FINDING = {"README.md": "# Small\n\nThe words that you recieve.\n"}
+MOVING = ("db", "guard", "live", "log")
+"""What a run changes in a box besides the store, which only grows: what a run added there is taken out again."""
+ROLES = ("executor", "guard", "keeper", "rescue")
+TRIES = 6
+ENDED_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How one command ended, and the JSON it printed, if any."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def data(self) -> Any:
+        """The document on stdout."""
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A copy of a box and its repository: where it lies, what the store had, and the change that it is about."""
+
+    place: Path
+    stored: frozenset[str]
+    change: str
+
+
+class CrashBox:
+    """The box, the person's repository and the copies to begin from, all below `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.box = Box(root / "box")
+        self.repository = root / "repository"
+        self.marker = root / "marker"
+        self.change = ""
+        self._crash_at = ""
+        self.subject = Subject(kind=Kind.WORKSPACE, address=address_of(str(self.repository), "main"))
+
+    # Making the copies.
+
+    def make(self) -> Mapping[str, Stage]:
+        """Three places to begin from: a fresh finding, a change that waits for approval, a change that is live."""
+        self.repository.mkdir()
+        self.git("init", "--quiet", "--initial-branch=main")
+        self.commit(BEFORE, "Begin")
+        self.must("init", "--no-input")
+        self.must("improve", str(self.repository), "--only", "codespell")
+        self.commit(FINDING, "Write the readme")
+        stages = {"fresh": self._keep("fresh")}
+        self.must("improve", str(self.repository), "--only", "codespell")
+        self.change = self.rows()[0]["id"]
+        stages["waiting"] = self._keep("waiting")
+        self.must("approve", self.change, "--yes")
+        stages["kept"] = self._keep("kept")
+        self.change = ""
+        return stages
+
+    def _keep(self, name: str) -> Stage:
+        self.down()
+        place = self.root / "stages" / name
+        for part in MOVING:
+            shutil.copytree(self.box.root / part, place / part, symlinks=True)
+        shutil.copytree(self.repository, place / "repository", symlinks=True)
+        return Stage(place, frozenset(self._stored()), self.change)
+
+    def begin(self, stage: Stage, crash_at: str = "") -> None:
+        """Put the box and the repository back as they were at `stage`; the next processes crash at `crash_at`."""
+        for part in MOVING:
+            shutil.rmtree(self.box.root / part)
+            shutil.copytree(stage.place / part, self.box.root / part, symlinks=True)
+        shutil.rmtree(self.repository)
+        shutil.copytree(stage.place / "repository", self.repository, symlinks=True)
+        for name in self._stored() - stage.stored:
+            (self.box.store / name).unlink()
+        self.change = stage.change
+        self._crash_at = crash_at
+        if crash_at:
+            self.marker.touch()
+        else:
+            self.marker.unlink(missing_ok=True)
+
+    def _stored(self) -> set[str]:
+        top = self.box.store
+        return {os.path.relpath(os.path.join(at, name), top) for at, _, names in os.walk(top) for name in names}
+
+    # What a person does.
+
+    def run(self, *words: str) -> Answer:
+        """One command with --json."""
+        with self.start(*words) as process:
+            out, err = process.communicate(timeout=120)
+        return Answer(process.returncode, out, err)
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """The same, not waited for."""
+        environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "USER") if name in os.environ}
+        environment |= {"GREENROOM_HOME": str(self.box.root), "GREENROOM_IDLE_SECONDS": "90"}
+        if self._crash_at:
+            environment["GREENROOM_CRASH_AT"] = f"{self._crash_at}@{self.marker}"
+        return subprocess.Popen(
+            [sys.executable, "-c", COMMAND, *words, *([] if words == ("down",) else ["--json"])],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def must(self, *words: str) -> Answer:
+        """One command that has to end well."""
+        answer = self.run(*words)
+        assert answer.code == 0, f"{' '.join(words)}: {answer.code}\n{answer.out}{answer.err}{self.processes_log()}"
+        return answer
+
+    def resume(self) -> int:
+        """`greenroom resume` until nothing is unfinished; how often it took."""
+        for number in range(1, TRIES + 1):
+            answer = self.run("resume")
+            if answer.code == 0 and not self.unfinished():
+                return number
+        raise AssertionError(f"unfinished after {TRIES} times: {self.unfinished()}\n{answer}{self.processes_log()}")
+
+    def unfinished(self) -> list[str]:
+        """Changes that are neither over nor held, and deliveries that did not arrive."""
+        left = [f"{row['id']} {row['state']}" for row in self.rows() if row["held"] is None and not _over(row)]
+        waits = self.query("SELECT change, pending FROM deliveries WHERE pending != ''")
+        return left + [f"delivery of {change or 'import'}: {pending}" for change, pending in waits]
+
+    def rows(self) -> list[Mapping[str, Any]]:
+        """Every change, as the board knows it."""
+        return list(read_board(self.box.db / "box.db", everything=True))
+
+    def query(self, sql: str) -> list[Any]:
+        """Rows of the box database."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.box.db / 'box.db'}?mode=ro", uri=True)) as connection:
+            return connection.execute(sql).fetchall()
+
+    @property
+    def crashed(self) -> bool:
+        """True when a crash was wished and came."""
+        return not self.marker.exists()
+
+    # Processes.
+
+    def pid(self, role: str) -> int | None:
+        """The process of `role`, not the walls around it."""
+        if role == "rescue":
+            with contextlib.suppress(OSError, ValueError):
+                return int((self.box.run / "rescue.lock").read_text())
+            return None
+        for folder in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                words = (folder / "cmdline").read_bytes().split(b"\0") if folder.name.isdigit() else []
+                ours = words[1:5] == [b"-m", b"greenroom.bootstrap", role.encode(), os.fsencode(self.box.root)]
+                if ours and (folder / "stat").read_text().rpartition(")")[2].split()[0] != "Z":
+                    return int(folder.name)
+        return None
+
+    def kill(self, role: str) -> bool:
+        """SIGKILL from outside; False when the process was not there."""
+        pid = self.pid(role)
+        if pid is None:
+            return False
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+            return True
+        return False
+
+    def down(self) -> None:
+        """End the processes, and see that they are gone."""
+        assert self.run("down").code == 0
+        deadline = time.monotonic() + ENDED_S
+        left: list[str] = []
+        while time.monotonic() < deadline:
+            left = [role for role in ROLES[:3] if self.pid(role) is not None]
+            if not left:
+                return
+            time.sleep(0.02)
+        raise AssertionError(f"still there after `down`: {left}")
+
+    def processes_log(self) -> str:
+        """The end of what the processes said."""
+        path = self.box.run / "processes.log"
+        return path.read_text(errors="replace")[-3000:] if path.exists() else ""
+
+    # What must be true.
+
+    @property
+    def release(self) -> RefRelease:
+        """The guard's pointers, to look at."""
+        store = FileStore(self.box.store)
+        return RefRelease(self.box.live, store, StoreTrees(store))
+
+    def live(self) -> Digest:
+        """What is live, every byte of it rehashed: never between two trees."""
+        live = self.release.live(self.subject)
+        assert live is not None
+        assert self.release.rehash(self.subject) == live
+        return live
+
+    def entries(self) -> list[Mapping[str, Any]]:
+        """The log, once it is found whole."""
+        public = load_public(self.box.public / "guard.pub")
+        kept = KeptCheckpoint(self.box.guard / "checkpoint", (public,)).latest()
+        report = check(self.box.log, (public,), kept=kept[1] if kept else None)
+        assert report.ok, report.findings
+        return [load_json(entry) for entry in read_copy(self.box.log, (public,)).entries]
+
+    def verify(self) -> Mapping[str, Any]:
+        """What holds after every crash: the log whole, no effect twice, every intent with a result, live as logged.
+
+        The processes must be down. Returns the change's row, if there is one.
+        """
+        entries = self.entries()
+        self._no_effect_twice(entries)
+        _every_intent_has_a_result(entries)
+        self._live_is_what_the_log_says(entries)
+        self._branch_is_what_is_live(entries)
+        rows = self.rows()
+        assert len(rows) <= 1, "one finding became several changes"
+        assert not self.unfinished()
+        assert not (self.box.guard / "stop").exists(), "a crash pulled the stop"
+        return rows[0] if rows else {}
+
+    def _no_effect_twice(self, entries: list[Mapping[str, Any]]) -> None:
+        done = Counter((e["name"], e["change"]) for e in entries if e["name"] in ONCE)
+        assert not {what: times for what, times in done.items() if times > 1}
+        given = [e["digests"]["consent"] for e in entries if e["name"] == "consent.given"]
+        assert len(given) == len(set(given))
+        keys = Counter(e["key"] for e in entries)
+        assert not {key: times for key, times in keys.items() if times > 1}
+        with contextlib.closing(sqlite3.connect(f"file:{self.box.guard / 'guard.db'}?mode=ro", uri=True)) as ledger:
+            counted = ledger.execute("SELECT sum(changes) FROM days").fetchone()[0] or 0
+        assert counted == sum(done[name, change] for name, change in done if name == "live.promoted")
+
+    def _live_is_what_the_log_says(self, entries: list[Mapping[str, Any]]) -> None:
+        said = [e["digests"][LIVE_AFTER[e["name"]]] for e in entries if e["name"] in LIVE_AFTER]
+        assert self.live() == said[-1]
+
+    def _branch_is_what_is_live(self, entries: list[Mapping[str, Any]]) -> None:
+        """The person's branch is at the live commit, clean, with one commit for each promote and revert."""
+        assert self.git("rev-parse", "main") == self.release.position(self.subject)
+        assert self.git("status", "--porcelain", "--untracked-files=all") == ""
+        moved = Counter(e["name"] for e in entries)
+        subjects = self.git("log", "--format=%B").splitlines()
+        assert sum(line.startswith("Greenroom-Warrant:") for line in subjects) == moved["live.promoted"]
+        assert sum(line.startswith("Greenroom-Revert:") for line in subjects) == moved["live.reverted"]
+        assert int(self.git("rev-list", "--count", "main")) == 2 + moved["live.promoted"] + moved["live.reverted"]
+
+    # The person's repository.
+
+    def repository_tree(self) -> Digest:
+        """The tree of the person's branch, as the box names trees."""
+        return manifest_of_commit(self.repository / ".git", self.git("rev-parse", "main")).digest
+
+    def git(self, *words: str) -> str:
+        """Git in the repository, as its owner."""
+        identity = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org", "-c", "commit.gpgsign=false")
+        argv = ("git", "-C", str(self.repository), *identity, *words)
+        return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
+
+    def commit(self, files: Mapping[str, str], words: str) -> None:
+        """Write `files` and commit them."""
+        for name, text in files.items():
+            path = self.repository / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", words)
+
+
+ONCE = frozenset({"live.promoted", "live.reverted", "live.marked-good", "change.rejected"})
+LIVE_AFTER = {"live.adopted": "tree", "live.promoted": "green", "live.reverted": "base"}
+
+
+def _over(row: Mapping[str, Any]) -> bool:
+    return row["state"] in ("kept", "aborted", "reverted")
+
+
+def _every_intent_has_a_result(entries: list[Mapping[str, Any]]) -> None:
+    names = {entry["key"]: entry["name"] for entry in entries}
+    for key, name in names.items():
+        if name.endswith(".intent"):
+            assert key.removesuffix("intent") + "result" in names, f"{key} has no result"
+    swaps: Mapping[str, Callable[[str], tuple[str, ...]]] = {
+        "guard/promoting/": lambda rest: (f"guard/promoted/{rest}", f"guard/not-promoted/{rest}"),
+        "guard/reverting/": lambda rest: (f"guard/reverted/{rest}",),
+    }
+    for key in names:
+        for prefix, results in swaps.items():
+            if key.startswith(prefix):
+                wanted = results(key.removeprefix(prefix))
+                assert any(other.startswith(wanted) for other in names), f"{key} has no result"

@@ -1,0 +1,169 @@
+"""The catalogue of the suite: every named point where a process is killed, and the command on whose way it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+IMPROVE_STAGES = ("plan", "debate", "simulate", "verify", "approve")
+APPROVE_STAGES = ("approve", "promote", "watch")
+PLACES = ("begun", "asked", "intent-logged", "ran", "result-logged", "saved")
+
+EXECUTOR = {
+    "improve": ("import.brought", "import.adopted", "import.noted", "propose.lined", "propose.saved", "carry.ended"),
+    "approve": ("consent.taken", "consent.saved", "carry.ended", "carry.wanted", "delivery.noted"),
+    "later": ("consent.saved-for-later", "release.saved"),
+    "reject": ("reject.saved",),
+    "revert": ("revert.taken-back", "revert.saved", "revert.wanted", "delivery.noted"),
+}
+GUARD = {
+    "improve": ("adopt.intended", "adopt.begun", "adopt.logged"),
+    "approve": (
+        "consent.stored",
+        "warrant.signed",
+        "warrant.issued",
+        "promote.intended",
+        "promote.staged",
+        "promote.swapped",
+        "promote.logged",
+        "promote.finished",
+        "watch.logged",
+    ),
+    "revert": ("revert.intended", "revert.staged", "revert.swapped", "revert.logged"),
+}
+KEEPER_BUILDS = ("build.applied", "build.sealed", "build.signed")
+KEEPER_RUNS = ("run.laid-out", "run.ended", "run.signed")
+LOG_APPENDS = ("log.signed", "log.journal-flushed")
+LOG_PUBLISHES = ("log.tiles-written", "log.checkpoint-written")
+CLI = ("delivery.wanted", "delivery.moved")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """Kill `role` while a person's command `journey` runs.
+
+    At the `nth` time that it passes `point`, or, without a point, from outside, `nth` quarters of the way through.
+    """
+
+    journey: str
+    role: str
+    point: str = ""
+    nth: int = 1
+    quick: bool = False
+
+    @property
+    def crash_at(self) -> str:
+        """The value of GREENROOM_CRASH_AT, less the marker; empty where the crash comes from outside."""
+        return f"{self.role}:{self.point}#{self.nth}" if self.point else ""
+
+    def __str__(self) -> str:
+        where = self.point or "outside"
+        return f"{self.journey}-{self.role}:{where}#{self.nth}"
+
+
+QUICK = frozenset(
+    {
+        "improve-executor:import.adopted#1",
+        "improve-executor:propose.lined#1",
+        "improve-executor:propose.saved#1",
+        "improve-executor:simulate.ran#1",
+        "improve-executor:verify.result-logged#1",
+        "improve-guard:adopt.begun#1",
+        "improve-keeper:bring.signed#1",
+        "improve-keeper:build.sealed#2",
+        "improve-keeper:run.ended#7",
+        "improve-log:log.journal-flushed#5",
+        "improve-guard:outside#2",
+        "improve-keeper:outside#3",
+        "approve-executor:consent.taken#1",
+        "approve-executor:consent.saved#1",
+        "approve-executor:promote.intent-logged#1",
+        "approve-executor:promote.ran#1",
+        "approve-executor:promote.saved#1",
+        "approve-executor:watch.result-logged#1",
+        "approve-executor:carry.ended#1",
+        "approve-executor:delivery.noted#1",
+        "approve-guard:warrant.issued#1",
+        "approve-guard:promote.intended#1",
+        "approve-guard:promote.staged#1",
+        "approve-guard:promote.swapped#1",
+        "approve-guard:promote.logged#1",
+        "approve-guard:promote.finished#1",
+        "approve-guard:watch.logged#1",
+        "approve-keeper:run.ended#2",
+        "approve-log:log.signed#7",
+        "approve-log:log.checkpoint-written#1",
+        "approve-log:log.bundle-sealed#1",
+        "approve-cli:delivery.moved#1",
+        "approve-executor:outside#2",
+        "approve-rescue:outside#3",
+        "later-executor:release.saved#1",
+        "reject-executor:reject.saved#1",
+        "revert-executor:revert.taken-back#1",
+        "revert-executor:revert.saved#1",
+        "revert-guard:revert.staged#1",
+        "revert-guard:revert.swapped#1",
+        "revert-log:log.journal-flushed#2",
+    }
+)
+"""What CI runs: each kind of point once, and every point of the swap."""
+
+
+def cases() -> list[Case]:
+    """Every case, in the order of the catalogue."""
+    return [*_executor(), *_guard(), *_keeper(), *_log(), *_cli(), *_outside()]
+
+
+def _executor() -> Iterator[Case]:
+    for journey, stages in (("improve", IMPROVE_STAGES), ("approve", APPROVE_STAGES)):
+        for stage in stages:
+            for place in PLACES:
+                yield Case(journey=journey, role="executor", point=f"{stage}.{place}")
+    for journey, points in EXECUTOR.items():
+        for point in points:
+            yield Case(journey=journey, role="executor", point=point)
+
+
+def _guard() -> Iterator[Case]:
+    for journey, points in GUARD.items():
+        for point in points:
+            yield Case(journey=journey, role="guard", point=point)
+
+
+def _keeper() -> Iterator[Case]:
+    for point in ("bring.read", "bring.signed"):
+        yield Case(journey="improve", role="keeper", point=point)
+    for point in KEEPER_BUILDS:
+        for nth in (1, 2):
+            yield Case(journey="improve", role="keeper", point=point, nth=nth)
+    for point in KEEPER_RUNS:
+        for nth in (1, 3, 5, 7, 9):
+            yield Case(journey="improve", role="keeper", point=point, nth=nth)
+        for nth in (1, 2):
+            yield Case(journey="approve", role="keeper", point=point, nth=nth)
+
+
+def _log() -> Iterator[Case]:
+    """Each append of a command, before and after its flush; the publishing that follows; the start; a full bundle."""
+    for point in LOG_APPENDS:
+        for journey, appends in (("improve", (1, 3, 5, 7, 9, 11)), ("approve", range(1, 13)), ("revert", (1, 2, 3))):
+            for nth in appends:
+                yield Case(journey=journey, role="log", point=point, nth=nth)
+    for point in LOG_PUBLISHES:
+        for nth in (1, 2, 3):
+            yield Case(journey="approve", role="log", point=point, nth=nth)
+    for point in ("log.recovered", "log.bundle-sealed"):
+        yield Case(journey="approve", role="log", point=point)
+
+
+def _cli() -> Iterator[Case]:
+    for journey in ("approve", "revert"):
+        for point in CLI:
+            yield Case(journey=journey, role="cli", point=point)
+
+
+def _outside() -> Iterator[Case]:
+    for role in ("executor", "guard", "keeper", "rescue"):
+        for journey, moments in (("improve", range(1, 5)), ("approve", range(1, 6)), ("revert", range(1, 4))):
+            for nth in moments:
+                yield Case(journey=journey, role=role, nth=nth)

@@ -1,0 +1,150 @@
+"""Each process of a real box killed at each named point, and from outside: old live or new live, and nothing twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from crash_box import CrashBox, Stage
+from crash_points import QUICK, Case, cases
+
+from greenroom.audit.tiles import WIDTH
+from greenroom.domain.events import Event
+from greenroom.domain.verdict import Instant
+from greenroom.guard.client import GuardClient
+from greenroom.wire.rpc import Client
+
+ALL = cases()
+SECONDS = {"improve": 3.0, "approve": 1.4, "revert": 0.6}
+"""About how long each command takes: a kill from outside falls somewhere in it."""
+BEGINS = {"improve": "fresh", "approve": "waiting", "later": "waiting", "reject": "waiting", "revert": "kept"}
+ENDS = {"improve": "verified", "approve": "kept", "later": "kept", "reject": "aborted", "revert": "reverted"}
+
+
+@pytest.fixture(scope="module")
+def made() -> Iterator[tuple[CrashBox, Mapping[str, Stage]]]:
+    """The box and its copies; its processes are always ended."""
+    root = Path(tempfile.mkdtemp(prefix="greenroom-crash-"))
+    box = CrashBox(root)
+    try:
+        yield box, box.make()
+    finally:
+        box.run("down")
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> Iterator[list[tuple[str, ...]]]:
+    """What each run saw; written to the file that GREENROOM_CRASH_OUTCOMES names."""
+    found: list[tuple[str, ...]] = []
+    yield found
+    target = os.environ.get("GREENROOM_CRASH_OUTCOMES")
+    if target:
+        Path(target).write_text(json.dumps(found), encoding="utf-8")
+
+
+def _parameters() -> list[Any]:
+    return [pytest.param(case, id=str(case), marks=[] if str(case) in QUICK else [pytest.mark.full]) for case in ALL]
+
+
+@pytest.mark.slow
+@pytest.mark.sandbox
+@pytest.mark.parametrize("case", _parameters())
+def test_crash_leaves_the_old_or_the_new(
+    made: tuple[CrashBox, Mapping[str, Stage]], outcomes: list[tuple[str, ...]], case: Case
+) -> None:
+    """Killed anywhere, the box goes on after `resume`: live is whole, the log checks, and nothing happened twice."""
+    box, stages = made
+    box.begin(stages[BEGINS[case.journey]], case.crash_at)
+    old = box.live()
+    _go(box, case)
+    between = _seen(box, old)
+    resumed = box.resume()
+    repeated = _to_the_end(box, case)
+    box.down()
+    row = box.verify()
+    assert row["state"] == ENDS[case.journey]
+    assert box.live() == (row["green"] if row["state"] == "kept" else row["base"])
+    outcomes.append((case.journey, case.role, case.point or "from outside", between, f"{resumed}", f"{repeated}"))
+
+
+def test_crash_cases_are_enough() -> None:
+    """At least 200 runs in the full suite and 40 in CI, each of its own, and every quick one exists."""
+    names = [str(case) for case in ALL]
+    assert len(set(names)) == len(names) >= 200
+    assert set(names) >= QUICK
+    assert len(QUICK) >= 40
+
+
+def _go(box: CrashBox, case: Case) -> None:
+    """The person's command, with the crash on its way."""
+    if case.point == "log.bundle-sealed":
+        _fill_the_bundle(box)
+    commands = _commands(box, case.journey)
+    if not case.point:
+        _kill_on_the_way(box, case, commands[0])
+        return
+    for words in commands:
+        box.run(*words)
+    assert box.crashed, f"{case} was never passed\n{box.processes_log()}"
+
+
+def _commands(box: CrashBox, journey: str) -> Sequence[tuple[str, ...]]:
+    return {
+        "improve": [("improve", str(box.repository), "--only", "codespell")],
+        "approve": [("approve", box.change, "--yes")],
+        "later": [("approve", box.change, "--yes", "--no-promote"), ("promote", box.change)],
+        "reject": [("reject", box.change, "--why", "no")],
+        "revert": [("revert", box.change)],
+    }[journey]
+
+
+def _kill_on_the_way(box: CrashBox, case: Case, words: tuple[str, ...]) -> None:
+    """SIGKILL at a moment of the command that no name foresees; the moment is drawn from the case's own name."""
+    box.must("resume")
+    moment = random.Random(str(case)).random() * SECONDS[case.journey]
+    with box.start(*words) as process:
+        time.sleep(moment)
+        assert box.kill(case.role), f"{case.role} was not there"
+        process.communicate(timeout=120)
+
+
+def _fill_the_bundle(box: CrashBox) -> None:
+    """Lengthen the log until a command fills its bundle."""
+    box.must("status")
+    guard = GuardClient(Client(str(box.box.run / "guard.sock"), patience_s=5.0).call)
+    for number in range(guard.status().log_size, WIDTH - 4):
+        guard.append(Event(key=f"filling/{number}", at=Instant(0), actor="executor", name="suite.filling"))
+
+
+def _seen(box: CrashBox, old: str) -> str:
+    """What is live right after the crash: every byte of it is rehashed."""
+    live = box.live()
+    if live == old:
+        return "old"
+    greens = [row["green"] if row["state"] != "reverted" else row["base"] for row in box.rows()]
+    bases = [row["base"] for row in box.rows()]
+    imported = box.repository_tree()
+    assert live in {*greens, *bases, imported}, "live is neither the old nor the new"
+    return "new"
+
+
+def _to_the_end(box: CrashBox, case: Case) -> int:
+    """Repeat the person's command where the crash came before it was taken in; how often it took."""
+    for times in range(3):
+        rows = box.rows()
+        state = rows[0]["state"] if rows else ""
+        if state == ENDS[case.journey]:
+            return times
+        commands = _commands(box, case.journey)
+        box.must(*(commands[1] if state == "approved" else commands[0]))
+        box.resume()
+    raise AssertionError(f"{case} does not come to its end: {box.rows()}")
