@@ -16,7 +16,7 @@ check: setup
 	$(BIN)/ruff check --quiet src tests scripts benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -m "not slow and not full and not sandbox" tests
+	$(BIN)/pytest -n auto -m "not slow and not full and not sandbox" tests
 
 test: check
 	$(BIN)/pytest -m "(slow or sandbox) and not full" tests

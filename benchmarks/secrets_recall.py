@@ -1,8 +1,9 @@
 """Recall and false alarms of the secret rules.
 
 Recall: secrets made here in each rule's form, set into lines of code and configuration as people write them. False
-alarms: every line of the installed packages' sources (or of the directories given), where a secret would be a scandal.
-Prints a table, or JSON with --json. Published fixtures can be given by --cases, as JSON lines {"text", "secret": bool}.
+alarms: every text file of the installed packages (or of the directories given), where a secret would be a scandal.
+Prints a table, or JSON with --json. Published fixtures can be given by --cases, as JSON lines
+{"text", "secret": bool}, with "kind" and "values" (the secrets themselves) where they are known.
 """
 
 from __future__ import annotations
@@ -58,6 +59,8 @@ FORMS: dict[str, tuple[tuple[str, str, int], ...]] = {
     "discord-webhook": (("https://discord.com/api/webhooks/", "0123456789", 18), ("/", ALNUM, 68)),
     "assigned-secret": (("", ALNUM, 32),),
 }
+ANSWERS = ("found", "beside", "missed", "alarm", "quiet")
+MAX_PLACES = 60
 NEEDS_NAME = {"assigned-secret": ('api_key = "{0}"', "password: '{0}'", '"client_secret": "{0}"', 'SECRET_TOKEN="{0}"')}
 
 
@@ -89,30 +92,52 @@ def recall(count: int, seed: int) -> dict[str, dict[str, int]]:
     return table
 
 
-def false_alarms(directories: list[Path]) -> dict[str, Any]:
-    """Findings in sources by rule; the first places are named for a person to judge, without what was found."""
-    found: Counter[str] = Counter()
+def false_alarms(directories: list[Path]) -> list[dict[str, Any]]:
+    """A row of each directory: text files, lines, findings; the places are for a person to judge, without the find."""
+    return [_alarms_in(directory) for directory in directories]
+
+
+def _alarms_in(directory: Path) -> dict[str, Any]:
     places: list[str] = []
     files = lines = 0
     began = time.perf_counter()
-    for path in (path for directory in directories for path in sorted(directory.rglob("*.py"))):
-        text = path.read_text(encoding="utf-8", errors="replace")
+    for path in sorted(each for each in directory.rglob("*") if each.is_file() and not each.is_symlink()):
+        data = path.read_bytes()
+        if b"\0" in data or path.suffix == ".pyc":
+            continue
+        text = data.decode("utf-8", "replace")
         files, lines = files + 1, lines + text.count("\n")
-        for secret in _secrets.scan(text):
-            found[secret.rule] += 1
-            places.append(f"{path.parent.name}/{path.name}:{secret.line} {secret.rule}")
+        places += [f"{path.relative_to(directory)}:{found.line} {found.rule}" for found in _secrets.scan(text)]
     seconds = round(time.perf_counter() - began, 1)
-    return {"files": files, "lines": lines, "seconds": seconds, "by_rule": dict(found), "places": places[:60]}
+    return {"name": directory.name, "files": files, "lines": lines, "seconds": seconds, "places": places}
 
 
-def cases(path: Path) -> dict[str, int]:
-    """Published fixtures: found secrets, missed secrets, false alarms, quiet lines."""
-    table = {"found": 0, "missed": 0, "false_alarms": 0, "quiet": 0}
+def cases(path: Path) -> dict[str, Any]:
+    """Published fixtures: how many texts with a secret give a finding, and how many without; totals and by kind.
+
+    `beside` are the texts whose findings touch none of the `values` that the fixture names as its secret; without
+    `values` every finding counts as `found`. Each line has `text` and `secret`, and may have `kind` and `values`.
+    """
+    total: Counter[str] = Counter()
+    kinds: dict[str, Counter[str]] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         case = json.loads(line)
-        hit = any(True for _ in _secrets.scan(case["text"]))
-        table[("found" if hit else "missed") if case["secret"] else ("false_alarms" if hit else "quiet")] += 1
-    return table
+        answer = _answer(case)
+        total[answer] += 1
+        kinds.setdefault(str(case.get("kind", "")), Counter())[answer] += 1
+    by_kind = {kind: dict(row) for kind, row in sorted(kinds.items())}
+    return {**{answer: total[answer] for answer in ANSWERS}, "by_kind": by_kind}
+
+
+def _answer(case: dict[str, Any]) -> str:
+    lines = case["text"].split("\n")
+    findings = [lines[found.line - 1][found.start : found.end] for found in _secrets.scan(case["text"])]
+    if not case["secret"]:
+        return "alarm" if findings else "quiet"
+    if not findings:
+        return "missed"
+    values = case.get("values") or findings
+    return "found" if any(one in value or value in one for value in values for one in findings) else "beside"
 
 
 def main() -> None:
@@ -127,17 +152,20 @@ def main() -> None:
     result: dict[str, Any] = {"recall": recall(args.count, args.seed), "false_alarms": false_alarms(args.directories)}
     if args.cases:
         result["cases"] = cases(args.cases)
-    if args.json:
-        print(json.dumps(result, indent=2, sort_keys=True))
-        return
-    for rule, row in result["recall"].items():
-        print(f"{rule:24} {row['found']:6} of {row['secrets']:6}  {100 * row['found'] / row['secrets']:6.1f} %")
-    alarms = result["false_alarms"]
-    total = sum(alarms["by_rule"].values())
-    print(f"false alarms: {total} in {alarms['lines']} lines of {alarms['files']} files ({alarms['seconds']} s)")
-    print("\n".join(f"  {place}" for place in alarms["places"]))
-    if args.cases:
-        print(" ".join(f"{key}: {value}" for key, value in result["cases"].items()))
+    print(json.dumps(result, indent=2, sort_keys=True) if args.json else _table(result))
+
+
+def _table(result: dict[str, Any]) -> str:
+    shown = [
+        f"{rule:24} {row['found']:6} of {row['secrets']:6}  {100 * row['found'] / row['secrets']:6.1f} %"
+        for rule, row in result["recall"].items()
+    ]
+    for row in result["false_alarms"]:
+        shown.append(f"{row['name']}: {len(row['places'])} in {row['lines']} lines of {row['files']} files")
+        shown += [f"  {place}" for place in row["places"][:MAX_PLACES]]
+    if "cases" in result:
+        shown.append("fixtures: " + ", ".join(f"{answer} {result['cases'][answer]}" for answer in ANSWERS))
+    return "\n".join(shown)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ BEFORE = {
 }
 FINDING = {"README.md": "# Small\n\nThe words that you recieve.\n"}
 MOVING = ("db", "guard", "live", "log")
-"""What a run changes in a box besides the store, which only grows: what a run added there is taken out again."""
+"""What a run changes in a box besides the store, whose files never change: they are linked, not copied."""
 ROLES = ("executor", "guard", "keeper", "rescue")
 TRIES = 6
 ENDED_S = 20.0
@@ -66,10 +66,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A copy of a box and its repository: where it lies, what the store had, and the change that it is about."""
+    """A copy of a box and its repository: where it lies, and the change that it is about."""
 
     place: Path
-    stored: frozenset[str]
     change: str
 
 
@@ -80,7 +79,7 @@ class CrashBox:
         self.root = root
         self.box = Box(root / "box")
         self.repository = root / "repository"
-        self.marker = root / "marker"
+        self.marker = self.box.run / "crash-marker"
         self.change = ""
         self._crash_at = ""
         self.subject = Subject(kind=Kind.WORKSPACE, address=address_of(str(self.repository), "main"))
@@ -110,27 +109,29 @@ class CrashBox:
         for part in MOVING:
             shutil.copytree(self.box.root / part, place / part, symlinks=True)
         shutil.copytree(self.repository, place / "repository", symlinks=True)
-        return Stage(place, frozenset(self._stored()), self.change)
+        shutil.copytree(self.box.store, place / "store", copy_function=os.link)
+        return Stage(place, self.change)
 
     def begin(self, stage: Stage, crash_at: str = "") -> None:
         """Put the box and the repository back as they were at `stage`; the next processes crash at `crash_at`."""
+        self._crash_at = ""
+        self.down()
         for part in MOVING:
             shutil.rmtree(self.box.root / part)
             shutil.copytree(stage.place / part, self.box.root / part, symlinks=True)
         shutil.rmtree(self.repository)
         shutil.copytree(stage.place / "repository", self.repository, symlinks=True)
-        for name in self._stored() - stage.stored:
+        wanted, found = _files(stage.place / "store"), _files(self.box.store)
+        for name in found - wanted:
             (self.box.store / name).unlink()
+        for name in wanted - found:
+            os.link(stage.place / "store" / name, self.box.store / name)
         self.change = stage.change
         self._crash_at = crash_at
         if crash_at:
             self.marker.touch()
         else:
             self.marker.unlink(missing_ok=True)
-
-    def _stored(self) -> set[str]:
-        top = self.box.store
-        return {os.path.relpath(os.path.join(at, name), top) for at, _, names in os.walk(top) for name in names}
 
     # What a person does.
 
@@ -171,7 +172,7 @@ class CrashBox:
 
     def unfinished(self) -> list[str]:
         """Changes that are neither over nor held, and deliveries that did not arrive."""
-        left = [f"{row['id']} {row['state']}" for row in self.rows() if row["held"] is None and not _over(row)]
+        left = [f"{row['id']} {row['state']}" for row in self.rows() if not _rests(row)]
         waits = self.query("SELECT change, pending FROM deliveries WHERE pending != ''")
         return left + [f"delivery of {change or 'import'}: {pending}" for change, pending in waits]
 
@@ -322,7 +323,14 @@ ONCE = frozenset({"live.promoted", "live.reverted", "live.marked-good", "change.
 LIVE_AFTER = {"live.adopted": "tree", "live.promoted": "green", "live.reverted": "base"}
 
 
-def _over(row: Mapping[str, Any]) -> bool:
+def _files(top: Path) -> set[str]:
+    return {os.path.relpath(os.path.join(at, name), top) for at, _, names in os.walk(top) for name in names}
+
+
+def _rests(row: Mapping[str, Any]) -> bool:
+    """True for a change that nothing is owed: it is over, or waits for a person."""
+    if row["held"] is not None:
+        return row["held"]["rule"] in ("needs-approval", "promote-on-request")
     return row["state"] in ("kept", "aborted", "reverted")
 
 

@@ -14,7 +14,7 @@ EXECUTOR = {
     "approve": ("consent.taken", "consent.saved", "carry.ended", "carry.wanted", "delivery.noted"),
     "later": ("consent.saved-for-later", "release.saved"),
     "reject": ("reject.saved",),
-    "revert": ("revert.taken-back", "revert.saved", "revert.wanted", "delivery.noted"),
+    "revert": ("revert.noted", "revert.taken-back", "revert.saved", "revert.wanted", "delivery.noted"),
 }
 GUARD = {
     "improve": ("adopt.intended", "adopt.begun", "adopt.logged"),
@@ -99,6 +99,7 @@ QUICK = frozenset(
         "approve-rescue:outside#3",
         "later-executor:release.saved#1",
         "reject-executor:reject.saved#1",
+        "revert-executor:revert.noted#1",
         "revert-executor:revert.taken-back#1",
         "revert-executor:revert.saved#1",
         "revert-guard:revert.staged#1",

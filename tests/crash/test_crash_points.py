@@ -92,9 +92,8 @@ def _go(box: CrashBox, case: Case) -> None:
     if not case.point:
         _kill_on_the_way(box, case, commands[0])
         return
-    for words in commands:
-        box.run(*words)
-    assert box.crashed, f"{case} was never passed\n{box.processes_log()}"
+    answers = [box.run(*words) for words in commands]
+    assert box.crashed, f"{case} was never passed\n{answers}{box.processes_log()}"
 
 
 def _commands(box: CrashBox, journey: str) -> Sequence[tuple[str, ...]]:

@@ -288,7 +288,7 @@ class House:
 
     def digests_in_log(self, name: str, change: str) -> Mapping[str, str]:
         """The digests of the last log entry called `name` about `change`."""
-        entries = [json.loads(line) for line in self.run("log", "export").out.splitlines()]
+        entries = [json.loads(line)["entry"] for line in self.run("log", "export").out.splitlines()]
         return next(e["digests"] for e in reversed(entries) if (e["name"], e["change"]) == (name, change))
 
     def started(self, *words: str) -> subprocess.Popen[str]:
@@ -396,6 +396,9 @@ def processes_with(mark: str) -> Sequence[int]:
 
 def blob_file(house: House, digest: Digest | str) -> Path:
     """Where the store keeps the bytes of a digest."""
-    found = list(house.box.store.rglob(f"*{str(digest).partition(':')[2]}*"))
-    assert found, digest
+    word = str(digest).partition(":")[2]
+    found = [
+        path for path in house.box.store.rglob("*") if path.is_file() and str(path).replace("/", "").endswith(word)
+    ]
+    assert len(found) == 1, (digest, found)
     return found[0]

@@ -32,7 +32,8 @@ STRANGER = """
 from greenroom.audit import keys
 from greenroom.audit.attest import KeyAttestor
 from greenroom.bootstrap.local import LocalServices
-LocalServices._owner = lambda *_: KeyAttestor("owner", keys.generate(), {})
+key = keys.generate()
+LocalServices._owner = lambda *_: KeyAttestor("owner", key, {"owner": (key.public,)})
 """
 
 
@@ -146,7 +147,8 @@ def test_e2e_forged_receipt(house: House, evidence: Evidence, calm: Path) -> Non
     """A receipt that the keeper did not sign proves nothing: an approved change with one is refused."""
     change = house.good(calm, "Forged receipt.")
     house.ok("approve", change["id"], "--yes", "--no-promote")
-    forger = KeyAttestor("keeper", keys.generate(), {})
+    key = keys.generate()
+    forger = KeyAttestor("keeper", key, {"keeper": (key.public,)})
     keeper = KeyAttestor("guard", None, {"keeper": (keys.load_public(house.box.public / "keeper.pub"),)})
 
     def forge(receipt: Digest) -> Digest:

@@ -44,7 +44,12 @@ class KeyAttestor:
         if len(every) != len(set(every)):
             raise Unusable("key-in-two-roles", "the same public key stands for two roles", remedy="make keys apart")
         if private_key is not None and key_id(private_key.public) not in self._publics.get(role, {}):
-            raise Unusable("key-unknown", f"the private key of {role} does not fit its public keys")
+            raise Unusable(
+                "key-unknown",
+                f"the private key of {role} does not fit its public keys",
+                where=role,
+                remedy="put back the key file that belongs to this box",
+            )
 
     def sign(self, predicate: str, about: Digest, body: bytes) -> bytes:
         """An envelope: the body document (canonical JSON, an object) about `about`, signed as this role."""

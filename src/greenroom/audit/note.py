@@ -124,7 +124,12 @@ def open_note(note: bytes, verifiers: Iterable[Verifier]) -> bytes:
         try:
             Ed25519PublicKey.from_public_bytes(verifier.public).verify(signature, text)
         except (InvalidSignature, ValueError):
-            raise Tampered("checkpoint-forged", "a signature of a known key does not hold", where=name) from None
+            raise Tampered(
+                "checkpoint-forged",
+                "a signature of a known key does not hold",
+                where=name,
+                remedy="it was altered: use another copy of the checkpoint, and find out who changed this one",
+            ) from None
         verified = True
     if not verified:
         raise Tampered("checkpoint-forged", "no known key signed this note", remedy="check it with the box's own keys")

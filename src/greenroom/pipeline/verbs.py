@@ -194,7 +194,6 @@ def approve(house: House, change_id: str, envelope: bytes, *, promote: bool, tel
         house.crash_point("consent.saved")
         return _carry_on(house, change.id, tell)
     later = Held(rule=PROMOTE_LATER, where="approved", remedy=f"greenroom promote {change.id}")
-    _log(house, change, "approve/intent", "")
     _log(house, change, "approve/result", "passed")
     saved = house.changes.save(dataclasses.replace(agreed, state=advance(agreed.state, Move.PASS), hold=later))
     house.crash_point("consent.saved-for-later")
@@ -204,9 +203,10 @@ def approve(house: House, change_id: str, envelope: bytes, *, promote: bool, tel
 def promote(house: House, change_id: str, *, tell: Tell) -> dict[str, Any]:
     """Carry an approved change through promote and watch; otherwise name the missing step."""
     change = house.changes.get(ChangeId(change_id))
-    if change.state is not State.APPROVED:
+    if change.state is not State.APPROVED or _reverting(change):
         raise _wrong_state(change, "promote", _missing_step(change))
-    house.changes.save(dataclasses.replace(change, hold=None))
+    if change.hold is not None:
+        house.changes.save(dataclasses.replace(change, hold=None))
     house.crash_point("release.saved")
     return _carry_on(house, change.id, tell)
 
@@ -467,10 +467,14 @@ def _stopped(house: House, remedy: str) -> Held | None:
 
 
 def _settle_siblings(house: House, subject: Subject) -> None:
-    """Hold the waiting changes whose base is no longer live; let those go on whose base is live again."""
+    """Hold the waiting changes whose base is no longer live; let those go on whose base is live again.
+
+    What a crash cut, perhaps in the middle of its promotion, is left to `resume`.
+    """
     live = house.guard.live(subject)
     for change in house.changes.list(subject=subject, open_only=True):
-        if live is None or change.state in (State.PROMOTED, State.KEPT):
+        cut = change.hold is None or _live_unnoted(house, change)
+        if live is None or change.state is State.PROMOTED or cut:
             continue
         moved = change.hold is not None and change.hold.rule == BASE_MOVED
         if change.base != live and not moved:

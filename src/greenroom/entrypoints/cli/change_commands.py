@@ -47,7 +47,7 @@ def _improve(app: typer.Typer, context: Context) -> None:
         """
         del json
         services = context.services
-        _deliver_waiting(context)
+        deliver_waiting(context)
         place = services.repository(repo, branch)
         descriptor = os.open(place["path"], os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -130,6 +130,7 @@ def _approving(app: typer.Typer, context: Context) -> None:
         """
         del json
         services = context.services
+        deliver_waiting(context)
         offer = services.desk("offer", {"change": change})
         if offer["verdict"]["is"] != "passed":
             _finish(context, offer, lambda: _say(offer))
@@ -155,6 +156,7 @@ def _approving(app: typer.Typer, context: Context) -> None:
           greenroom promote k3f9x2
         """
         del json
+        deliver_waiting(context)
         _require_deliverable(context, change)
         answer = _delivered(context, context.services.desk("promote", {"change": change}, progress=render.tell))
         _finish(context, answer, lambda: _say(answer))
@@ -196,7 +198,7 @@ def _taking_back(app: typer.Typer, context: Context) -> None:
         """
         del json
         answer = context.services.desk("resume", progress=render.tell)
-        _deliver_waiting(context)
+        deliver_waiting(context)
         context.answer(answer, lambda: print(f"resumed {len(answer['resumed'])} change(s)"))
 
 
@@ -236,7 +238,8 @@ def _deliver(context: Context, delivery: Mapping[str, Any]) -> Mapping[str, Any]
     return verdict
 
 
-def _deliver_waiting(context: Context) -> None:
+def deliver_waiting(context: Context) -> None:
+    """Try again what an earlier command could not deliver; say on stderr what still waits."""
     for delivery in context.services.desk("pending"):
         verdict = _deliver(context, delivery)
         if verdict["is"] != "passed":

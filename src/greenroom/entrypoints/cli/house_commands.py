@@ -15,6 +15,7 @@ import typer
 from greenroom.domain.errors import Exit, Unusable
 from greenroom.domain.vocabulary import Mode
 from greenroom.entrypoints.cli import consent, output, render
+from greenroom.entrypoints.cli.change_commands import deliver_waiting
 from greenroom.entrypoints.cli.safe import safe
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ def _making(app: typer.Typer, context: Context) -> None:
         del json
         services = context.services
         said = dict(services.guard("status"))
-        said["pending"] = services.desk("pending") if not said["stopped"] else []
+        deliver_waiting(context)
+        said["pending"] = services.desk("pending")
         said["changes"] = list(services.board(everything=False))
         context.answer(said, lambda: _show_status(said))
 

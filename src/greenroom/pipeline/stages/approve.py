@@ -11,7 +11,6 @@ from greenroom.domain.verdict import Held, Passed
 from greenroom.domain.vocabulary import Agree
 from greenroom.pipeline.flow import Done
 
-
 NEEDS_APPROVAL = "needs-approval"
 
 

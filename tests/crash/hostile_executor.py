@@ -1,0 +1,526 @@
+"""An executor given over to an attacker, in the executor's own view of the machine: what it tries, one function each.
+
+Run as `python hostile_executor.py BOX ATTACK WISH`, where WISH is JSON: the changes by name, a foreign directory, and
+whatever else the attack needs. It speaks to guard and keeper on their sockets, writes the store and the databases as
+the executor may, and prints what it got as a list of JSON values: a rule for each refusal, `promoted` where it won.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from greenroom.audit.attest import KeyAttestor
+from greenroom.bootstrap import parts
+from greenroom.config import Box
+from greenroom.domain import documents
+from greenroom.domain.card import Card
+from greenroom.domain.change import Change
+from greenroom.domain.digest import Digest, parse_digest
+from greenroom.domain.errors import GreenroomError
+from greenroom.domain.events import GUARD_ONLY, Event
+from greenroom.domain.plan import Plan
+from greenroom.domain.ports import CheckRun, Dossier
+from greenroom.domain.proof import Consent, Import, Predicate, Receipt, Role, Seal, Warrant
+from greenroom.domain.verdict import Held, Instant, Passed, Refused
+from greenroom.domain.vocabulary import ChangeId, Mode, Subject
+from greenroom.guard.client import GuardClient
+from greenroom.guard.papers import ConstitutionOrder, Lift, ModeOrder, sign
+from greenroom.keeper.server import RemoteKeeper
+from greenroom.pipeline import tables
+from greenroom.pipeline.changes import DatabaseChanges
+from greenroom.pipeline.stages.promote import PromoteStage
+from greenroom.policy.bundle import load_policy
+from greenroom.release.store import FileStore
+from greenroom.testing.log import attestors
+from greenroom.wire.rpc import Client
+
+FAR = 60 * 1_000_000_000
+
+
+class Hostile:
+    """Everything that an executor has, and keys of its own making."""
+
+    def __init__(self, box: Box, wish: Mapping[str, Any]) -> None:
+        self.box = box
+        self.wish = wish
+        self.guard = GuardClient(Client(str(box.run / "guard.sock"), patience_s=5.0).call)
+        self.keeper = RemoteKeeper(Client(str(box.run / "keeper.sock"), patience_s=5.0).call)
+        self.store = FileStore(box.store)
+        self.forger: Mapping[Role, KeyAttestor] = attestors()
+        self.opener = parts.attestor(box, "owner", signing=False) if (box.public / "owner.pub").exists() else None
+        self._changes = DatabaseChanges(tables.open_database(box.db / "box.db"), parts.SystemClock())
+        self.tools = load_policy(self.store, parse_digest(str(self.guard.policy()))).tools
+
+    def change(self, name: str) -> Change:
+        """The change that the wish calls `name`."""
+        return self._changes.get(ChangeId(self.wish[name]))
+
+    def dossier(self, name: str, **bent: Any) -> Dossier:
+        """A change's true papers, and what is bent in them."""
+        true = PromoteStage(store=self.store, guard=self.guard).dossier(self.change(name))
+        return dataclasses.replace(true, **bent)
+
+    def body(self, kind: Any, digest: Digest, predicate: Predicate, role: Role) -> Any:
+        """The document inside a stored envelope."""
+        assert self.opener is not None
+        return documents.decode(kind, self.opener.open(self.store.get(digest), predicate, role).body)
+
+    def receipts(self, name: str) -> Iterator[tuple[Digest, Receipt]]:
+        """The change's true receipts."""
+        for digest in self.dossier(name).receipts:
+            yield digest, self.body(Receipt, digest, Predicate.RECEIPT, "keeper")
+
+    def forged(self, role: Role, predicate: Predicate, about: Digest, document: Any) -> Digest:
+        """A stored envelope by a key that is nobody's."""
+        return self.store.put("statement", self.forger[role].sign(predicate, about, documents.encode(document)))
+
+    def instead(self, name: str, check: str, role: str, receipt: Digest | Refused) -> Dossier | Refused:
+        """The dossier with another receipt in the place of the true one."""
+        if isinstance(receipt, Refused):
+            return receipt
+        kept = [d for d, true in self.receipts(name) if (true.check, true.role) != (check, role)]
+        return self.dossier(name, receipts=(*kept, receipt))
+
+    def promote(self, dossier: Dossier | Refused) -> str:
+        """All the way: warrant and swap. The rule where it ended, or `promoted`."""
+        if isinstance(dossier, Refused):
+            return f"keeper: {dossier.rule}"
+        warrant = self.guard.warrant(dossier)
+        return rule(self.guard.promote(warrant)) if isinstance(warrant, str) else rule(warrant)
+
+
+def rule(answer: object) -> str:
+    """A verdict as one word."""
+    return answer.rule if isinstance(answer, Refused | Held) else "promoted" if isinstance(answer, Passed) else "taken"
+
+
+def wrongly(call: Callable[[], object]) -> str:
+    """The verdict or error of a call as one word."""
+    try:
+        return rule(call())
+    except GreenroomError as error:
+        return error.reference
+
+
+# Without the consent of a person: `open` is verified and waits; `agreed` is another change, which has a consent.
+
+
+def no_consent(me: Hostile) -> Sequence[str]:
+    return [me.promote(me.dossier("open", consents=()))]
+
+
+def another_consent(me: Hostile) -> Sequence[str]:
+    other = me.dossier("agreed")
+    return [
+        me.promote(me.dossier("open", consents=other.consents)),
+        me.promote(me.dossier("open", consents=other.consents, card=other.card)),
+        me.promote(me.dossier("open", consents=other.consents, card=other.card, change=other.change)),
+        me.promote(me.dossier("open", consents=other.consents, card=other.card, plan=other.plan)),
+        me.promote(dataclasses.replace(other, change=ChangeId(me.wish["open"]))),
+    ]
+
+
+def another_green(me: Hostile) -> Sequence[str]:
+    return [me.promote(me.dossier("agreed", green=me.dossier("open").green))]
+
+
+def another_plan(me: Hostile) -> Sequence[str]:
+    return [me.promote(me.dossier("agreed", plan=me.dossier("open").plan))]
+
+
+def another_card(me: Hostile) -> Sequence[str]:
+    return [me.promote(me.dossier("agreed", card=me.dossier("open").card)), me.promote(me.dossier("agreed", card=None))]
+
+
+def forged_consent(me: Hostile) -> Sequence[str]:
+    change = me.change("open")
+    assert change.plan and change.green and change.card
+    yes = Consent(
+        change=change.id,
+        plan=change.plan,
+        green=change.green,
+        shown=change.card,
+        actor="person:ada",
+        expires=Instant(parts.SystemClock().now() + FAR),
+        nonce="0" * 32,
+    )
+    envelope = sign(me.forger["owner"], yes)
+    stored = me.store.put("statement", envelope)
+    by_keeper = me.forged("keeper", Predicate.CONSENT, change.green, yes)
+    return [
+        rule(me.guard.consent(envelope)),
+        me.promote(me.dossier("open", consents=(stored,))),
+        me.promote(me.dossier("open", consents=(by_keeper,))),
+    ]
+
+
+def edited_consent(me: Hostile) -> Sequence[str]:
+    true = json.loads(me.store.get(me.dossier("agreed").consents[0]))
+    body = json.loads(__import__("base64").b64decode(true["payload"]))
+    text = json.dumps(body).replace(me.wish["agreed"], me.wish["open"])
+    true["payload"] = __import__("base64").b64encode(text.encode()).decode()
+    envelope = json.dumps(true).encode()
+    stored = me.store.put("statement", envelope)
+    return [wrongly(lambda: me.guard.consent(envelope)), me.promote(me.dossier("open", consents=(stored,)))]
+
+
+def higher_mode(me: Hostile) -> Sequence[str]:
+    return [me.promote(me.dossier("open", consents=(), mode=mode)) for mode in (Mode.SUPERVISED, Mode.AUTONOMOUS)]
+
+
+def other_papers_as_consent(me: Hostile) -> Sequence[str]:
+    mine = me.dossier("open")
+    return [me.promote(me.dossier("open", consents=(digest,))) for digest in (mine.receipts[0], mine.seals[0])]
+
+
+# With a true consent, and without what should stand behind it.
+
+
+def no_receipts(me: Hostile) -> Sequence[str]:
+    true = list(me.receipts("agreed"))
+    fewer = [me.promote(me.dossier("agreed", receipts=tuple(d for d, _ in true if d != left))) for left, _ in true]
+    return [me.promote(me.dossier("agreed", receipts=())), *fewer]
+
+
+def no_seals(me: Hostile) -> Sequence[str]:
+    first = me.dossier("agreed").seals[0]
+    return [me.promote(me.dossier("agreed", seals=seals)) for seals in ((), (first,), (first, first))]
+
+
+def forged_receipts(me: Hostile) -> Sequence[str]:
+    forged = tuple(me.forged("keeper", Predicate.RECEIPT, true.output, true) for _, true in me.receipts("agreed"))
+    return [me.promote(me.dossier("agreed", receipts=forged))]
+
+
+def forged_seals(me: Hostile) -> Sequence[str]:
+    seals = [me.body(Seal, digest, Predicate.SEAL, "keeper") for digest in me.dossier("agreed").seals]
+    forged = tuple(me.forged("keeper", Predicate.SEAL, seal.green, seal) for seal in seals)
+    return [me.promote(me.dossier("agreed", seals=forged))]
+
+
+def receipts_of_another_change(me: Hostile) -> Sequence[str]:
+    other = me.dossier("open")
+    return [me.promote(me.dossier("agreed", receipts=other.receipts, seals=seals)) for seals in (other.seals, ())]
+
+
+def receipts_of_other_trees(me: Hostile) -> Sequence[str]:
+    """True runs of the keeper, on base in the place of Green, and on the other change's Green."""
+    mine, found = me.dossier("agreed"), []
+    for tree in (mine.base, me.dossier("open").green):
+        run = _tests(me, trees={"work": tree, "base": mine.base}, overlay=("base", "work"))
+        found.append(me.promote(me.instead("agreed", "tests", "base-on-green", me.keeper.check(run))))
+    return found
+
+
+def receipts_without_overlay(me: Hostile) -> Sequence[str]:
+    mine = me.dossier("agreed")
+    run = _tests(me, trees={"work": mine.green, "base": mine.base}, overlay=None)
+    return [me.promote(me.instead("agreed", "tests", "base-on-green", me.keeper.check(run)))]
+
+
+def receipts_with_other_args(me: Hostile) -> Sequence[str]:
+    mine, found = me.dossier("agreed"), []
+    for args in ({"argv": "true"}, {"argv": '["true"]'}, {"only": "none"}):
+        run = _tests(me, trees={"work": mine.green, "base": mine.base}, overlay=("base", "work"), args=args)
+        found.append(me.promote(me.instead("agreed", "tests", "base-on-green", me.keeper.check(run))))
+    return found
+
+
+def receipts_of_other_tools(me: Hostile) -> Sequence[str]:
+    mine = me.dossier("agreed")
+    run = CheckRun(
+        check="scan",
+        role="diff",
+        tool=me.tools["classify_diff_t0"],
+        golden=me.change("agreed").golden,
+        trees={"base": mine.base, "green": mine.green},
+    )
+    return [me.promote(me.instead("agreed", "scan", "diff", me.keeper.check(run)))]
+
+
+def runs_of_its_own_making(me: Hostile) -> Sequence[str]:
+    """Names that only the keeper itself may give a run."""
+    mine, found = me.dossier("agreed"), []
+    for check in ("build", "import", "prepare"):
+        run = dataclasses.replace(_tests(me, trees={"work": mine.green}, overlay=None), check=check)
+        found.append(rule(me.keeper.check(run)))
+    return found
+
+
+def a_green_of_its_own(me: Hostile) -> Sequence[str]:
+    """All papers true but one: the keeper built and tried an evil Green, and a person said yes to another."""
+    agreed, other = me.dossier("agreed"), me.dossier("open")
+    plan = documents.decode(Plan, me.store.get(other.plan))
+    evil = dataclasses.replace(plan, intent=documents.decode(Plan, me.store.get(agreed.plan)).intent)
+    digest = me.store.put("plan", documents.encode(evil))
+    seals = tuple(seal for seal in (me.keeper.build(digest), me.keeper.build(digest)) if isinstance(seal, str))
+    bent = dataclasses.replace(agreed, plan=digest, green=other.green, seals=seals, receipts=other.receipts)
+    card = documents.decode(Card, me.store.get(str(other.card)))  # type: ignore[arg-type]
+    forged = dataclasses.replace(card, change=agreed.change, plan=digest, green=other.green)
+    shown = me.store.put("card", documents.encode(forged))
+    return [me.promote(bent), me.promote(dataclasses.replace(bent, card=shown))]
+
+
+def _tests(
+    me: Hostile,
+    *,
+    trees: Mapping[str, Digest],
+    overlay: tuple[str, str] | None,
+    args: Mapping[str, str] | None = None,
+) -> CheckRun:
+    return CheckRun(
+        check="tests",
+        role="base-on-green",
+        tool=me.tools["run_tests_t1"],
+        golden=me.change("agreed").golden,
+        args=args or {},
+        trees=trees,
+        overlay=overlay,
+    )
+
+
+# Past the warrant.
+
+
+def forged_warrant(me: Hostile) -> Sequence[str]:
+    dossier = me.dossier("agreed")
+    policy = me.guard.policy()
+    assert policy is not None
+    warrant = Warrant(
+        change=dossier.change,
+        subject=dossier.subject,
+        base=dossier.base,
+        green=dossier.green,
+        plan=dossier.plan,
+        policy=policy,
+        evidence=(),
+        consents=dossier.consents,
+        undo=dossier.seals[0],
+        expires=Instant(parts.SystemClock().now() + FAR),
+        nonce="0" * 32,
+    )
+    forged = [me.forged(role, Predicate.WARRANT, warrant.green, warrant) for role in ("guard", "keeper", "owner")]
+    return [rule(me.guard.promote(digest)) for digest in (*forged, dossier.consents[0], dossier.seals[0])]
+
+
+def a_foreign_directory(me: Hostile) -> Sequence[str]:
+    """Have the keeper read a directory of the attacker's, and adopt that as the person's repository."""
+    subject = me.change("open").subject
+    descriptor = os.open(me.wish["foreign"], os.O_RDONLY | os.O_DIRECTORY)
+    found = []
+    for branch in ("main", None):
+        brought = me.keeper.bring(subject, descriptor, branch)
+        found.append(rule(brought) if isinstance(brought, Refused) else rule(me.guard.adopt(brought)))
+    return found
+
+
+def a_forged_import(me: Hostile) -> Sequence[str]:
+    subject = me.change("open").subject
+    record = Import(
+        subject=subject,
+        source=subject.address.partition("#")[0],
+        branch="main",
+        commit="0" * 40,
+        commit_bytes=me.store.put("blob", b""),
+        tree=me.dossier("open").green,
+        trust=2,
+        at=Instant(parts.SystemClock().now()),
+    )
+    forged = me.forged("keeper", Predicate.IMPORT, record.tree, record)
+    return [rule(me.guard.adopt(digest)) for digest in (forged, me.dossier("open").seals[0])]
+
+
+def an_old_import(me: Hostile) -> Sequence[str]:
+    """Every import that was ever stored, adopted again: live may not go back to any of them."""
+    before = me.guard.live(me.change("open").subject)
+    found = []
+    for digest in _statements(me):
+        try:
+            me.body(Import, digest, Predicate.IMPORT, "keeper")
+        except GreenroomError:
+            continue
+        answer = me.guard.adopt(digest)
+        found.append("unmoved" if answer == before else rule(answer))
+    return found
+
+
+def _statements(me: Hostile) -> Iterator[Digest]:
+    for at, _, names in os.walk(me.box.store / "statement"):
+        for name in names:
+            yield parse_digest(f"statement:{Path(at).name}{name}" if len(name) < 64 else f"statement:{name}")
+
+
+# Words in the log, orders, and taking back.
+
+
+def reserved_entries(me: Hostile) -> Sequence[str]:
+    change = me.change("open")
+    assert change.green
+    made = [_entry(name, change.green) for name in (*sorted(GUARD_ONLY), "live.promoting", "live.not-promoted")]
+    made += [dataclasses.replace(_entry("plan.result", change.green), actor=a) for a in ("guard", "keeper", "owner")]
+    made += [dataclasses.replace(_entry("plan.result", change.green), key=f"guard/promoted/{change.green}")]
+    return [wrongly(lambda: me.guard.append(event)) for event in made]
+
+
+def _entry(name: str, digest: Digest) -> Event:
+    return Event(key=f"x/{name}", at=Instant(0), actor="executor", name=name, digests={"green": digest})
+
+
+def forged_orders(me: Hostile) -> Sequence[str]:
+    now = parts.SystemClock().now()
+    usual: dict[str, Any] = {"actor": "owner", "expires": Instant(now + FAR), "nonce": "0" * 32}
+    policy = me.guard.policy()
+    assert policy is not None
+    mode = ModeOrder(mode=Mode.AUTONOMOUS, **usual)
+    constitution = ConstitutionOrder(policy=policy, previous=policy, **usual)
+    owner = me.forger["owner"]
+    return [rule(me.guard.set_mode(sign(owner, mode))), rule(me.guard.set_constitution(sign(owner, constitution)))]
+
+
+def a_forged_lift(me: Hostile) -> Sequence[str]:
+    """Anyone may stop; nobody but the owner lifts, and under the stop true papers promote nothing either."""
+    me.guard.stop("hostile")
+    stop = me.guard.stop_id()
+    assert stop is not None
+    lift = Lift(stop=stop, actor="owner", expires=Instant(parts.SystemClock().now() + FAR))
+    forged = [rule(me.guard.lift(sign(me.forger[role], lift))) for role in ("owner", "guard", "keeper")]
+    return [*forged, me.promote(me.dossier("agreed"))]
+
+
+def reverts(me: Hostile) -> Sequence[str]:
+    subject = me.change("open").subject
+    tried = [(me.wish["open"], "person:ada"), (me.wish["agreed"], "watch"), ("nothing", "owner"), ("", "guard")]
+    return [wrongly(lambda c=c, a=a: me.guard.revert(subject, ChangeId(c), a)) for c, a in tried]  # type: ignore[misc]
+
+
+def marks_good(me: Hostile) -> Sequence[str]:
+    return [rule(me.guard.mark_good(ChangeId(me.wish["open"]), me.dossier("open").receipts))]
+
+
+# The executor's view, and its share of the box.
+
+
+def around_the_sockets(me: Hostile) -> Sequence[str]:
+    """Keys, pointers, the log and the guard's ledger are not in sight, and nothing can be put in their place."""
+    found = []
+    for name in ("keys", "log", "live", "guard", "keeper"):
+        place = me.box.root / name
+        found.append("seen" if list(place.iterdir()) else "hidden")
+        try:
+            (place / "mine").write_text("x")
+            found.append("written")
+        except OSError:
+            found.append("read-only")
+    others = [p for p in Path("/proc").iterdir() if p.name.isdigit() and b"bootstrap\0guard" in _words(p)]
+    return [*found, "reached" if others else "out of reach"]
+
+
+def _words(process: Path) -> bytes:
+    try:
+        return (process / "cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def a_green_with_other_bytes(me: Hostile) -> Sequence[str]:
+    """Green's bytes are changed in the store between the proof and the swap; put back afterwards."""
+    mine = me.dossier("agreed")
+    from greenroom.domain import trees
+
+    new = {e.blob for e in trees.parse_manifest(me.store.get(mine.green)).entries if isinstance(e, trees.File)}
+    new -= {e.blob for e in trees.parse_manifest(me.store.get(mine.base)).entries if isinstance(e, trees.File)}
+    place = next(p for p in me.box.store.rglob("*") if p.is_file() and _holds(p, next(iter(new))))
+    true = place.read_bytes()
+    place.unlink()
+    place.write_bytes(true.replace(b"e", b"3", 1))
+    try:
+        return [me.promote(mine)]
+    finally:
+        place.unlink()
+        place.write_bytes(true)
+        place.chmod(0o444)
+
+
+def _holds(path: Path, digest: str) -> bool:
+    return digest.partition(":")[2] in "".join(path.parts[-2:]) or path.name == digest.partition(":")[2]
+
+
+# The positive control, and what does not work a second time.
+
+
+def with_the_right_papers(me: Hostile) -> Sequence[str]:
+    return [me.promote(me.dossier("agreed"))]
+
+
+def again_after_a_revert(me: Hostile) -> Sequence[str]:
+    """The spent warrant, the spent consent."""
+    mine = me.dossier("agreed")
+    old = [d for d in _statements(me) if _is_warrant(me, d)]
+    return [*(rule(me.guard.promote(digest)) for digest in old), me.promote(mine)]
+
+
+def _is_warrant(me: Hostile, digest: Digest) -> bool:
+    try:
+        me.body(Warrant, digest, Predicate.WARRANT, "guard")
+    except GreenroomError:
+        return False
+    return True
+
+
+ATTACKS: Mapping[str, Callable[[Hostile], Sequence[str]]] = {
+    attack.__name__: attack
+    for attack in (
+        no_consent,
+        another_consent,
+        another_green,
+        another_plan,
+        another_card,
+        forged_consent,
+        edited_consent,
+        higher_mode,
+        other_papers_as_consent,
+        no_receipts,
+        no_seals,
+        forged_receipts,
+        forged_seals,
+        receipts_of_another_change,
+        receipts_of_other_trees,
+        receipts_without_overlay,
+        receipts_with_other_args,
+        receipts_of_other_tools,
+        runs_of_its_own_making,
+        a_green_of_its_own,
+        a_green_with_other_bytes,
+        forged_warrant,
+        a_foreign_directory,
+        a_forged_import,
+        an_old_import,
+        reserved_entries,
+        forged_orders,
+        reverts,
+        marks_good,
+        around_the_sockets,
+        a_forged_lift,
+    )
+}
+CONTROLS: Mapping[str, Callable[[Hostile], Sequence[str]]] = {
+    "with_the_right_papers": with_the_right_papers,
+    "again_after_a_revert": again_after_a_revert,
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Try one attack and print what came of it."""
+    box, name, wish = Box(Path(arguments[0])), arguments[1], json.loads(arguments[2])
+    print(json.dumps(list({**ATTACKS, **CONTROLS}[name](Hostile(box, wish)))))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
