@@ -15,6 +15,7 @@ from greenroom.domain.proof import Contribution, Evidence
 from greenroom.domain.verdict import Held, Instant, Passed, Refused
 from greenroom.domain.vocabulary import (
     CONSENT,
+    LAYERS,
     ChangeId,
     ConsentLevel,
     Kind,
@@ -28,7 +29,6 @@ from greenroom.domain.vocabulary import (
 from greenroom.policy.bundle import load_policy, save_policy
 from greenroom.policy.constitution import default_text
 from greenroom.policy.manifests import BUILTIN, builtin_manifests, manifest_digest
-from greenroom.policy.vocabulary import LAYERS
 from greenroom.testing.policy import FakePolicy
 from greenroom.testing.store import MemoryStore
 

@@ -19,7 +19,7 @@ import greenroom
 from greenroom.domain.ports import Cell, Mount, Outcome, Walls
 from greenroom.domain.proof import Usage
 from greenroom.domain.verdict import Refused
-from greenroom.sandbox import report
+from greenroom.domain.vocabulary import LAYERS
 from greenroom.sandbox.build import build_launcher
 from greenroom.sandbox.cgroups import Group
 from greenroom.sandbox.checking import CAPS, Bench, Check, never
@@ -64,8 +64,8 @@ def test_promise_holds(bench: Bench, check: Check) -> None:
 def test_base_layers_are_enforced(bench: Bench) -> None:
     """All layers but the control groups and Landlock are had wherever bubblewrap works."""
     layers = bench.walls.layers()
-    assert set(layers) == set(report.LAYERS)
-    wanted = set(report.LAYERS) - {"landlock", "cgroup-memory", "cgroup-pids", "cgroup-cpu"}
+    assert set(layers) == set(LAYERS)
+    wanted = set(LAYERS) - {"landlock", "cgroup-memory", "cgroup-pids", "cgroup-cpu"}
     assert {name for name in wanted if not layers[name]} == set()
 
 
@@ -117,7 +117,7 @@ class NoWalls:
     """A driver that puts up no wall: what the checks must find fault with."""
 
     def layers(self) -> dict[str, bool]:
-        return dict.fromkeys(report.LAYERS, True)
+        return dict.fromkeys(LAYERS, True)
 
     def run(self, cell: Cell, cancelled: Callable[[], bool]) -> Outcome | Refused:
         done = subprocess.run(cell.argv, input=cell.stdin, capture_output=True, timeout=20, check=False)
@@ -127,7 +127,7 @@ class NoWalls:
             stdout=done.stdout,
             stderr=done.stderr,
             truncated=False,
-            layers=dict.fromkeys(report.LAYERS, True),
+            layers=dict.fromkeys(LAYERS, True),
             usage=Usage(wall_ms=1, cpu_ms=1),
         )
 
@@ -167,7 +167,7 @@ def test_fake_gives_its_answers_in_order() -> None:
     cell = Cell(argv=("true",), mounts=(), caps=CAPS, stdin=b"hi")
     answers = [walls.run(cell, never) for _ in range(4)]
     assert answers == [ended(1), refusal, ended(stdout=b"hi"), ended(stdout=b"hi")]
-    assert set(walls.layers()) == set(FAKE_LAYERS) == set(report.LAYERS)
+    assert set(walls.layers()) == set(FAKE_LAYERS) == set(LAYERS)
 
 
 def test_fake_ends_a_cancelled_cell_by_stop() -> None:

@@ -88,10 +88,7 @@ class CrashBox:
 
     def make(self) -> Mapping[str, Stage]:
         """Three places to begin from: a fresh finding, a change that waits for approval, a change that is live."""
-        self.repository.mkdir()
-        self.git("init", "--quiet", "--initial-branch=main")
-        self.commit(BEFORE, "Begin")
-        self.must("init", "--no-input")
+        self.begin_with({})
         self.must("improve", str(self.repository), "--only", "codespell")
         self.commit(FINDING, "Write the readme")
         stages = {"fresh": self._keep("fresh")}
@@ -102,6 +99,13 @@ class CrashBox:
         stages["kept"] = self._keep("kept")
         self.change = ""
         return stages
+
+    def begin_with(self, findings: Mapping[str, str]) -> None:
+        """A repository and a box."""
+        self.repository.mkdir()
+        self.git("init", "--quiet", "--initial-branch=main")
+        self.commit({**BEFORE, **findings}, "Begin")
+        self.must("init", "--no-input")
 
     def _keep(self, name: str) -> Stage:
         self.down()

@@ -7,18 +7,21 @@ the executor may, and prints what it got as a list of JSON values: a rule for ea
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import greenroom
 from greenroom.audit.attest import KeyAttestor
 from greenroom.bootstrap import parts
 from greenroom.config import Box
-from greenroom.domain import documents
+from greenroom.domain import documents, trees
 from greenroom.domain.card import Card
 from greenroom.domain.change import Change
 from greenroom.domain.digest import Digest, parse_digest
@@ -28,7 +31,7 @@ from greenroom.domain.plan import Plan
 from greenroom.domain.ports import CheckRun, Dossier
 from greenroom.domain.proof import Consent, Import, Predicate, Receipt, Role, Seal, Warrant
 from greenroom.domain.verdict import Held, Instant, Passed, Refused
-from greenroom.domain.vocabulary import ChangeId, Mode, Subject
+from greenroom.domain.vocabulary import ChangeId, Mode
 from greenroom.guard.client import GuardClient
 from greenroom.guard.papers import ConstitutionOrder, Lift, ModeOrder, sign
 from greenroom.keeper.server import RemoteKeeper
@@ -53,7 +56,7 @@ class Hostile:
         self.keeper = RemoteKeeper(Client(str(box.run / "keeper.sock"), patience_s=5.0).call)
         self.store = FileStore(box.store)
         self.forger: Mapping[Role, KeyAttestor] = attestors()
-        self.opener = parts.attestor(box, "owner", signing=False) if (box.public / "owner.pub").exists() else None
+        self.opener = parts.attestor(box, "owner", signing=False)
         self._changes = DatabaseChanges(tables.open_database(box.db / "box.db"), parts.SystemClock())
         self.tools = load_policy(self.store, parse_digest(str(self.guard.policy()))).tools
 
@@ -68,7 +71,6 @@ class Hostile:
 
     def body(self, kind: Any, digest: Digest, predicate: Predicate, role: Role) -> Any:
         """The document inside a stored envelope."""
-        assert self.opener is not None
         return documents.decode(kind, self.opener.open(self.store.get(digest), predicate, role).body)
 
     def receipts(self, name: str) -> Iterator[tuple[Digest, Receipt]]:
@@ -140,7 +142,9 @@ def another_card(me: Hostile) -> Sequence[str]:
 
 def forged_consent(me: Hostile) -> Sequence[str]:
     change = me.change("open")
-    assert change.plan and change.green and change.card
+    assert change.plan is not None
+    assert change.green is not None
+    assert change.card is not None
     yes = Consent(
         change=change.id,
         plan=change.plan,
@@ -162,10 +166,9 @@ def forged_consent(me: Hostile) -> Sequence[str]:
 
 def edited_consent(me: Hostile) -> Sequence[str]:
     true = json.loads(me.store.get(me.dossier("agreed").consents[0]))
-    body = json.loads(__import__("base64").b64decode(true["payload"]))
-    text = json.dumps(body).replace(me.wish["agreed"], me.wish["open"])
-    true["payload"] = __import__("base64").b64encode(text.encode()).decode()
-    envelope = json.dumps(true).encode()
+    text = base64.b64decode(true["payload"]).replace(me.wish["agreed"].encode(), me.wish["open"].encode())
+    true["payload"] = base64.b64encode(text).decode()
+    envelope = documents.encode(true)
     stored = me.store.put("statement", envelope)
     return [wrongly(lambda: me.guard.consent(envelope)), me.promote(me.dossier("open", consents=(stored,)))]
 
@@ -239,6 +242,7 @@ def receipts_of_other_tools(me: Hostile) -> Sequence[str]:
         role="diff",
         tool=me.tools["classify_diff_t0"],
         golden=me.change("agreed").golden,
+        args={},
         trees={"base": mine.base, "green": mine.green},
     )
     return [me.promote(me.instead("agreed", "scan", "diff", me.keeper.check(run)))]
@@ -353,7 +357,7 @@ def an_old_import(me: Hostile) -> Sequence[str]:
 def _statements(me: Hostile) -> Iterator[Digest]:
     for at, _, names in os.walk(me.box.store / "statement"):
         for name in names:
-            yield parse_digest(f"statement:{Path(at).name}{name}" if len(name) < 64 else f"statement:{name}")
+            yield parse_digest(f"statement:{Path(at).name}{name}")
 
 
 # Words in the log, orders, and taking back.
@@ -365,7 +369,7 @@ def reserved_entries(me: Hostile) -> Sequence[str]:
     made = [_entry(name, change.green) for name in (*sorted(GUARD_ONLY), "live.promoting", "live.not-promoted")]
     made += [dataclasses.replace(_entry("plan.result", change.green), actor=a) for a in ("guard", "keeper", "owner")]
     made += [dataclasses.replace(_entry("plan.result", change.green), key=f"guard/promoted/{change.green}")]
-    return [wrongly(lambda: me.guard.append(event)) for event in made]
+    return [wrongly(partial(me.guard.append, event)) for event in made]
 
 
 def _entry(name: str, digest: Digest) -> Event:
@@ -396,7 +400,7 @@ def a_forged_lift(me: Hostile) -> Sequence[str]:
 def reverts(me: Hostile) -> Sequence[str]:
     subject = me.change("open").subject
     tried = [(me.wish["open"], "person:ada"), (me.wish["agreed"], "watch"), ("nothing", "owner"), ("", "guard")]
-    return [wrongly(lambda c=c, a=a: me.guard.revert(subject, ChangeId(c), a)) for c, a in tried]  # type: ignore[misc]
+    return [wrongly(partial(me.guard.revert, subject, ChangeId(change), actor)) for change, actor in tried]
 
 
 def marks_good(me: Hostile) -> Sequence[str]:
@@ -407,16 +411,18 @@ def marks_good(me: Hostile) -> Sequence[str]:
 
 
 def around_the_sockets(me: Hostile) -> Sequence[str]:
-    """Keys, pointers, the log and the guard's ledger are not in sight, and nothing can be put in their place."""
-    found = []
-    for name in ("keys", "log", "live", "guard", "keeper"):
-        place = me.box.root / name
-        found.append("seen" if list(place.iterdir()) else "hidden")
+    """Keys, pointers, the log, the guard's ledger, an SSH agent: not in sight. The guard's program: read-only."""
+    hidden = [me.box.root / name for name in ("keys", "log", "live", "guard", "keeper")]
+    hidden += [Path("/run"), Path("/home"), Path(me.wish["agent"])]
+    found = ["seen" if place.exists() else "hidden" for place in hidden]
+    for place in (Path(greenroom.__file__), Path(sys.executable), me.box.identity, me.box.public / "owner.pub"):
         try:
-            (place / "mine").write_text("x")
-            found.append("written")
+            with place.open("ab"):
+                found.append("written")
         except OSError:
             found.append("read-only")
+    status = dict(line.split(":\t") for line in Path("/proc/self/status").read_text().splitlines() if ":\t" in line)
+    found.append("powerless" if int(status["CapEff"], 16) == int(status["CapPrm"], 16) == 0 else "powerful")
     others = [p for p in Path("/proc").iterdir() if p.name.isdigit() and b"bootstrap\0guard" in _words(p)]
     return [*found, "reached" if others else "out of reach"]
 
@@ -431,11 +437,10 @@ def _words(process: Path) -> bytes:
 def a_green_with_other_bytes(me: Hostile) -> Sequence[str]:
     """Green's bytes are changed in the store between the proof and the swap; put back afterwards."""
     mine = me.dossier("agreed")
-    from greenroom.domain import trees
-
     new = {e.blob for e in trees.parse_manifest(me.store.get(mine.green)).entries if isinstance(e, trees.File)}
     new -= {e.blob for e in trees.parse_manifest(me.store.get(mine.base)).entries if isinstance(e, trees.File)}
-    place = next(p for p in me.box.store.rglob("*") if p.is_file() and _holds(p, next(iter(new))))
+    name = next(iter(new)).partition(":")[2]
+    place = me.box.store / "blob" / name[:2] / name[2:]
     true = place.read_bytes()
     place.unlink()
     place.write_bytes(true.replace(b"e", b"3", 1))
@@ -445,10 +450,6 @@ def a_green_with_other_bytes(me: Hostile) -> Sequence[str]:
         place.unlink()
         place.write_bytes(true)
         place.chmod(0o444)
-
-
-def _holds(path: Path, digest: str) -> bool:
-    return digest.partition(":")[2] in "".join(path.parts[-2:]) or path.name == digest.partition(":")[2]
 
 
 # The positive control, and what does not work a second time.

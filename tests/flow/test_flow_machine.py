@@ -153,12 +153,12 @@ class FlowMachine(RuleBasedStateMachine):
         if change is not None:
             self.do(kill, self.house.promote, change.id)
 
-    @rule(data=st.data())
-    def reject(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), kill=st.none() | st.integers(1, 6))
+    def reject(self, data: st.DataObject, kill: int | None) -> None:
         """A person says no."""
         change = self.any_change(data)
         if change is not None:
-            self.do(None, self.house.reject, change.id)
+            self.do(kill, self.house.reject, change.id)
 
     @rule(data=st.data(), kill=st.none() | st.integers(1, 8))
     def revert(self, data: st.DataObject, kill: int | None) -> None:
@@ -266,13 +266,13 @@ class FlowMachine(RuleBasedStateMachine):
 
     @invariant()
     def every_intent_has_a_result_or_is_to_be_resumed(self) -> None:
-        """A stage that began either ended in the log, or its change waits to be carried on, or a person said no."""
+        """A stage that began either ended in the log, or its change waits to be carried on, or a person ended it."""
         keys = {event.key for event in self.house.log.events()}
         for key in keys:
             if key.endswith("/intent") and key.removesuffix("intent") + "result" not in keys:
                 change_id, version, *_ = key.split("/")
                 change = self.house.change(change_id)
-                if f"{change_id}/reject" in keys:
+                if f"{change_id}/reject" in keys or change.ended == "reverted":
                     continue
                 assert change.version == int(version)
                 assert change.hold is None

@@ -50,7 +50,8 @@ def read_bounded(path: Path, limit: int) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
-        raise NotFound("log-file-missing", "a file of the log is missing", where=str(path)) from None
+        remedy = "name the directory that it should be in, or put the file back from a copy"
+        raise NotFound("log-file-missing", "a file of the log is missing", where=str(path), remedy=remedy) from None
     except OSError as error:
         raise Unusable("log-unreadable", f"cannot read: {error.strerror}", where=str(path)) from None
     try:

@@ -202,4 +202,4 @@ def _base64(text: bytes) -> bytes | None:
 
 
 def _bad(message: str) -> Unusable:
-    return Unusable("bad-note", message)
+    return Unusable("bad-note", message, remedy="give a checkpoint as `greenroom log checkpoint` prints it")

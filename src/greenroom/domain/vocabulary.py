@@ -146,6 +146,21 @@ class Origin:
     trust: Trust
 
 
+CGROUP_LAYERS = ("cgroup-memory", "cgroup-pids", "cgroup-cpu")
+LAYERS = (
+    "user-namespace",
+    "pid-namespace",
+    "network-namespace",
+    "seccomp",
+    "landlock",
+    "no-new-privileges",
+    "unprivileged-uid",
+    "rlimits",
+    *CGROUP_LAYERS,
+)
+"""The layers of a sandbox, as drivers report them and as manifests, receipts and the constitution name them."""
+
+
 def address_of(path: str, branch: str) -> str:
     """The address of a workspace: its directory, and its branch where it has one."""
     return f"{path}#{branch}" if branch else path

@@ -1,7 +1,9 @@
 """Who sees what: the command line that starts a process of the box with only its share of the box in sight.
 
-Bubblewrap lays the view out. The executor gets the box without `keys/`, `log/`, `live/`, `guard/` and
-`keeper/`, no network and its own process ids. The keeper, as root, gets a view in which every directory
+Bubblewrap lays the view out. The executor gets the system and the installation to read, its own share of the box to
+write, no network and its own process ids; nothing else of the machine is there, so neither keys nor pointers, nor an
+SSH agent's socket, nor the guard's own program are in its reach. The keeper, as root, gets a view in which every
+directory
 above the box and above the installation can be passed through by the sandbox's unprivileged user.
 """
 
@@ -17,18 +19,35 @@ from pathlib import Path
 from greenroom.config import Box
 from greenroom.domain.errors import Unusable
 
-HIDDEN_FROM_EXECUTOR = ("keys", "log", "live", "guard", "keeper")
+WRITTEN_BY_EXECUTOR = ("db", "run", "store")
+READ_BY_EXECUTOR = ("box.json", "public")
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
+_SETTINGS = ("alternatives", "group", "ld.so.cache", "localtime", "passwd")
 
 
 def executor_command(box: Box, argv: tuple[str, ...]) -> tuple[str, ...]:
-    """`argv` in a view of the machine without what the executor must not touch."""
-    view = ["--dev-bind", "/", "/", "--proc", "/proc", "--unshare-net", "--unshare-pid", "--unshare-ipc"]
+    """`argv` in a view that has the system, the installation and the executor's share of the box, and no more."""
+    view = ["--unshare-net", "--unshare-pid", "--unshare-ipc", "--cap-drop", "ALL"]
     if os.geteuid() != 0:
         view += ["--unshare-user"]
-    for name in HIDDEN_FROM_EXECUTOR:
-        view += ["--tmpfs", str(box.root / name), "--remount-ro", str(box.root / name)]
+    for place in (*_SYSTEM, *(f"/etc/{name}" for name in _SETTINGS)):
+        view += ["--ro-bind-try", place, place]
+    view += ["--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--tmpfs", "/var/tmp"]  # noqa: S108 - its own
+    for path in _installation():
+        view += ["--ro-bind", str(path), str(path)]
+    for name in READ_BY_EXECUTOR:
+        view += ["--ro-bind", str(box.root / name), str(box.root / name)]
+    for name in WRITTEN_BY_EXECUTOR:
+        view += ["--bind", str(box.root / name), str(box.root / name)]
     view += ["--die-with-parent", "--new-session"]
     return (_bwrap(), *view, "--", *argv)
+
+
+def _installation() -> list[Path]:
+    """What this Python and its packages are read from; plug-ins may lie anywhere on its path."""
+    named = (sys.prefix, sys.base_prefix, os.path.dirname(os.path.realpath(sys.executable)), *sys.path)
+    paths = [Path(name) for name in named if os.path.isabs(name) and name != "/" and os.path.exists(name)]
+    return _outermost([*paths, Path(__file__).resolve().parents[2]])
 
 
 def keeper_command(box: Box, argv: tuple[str, ...]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from greenroom.domain import documents
 from greenroom.domain.change import Change
-from greenroom.domain.errors import Unreachable
+from greenroom.domain.errors import Tampered, Unreachable
 from greenroom.domain.vocabulary import State
 
 QUERY = """
@@ -47,7 +47,10 @@ def shown(change: Change, *, everything: bool) -> bool:
 
 
 def read_board(database: Path, *, everything: bool) -> list[dict[str, Any]]:
-    """The board of a box database; empty when there is none yet. Raises Unreachable `board-busy`."""
+    """The board of a box database; empty when there is none yet.
+
+    Raises Unreachable `board-busy`, or Tampered `board-broken` for a file that is no database.
+    """
     if not database.exists():
         return []
     try:
@@ -55,5 +58,7 @@ def read_board(database: Path, *, everything: bool) -> list[dict[str, Any]]:
             found = connection.execute(QUERY).fetchall()
     except sqlite3.OperationalError as error:
         raise Unreachable("board-busy", f"the box database cannot be read: {error}", where=str(database)) from None
+    except sqlite3.DatabaseError as error:
+        raise Tampered("board-broken", f"the box database is damaged: {error}", where=str(database)) from None
     changes = ((documents.decode(Change, bytes(line[0])), str(line[1] or ""), str(line[2] or "")) for line in found)
     return [row(*each) for each in changes if shown(each[0], everything=everything)]

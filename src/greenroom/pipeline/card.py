@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from greenroom.domain import documents
 from greenroom.domain.card import Card
 from greenroom.domain.change import Change
 from greenroom.domain.digest import Digest
-from greenroom.domain.errors import Bug
+from greenroom.domain.errors import Bug, Unusable
 from greenroom.domain.outcomes import DiffClass, FileDiff, TestRun
 from greenroom.domain.plan import Plan
 from greenroom.domain.ports import Attestor, Policy, Store
@@ -21,6 +21,8 @@ NO_TESTS = (
     "no test of this repository could be run in the sandbox, so the tests say nothing about this change; "
     "it is level 2: a person reads the diff"
 )
+
+T = TypeVar("T")
 
 
 class CardMaker:
@@ -71,17 +73,15 @@ class CardMaker:
         return ()
 
     def _diff_class(self, digest: Digest) -> DiffClass:
-        result = self._result(self._receipt(digest))
-        return DiffClass(files=()) if result is None else documents.decode(DiffClass, result)
+        return self._result(self._receipt(digest), DiffClass) or DiffClass(files=())
 
     def _left_out(self, evidence: tuple[Evidence, ...]) -> Iterator[str]:
         """The tests that fail on the unchanged code too, each with its reason as the run noted it."""
         for digest in (digest for item in evidence if item.check == "tests" for digest in item.receipts):
             receipt = self._receipt(digest)
-            result = self._result(receipt) if receipt.role == "base" else None
-            if result is None:
+            ran = self._result(receipt, TestRun) if receipt.role == "base" else None
+            if ran is None:
                 continue
-            ran = documents.decode(TestRun, result, limit=MAX_RESULT_BYTES)
             failing = sum(outcome in ("failed", "error") for outcome in ran.outcomes.values())
             if failing:
                 yield f"{failing} tests fail here on the unchanged code too and are left out of the comparison"
@@ -91,9 +91,16 @@ class CardMaker:
         opened = self._attestor.open(self._store.get(digest), Predicate.RECEIPT, "keeper")
         return documents.decode(Receipt, opened.body)
 
-    def _result(self, receipt: Receipt) -> bytes | None:
+    def _result(self, receipt: Receipt, kind: type[T]) -> T | None:
+        """The run's result document; None where there is none that can be read: its check is inconclusive then."""
         output = documents.decode(RunOutput, self._store.get(receipt.output))
-        return None if output.result is None else self._store.get(output.result, MAX_RESULT_BYTES)
+        if output.result is None:
+            return None
+        data = self._store.get(output.result, MAX_RESULT_BYTES)
+        try:
+            return documents.decode(kind, data, limit=MAX_RESULT_BYTES)
+        except Unusable:
+            return None
 
 
 def _environment(golden: Any) -> Mapping[str, str]:

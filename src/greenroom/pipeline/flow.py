@@ -125,7 +125,8 @@ class Flow:
             held = Held(rule="bug", where=str(error), remedy="this is our mistake: report it, then retry")
             return self._denied(change, stage, held)
         except GreenroomError as error:
-            refused = Refused(rule=error.reference, where=error.where or error.message, remedy=error.remedy)
+            remedy = error.remedy or f"see `greenroom show {change.id}`, then `greenroom improve` again"
+            refused = Refused(rule=error.reference, where=error.where or error.message, remedy=remedy)
             return self._denied(change, stage, refused)
 
     def _denied(self, change: Change, stage: Stage, verdict: Refused | Held) -> Done:

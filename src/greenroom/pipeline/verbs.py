@@ -216,9 +216,6 @@ def reject(house: House, change_id: str, *, why: str, actor: str) -> dict[str, A
     change = house.changes.get(ChangeId(change_id))
     if change.terminal or change.state is State.PROMOTED or _live_unnoted(house, change):
         raise _wrong_state(change, "reject", "it is over or live already; `greenroom revert` takes a live one back")
-    state = advance(change.state, Move.ABORT)
-    saved = house.changes.save(dataclasses.replace(change, state=state, hold=None, ended="rejected"))
-    house.crash_point("reject.saved")
     reason = house.store.put("text", why.encode("utf-8", "replace"))
     event = Event(
         key=f"{change.id}/reject",
@@ -229,6 +226,9 @@ def reject(house: House, change_id: str, *, why: str, actor: str) -> dict[str, A
         digests={"reason": reason},
     )
     house.guard.append(event)
+    state = advance(change.state, Move.ABORT)
+    saved = house.changes.save(dataclasses.replace(change, state=state, hold=None, ended="rejected"))
+    house.crash_point("reject.saved")
     return {**_row(house, saved), "verdict": verdict_plain(Passed())}
 
 
@@ -277,9 +277,6 @@ def delivered(house: House, subject: str, *, commit: str, pending: str) -> dict[
     delivery = house.deliveries.get(found) if found else None
     if found is None or delivery is None or delivery.wanted != commit:
         raise NotFound("no-such-delivery", f"nothing is to be delivered to {subject}")
-    done = dataclasses.replace(delivery, delivered=delivery.delivered if pending else commit, pending=pending)
-    house.deliveries.put(done)
-    house.crash_point("delivery.noted")
     event = Event(
         key=f"delivery/{commit}/{pending or 'done'}",
         at=house.clock.now(),
@@ -289,6 +286,9 @@ def delivered(house: House, subject: str, *, commit: str, pending: str) -> dict[
         about=pending,
     )
     house.guard.append(event)
+    done = dataclasses.replace(delivery, delivered=delivery.delivered if pending else commit, pending=pending)
+    house.deliveries.put(done)
+    house.crash_point("delivery.noted")
     return dataclasses.asdict(done)
 
 
@@ -318,7 +318,7 @@ def _propose(
     try:
         found = list(proposer.propose(subject, brought.tree))
     except Unusable as error:
-        answer["failed"].append({"proposer": name, "reference": error.reference, "message": str(error)})
+        _failed(answer, name, error)
         return
     for body in found:
         if getattr(tell, "gone", False):
@@ -353,7 +353,11 @@ def _new_change(
         base=brought.tree,
         golden=golden,
     )
-    proposal = read_proposal(house.store, change)
+    try:
+        proposal = read_proposal(house.store, change)
+    except Unusable as error:
+        _failed(answer, name, error)
+        return None
     same = [house.changes.get(found) for found in house.board.known(subject, proposal.fingerprint)]
     known = [found for found in same if found.base == brought.tree and found.ended != BASE_MOVED]
     if known:
@@ -367,6 +371,10 @@ def _new_change(
     return saved
 
 
+def _failed(answer: dict[str, Any], name: str, error: Unusable) -> None:
+    answer["failed"].append({"proposer": name, "reference": error.reference, "message": str(error)})
+
+
 def _carry_on(house: House, change_id: ChangeId, tell: Tell) -> dict[str, Any]:
     def watcher(change: Change, stage: Stage, phase: str, verdict: Verdict | None) -> None:
         event = {"event": "stage", "change": change.id, "stage": stage.value, "phase": phase}
@@ -378,7 +386,7 @@ def _carry_on(house: House, change_id: ChangeId, tell: Tell) -> dict[str, Any]:
         _want(house, change.subject)
         house.crash_point("carry.wanted")
         _settle_siblings(house, change.subject)
-    verdict: Verdict = change.hold or Passed()
+    verdict: Verdict = change.hold or (None if change.state is State.KEPT else _cut_short(house)) or Passed()
     if change.state in (State.ABORTED, State.REVERTED):
         asked = Refused(rule=change.ended or "", where=change.state.value, remedy=f"greenroom show {change.id}")
         verdict = change.refused or asked

@@ -10,8 +10,9 @@ import yaml
 from greenroom.domain import documents
 from greenroom.domain.constitution import Constitution
 from greenroom.domain.errors import TooLarge, Unusable
+from greenroom.domain.vocabulary import LAYERS
 from greenroom.policy.globs import Globs
-from greenroom.policy.vocabulary import LAYERS, NEVER
+from greenroom.policy.vocabulary import NEVER
 
 MAX_CONSTITUTION_BYTES = 64 * 1024
 MAX_LIST = 256

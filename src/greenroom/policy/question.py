@@ -18,10 +18,10 @@ from greenroom.domain.plan import Plan, Step, ToolManifest
 from greenroom.domain.ports import Facts
 from greenroom.domain.proof import Evidence
 from greenroom.domain.verdict import Held, Refused
-from greenroom.domain.vocabulary import Stage, Trust
+from greenroom.domain.vocabulary import CGROUP_LAYERS, Stage, Trust
 from greenroom.policy import arguments, never, risk, rules
 from greenroom.policy.globs import Globs
-from greenroom.policy.vocabulary import CGROUP_LAYERS, CHECKS, NEVER, TESTING_CHECKS
+from greenroom.policy.vocabulary import CHECKS, NEVER, TESTING_CHECKS
 
 Fact = bool | int | str | list[str]
 JUDGING = frozenset({Stage.APPROVE, Stage.PROMOTE})

@@ -16,20 +16,6 @@ NEVER = (
 )
 """What a constitution may forbid for good."""
 
-CGROUP_LAYERS = ("cgroup-memory", "cgroup-pids", "cgroup-cpu")
-LAYERS = (
-    "user-namespace",
-    "pid-namespace",
-    "network-namespace",
-    "seccomp",
-    "landlock",
-    "no-new-privileges",
-    "unprivileged-uid",
-    "rlimits",
-    *CGROUP_LAYERS,
-)
-"""The layers that a sandbox driver reports as enforced or not."""
-
 _OF_ANY_KIND = ("reseal", "classify", "scan")
 _OF_CODE = (*_OF_ANY_KIND, "loosened", "tests", "own-tests")
 CHECKS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(

@@ -72,14 +72,18 @@ class Opened:
         try:
             git(self.private, "check-ref-format", ref)
         except GitFailed:
-            raise Unusable("bad-branch", "this is not a branch name", where=ascii(branch[:200])) from None
+            where, remedy = ascii(branch[:200]), "name a branch as `git branch` shows it"
+            raise Unusable("bad-branch", "this is not a branch name", where=where, remedy=remedy) from None
         loose = self.repository.common / ref
         if loose.is_symlink() or (loose.is_file() and read_small(loose).startswith("ref:")):
-            raise Unusable("symbolic-branch", "the branch is another name for a branch", where=branch)
+            remedy = "name the branch that it stands for"
+            raise Unusable("symbolic-branch", "the branch is another name for a branch", where=branch, remedy=remedy)
         try:
             return commit_id(self.git("show-ref", "--verify", "--hash", ref).decode("ascii").strip())
         except GitFailed:
-            raise NotFound("no-branch", "the repository has no such branch with a commit", where=branch) from None
+            message = "the repository has no such branch with a commit"
+            remedy = "name one that `git branch` shows, or make a first commit"
+            raise NotFound("no-branch", message, where=branch, remedy=remedy) from None
 
 
 @contextmanager
@@ -221,4 +225,5 @@ def _mode(path: Path) -> int:
 
 
 def _odd(path: Path, why: str) -> Unusable:
-    return Unusable("odd-repository", f"the repository is not laid out as git does it: {why}", where=os.fspath(path))
+    message = f"the repository is not laid out as git does it: {why}"
+    return Unusable("odd-repository", message, where=os.fspath(path), remedy="make a plain `git clone` of it")

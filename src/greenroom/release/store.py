@@ -40,6 +40,9 @@ def put_all(store: Store, prefix: str, blobs: Iterable[bytes]) -> Sequence[Diges
     return [store.put(prefix, data) for data in blobs]
 
 
+_SPOILED = "find out who wrote in the box, put that file of the store back from a copy, then propose the change again"
+
+
 class FileStore:
     """The Store port on a directory: DIRECTORY/<prefix>/<first two hex digits>/<other 62>, files of mode 0444.
 
@@ -109,7 +112,7 @@ class FileStore:
         finally:
             os.close(fd)
         if digest_of(prefix_of(digest), data) != digest:
-            raise Tampered("wrong-bytes", "the stored bytes do not have this digest", where=digest)
+            raise Tampered("wrong-bytes", "the stored bytes do not have this digest", where=digest, remedy=_SPOILED)
         return data
 
     def has(self, digest: Digest) -> bool:
@@ -203,7 +206,7 @@ def _children(parent: Path) -> list[Path]:
 
 
 def _no_file(digest: Digest) -> Tampered:
-    return Tampered("wrong-bytes", "something that is no file stands in the store", where=digest)
+    return Tampered("wrong-bytes", "something that is no file stands in the store", where=digest, remedy=_SPOILED)
 
 
 def _whole(path: Path, size: int) -> bool:

@@ -5,20 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-LAYERS = (
-    "user-namespace",
-    "pid-namespace",
-    "network-namespace",
-    "seccomp",
-    "landlock",
-    "no-new-privileges",
-    "unprivileged-uid",
-    "rlimits",
-    "cgroup-memory",
-    "cgroup-pids",
-    "cgroup-cpu",
-)
-"""The names of the walls, as manifests, receipts and the constitution use them."""
+from greenroom.domain.vocabulary import LAYERS
 
 _FILTER = "2"  # SECCOMP_MODE_FILTER
 MAX_BYTES = 16 * 1024

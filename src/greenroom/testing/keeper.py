@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
-from greenroom.domain import documents
+from greenroom.domain import documents, vocabulary
 from greenroom.domain.digest import Digest, digest_of
 from greenroom.domain.plan import Plan
 from greenroom.domain.ports import Attestor, CheckRun, Clock, Store
@@ -21,20 +21,7 @@ Apply = Callable[[Plan, MutableMapping[bytes, bytes]], Refused | None]
 Results = Callable[[CheckRun], Any]
 """The result document of a run (a dataclass or plain JSON), or Refused."""
 
-_NAMES = (
-    "user-namespace",
-    "pid-namespace",
-    "network-namespace",
-    "seccomp",
-    "landlock",
-    "no-new-privileges",
-    "cgroup-memory",
-    "cgroup-pids",
-    "cgroup-cpu",
-    "unprivileged-uid",
-    "rlimits",
-)
-LAYERS: Mapping[str, bool] = dict.fromkeys(_NAMES, True)
+LAYERS: Mapping[str, bool] = dict.fromkeys(vocabulary.LAYERS, True)
 """Every wall, enforced."""
 
 

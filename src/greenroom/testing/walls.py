@@ -8,23 +8,9 @@ from greenroom.domain.errors import Bug
 from greenroom.domain.ports import Cell, Outcome
 from greenroom.domain.proof import EndedBy, Usage
 from greenroom.domain.verdict import Refused
+from greenroom.domain.vocabulary import LAYERS
 
-FAKE_LAYERS: Mapping[str, bool] = dict.fromkeys(
-    (
-        "user-namespace",
-        "pid-namespace",
-        "network-namespace",
-        "seccomp",
-        "landlock",
-        "no-new-privileges",
-        "unprivileged-uid",
-        "rlimits",
-        "cgroup-memory",
-        "cgroup-pids",
-        "cgroup-cpu",
-    ),
-    True,
-)
+FAKE_LAYERS: Mapping[str, bool] = dict.fromkeys(LAYERS, True)
 
 Answer = Outcome | Refused | Callable[[Cell], Outcome | Refused]
 

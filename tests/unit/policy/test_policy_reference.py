@@ -18,11 +18,11 @@ from greenroom.domain.plan import Arg, Plan, ToolManifest
 from greenroom.domain.ports import Facts, Totals
 from greenroom.domain.proof import Contribution, Evidence
 from greenroom.domain.verdict import Held, Passed
-from greenroom.domain.vocabulary import Kind, Stage, Subject, Trust, Undo
+from greenroom.domain.vocabulary import LAYERS, Kind, Stage, Subject, Trust, Undo
 from greenroom.policy import reference, rules
 from greenroom.policy.decide import CedarPolicy
 from greenroom.policy.manifests import manifest_digest
-from greenroom.policy.vocabulary import LAYERS, NEVER
+from greenroom.policy.vocabulary import NEVER
 
 SEED = 20_261
 _APPLY = cases.TOOLS["apply_patch_t1"]

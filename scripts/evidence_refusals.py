@@ -1,0 +1,33 @@
+"""Runs the end-to-end refusal suite and writes what was answered to docs/evidence/refusals.md.
+
+The table is replaced only when every case passed. Exit code: that of the suite.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+TARGET = ROOT / "docs" / "evidence" / "refusals.md"
+
+
+def main() -> int:
+    """Run the suite; replace the table when it is complete."""
+    with tempfile.TemporaryDirectory() as scratch:
+        written = Path(scratch) / "refusals.md"
+        environment = os.environ | {"GREENROOM_EVIDENCE": str(written)}
+        argv = [sys.executable, "-m", "pytest", "tests/e2e", "--durations=5"]
+        code = subprocess.run(argv, cwd=ROOT, env=environment, check=False).returncode
+        if code == 0:
+            TARGET.parent.mkdir(parents=True, exist_ok=True)
+            TARGET.write_bytes(written.read_bytes())
+            print(f"{TARGET.relative_to(ROOT)}: {written.read_text(encoding='utf-8').count(chr(10)) - 10} cases")
+        return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

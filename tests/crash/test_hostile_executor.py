@@ -1,0 +1,155 @@
+"""The executor replaced by a hostile one: with real guard and keeper it promotes nothing without true papers.
+
+One box with two verified changes. A person agreed to one (`agreed`) and not to the other (`open`). Each attack is
+carried out by `hostile_executor.py` in the executor's own view of the machine.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from crash_box import FINDING, CrashBox
+from hostile_executor import ATTACKS
+
+from greenroom.keeper.separation import executor_command
+
+MANY = FINDING | {"guide.md": "# Guide\n\nA seperate page about it.\n"}
+ENDS = {
+    "no_consent": {"needs-approval"},
+    "another_consent": {
+        "consent-of-another-change",
+        "plan-of-another-subject",
+        "receipt-wrong-trees",
+        "seal-of-another-plan",
+    },
+    "another_green": {"receipt-wrong-trees"},
+    "another_plan": {"seal-of-another-plan"},
+    "another_card": {"consent-of-another-change"},
+    "forged_consent": {"statement-forged"},
+    "edited_consent": {"statement-forged"},
+    "higher_mode": {"needs-approval"},
+    "other_papers_as_consent": {"statement-forged"},
+    "no_receipts": {"inconclusive"},
+    "no_seals": {"inconclusive"},
+    "forged_receipts": {"statement-forged"},
+    "forged_seals": {"statement-forged"},
+    "receipts_of_another_change": {"receipt-wrong-trees"},
+    "receipts_of_other_trees": {"receipt-wrong-trees"},
+    "receipts_without_overlay": {"receipt-wrong-overlay"},
+    "receipts_with_other_args": {"keeper: test-command", "receipt-wrong-args"},
+    "receipts_of_other_tools": {"receipt-wrong-tool"},
+    "runs_of_its_own_making": {"check-reserved"},
+    "a_green_of_its_own": {"consent-of-another-change"},
+    "a_green_with_other_bytes": {"wrong-bytes"},
+    "forged_warrant": {"statement-forged"},
+    "a_foreign_directory": {"import-from-elsewhere"},
+    "a_forged_import": {"statement-forged", "wrong-predicate"},
+    "an_old_import": {"unmoved", "import-from-elsewhere"},
+    "reserved_entries": {"event-reserved"},
+    "forged_orders": {"statement-forged"},
+    "reverts": {"not-promoted", "bad-call"},
+    "marks_good": {"not-promoted"},
+    "around_the_sockets": {"hidden", "read-only", "powerless", "out of reach"},
+    "a_forged_lift": {"statement-forged", "stopped"},
+}
+"""The only rules with which each attack may end."""
+
+
+@dataclass(slots=True)
+class Scene:
+    """The box, its two changes, and a directory of the attacker's."""
+
+    box: CrashBox
+    changes: dict[str, str] = field(default_factory=dict)
+    foreign: Path = Path()
+    agent: Path = Path()
+
+    def attack(self, name: str) -> list[str]:
+        """What the hostile executor got."""
+        wish = json.dumps(self.changes | {"foreign": str(self.foreign), "agent": str(self.agent)})
+        program = str(Path(__file__).with_name("hostile_executor.py"))
+        argv = executor_command(self.box.box, (sys.executable, program, str(self.box.box.root), name, wish))
+        ended = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+        assert ended.returncode == 0, ended.stderr
+        return list(json.loads(ended.stdout))
+
+
+@pytest.fixture(scope="module")
+def scene() -> Iterator[Scene]:
+    """Two changes that were proposed, built and verified for real; one has a person's consent."""
+    root = Path(tempfile.mkdtemp(prefix="greenroom-hostile-"))
+    box = CrashBox(root)
+    try:
+        box.begin_with(MANY)
+        box.must("improve", str(box.repository), "--only", "codespell")
+        first, second = (row["id"] for row in box.rows())
+        box.must("approve", first, "--yes", "--no-promote")
+        foreign = root / "box" / "run" / "foreign"
+        box.git("clone", "--quiet", str(box.repository), str(foreign))
+        (foreign / "small.py").write_text("evil = True\n")
+        box.git("-C", str(foreign), "commit", "--quiet", "--all", "--message", "Evil")
+        agent = root / "agent"
+        agent.touch()
+        yield Scene(box, {"agreed": first, "open": second}, foreign, agent)
+    finally:
+        box.run("down")
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.mark.slow
+@pytest.mark.sandbox
+@pytest.mark.parametrize("name", ATTACKS)
+def test_hostile_executor_promotes_nothing(scene: Scene, name: str) -> None:
+    """Whatever it hands in, live stays as it is, byte for byte, the log stays whole, and a rule says why."""
+    before = scene.box.live()
+    promoted = _promotions(scene)
+    got = scene.attack(name)
+    if name == "a_forged_lift":
+        scene.box.must("lift")
+    assert got
+    assert not {"promoted", "taken", "seen", "written", "powerful", "reached"} & set(got), got
+    assert set(got) <= ENDS[name], got
+    assert scene.box.live() == before
+    assert _promotions(scene) == promoted
+
+
+@pytest.mark.slow
+@pytest.mark.sandbox
+def test_hostile_executor_promotes_what_a_person_agreed_to(scene: Scene) -> None:
+    """The same client with the true papers promotes, once: what refused the attacks was the papers, not the client."""
+    scene.box.must("resume")
+    row = next(row for row in scene.box.rows() if row["id"] == scene.changes["agreed"])
+    assert scene.attack("with_the_right_papers") == ["promoted"]
+    assert scene.box.live() == row["green"]
+    assert _promotions(scene) == 1
+    scene.box.must("resume")
+
+
+@pytest.mark.slow
+@pytest.mark.sandbox
+def test_hostile_executor_promotes_it_once(scene: Scene) -> None:
+    """After the person took it back, neither the spent warrant nor the spent consent promotes it again."""
+    row = next(row for row in scene.box.rows() if row["id"] == scene.changes["agreed"])
+    scene.box.must("revert", row["id"])
+    assert scene.box.live() == row["base"]
+    assert set(scene.attack("again_after_a_revert")) == {"warrant-spent", "consent-spent"}
+    assert scene.box.live() == row["base"]
+    assert _promotions(scene) == 1
+
+
+def test_hostile_executor_every_attack_has_its_ends() -> None:
+    """No attack without a word on how it may end."""
+    assert set(ENDS) == set(ATTACKS)
+
+
+def _promotions(scene: Scene) -> int:
+    """Promotions in the log, which is found whole first."""
+    return sum(entry["name"] == "live.promoted" for entry in scene.box.entries())
