@@ -73,9 +73,25 @@ class Box:
         """Sockets and locks."""
         return self.root / "run"
 
+    @property
+    def desk(self) -> Path:
+        """Where the executor puts its socket: all of `run` that it may write, so that it can pose as nobody else."""
+        return self.run / "desk"
+
     def directories(self) -> tuple[Path, ...]:
         """Every directory that `init` makes."""
-        named = (self.keys, self.public, self.log, self.live, self.guard, self.store, self.db, self.keeper, self.run)
+        named = (
+            self.keys,
+            self.public,
+            self.log,
+            self.live,
+            self.guard,
+            self.store,
+            self.db,
+            self.keeper,
+            self.run,
+            self.desk,
+        )
         return (self.root, *named)
 
     def require(self) -> Box:

@@ -79,7 +79,7 @@ class CrashBox:
         self.root = root
         self.box = Box(root / "box")
         self.repository = root / "repository"
-        self.marker = self.box.run / "crash-marker"
+        self.marker = self.box.db / "crash-marker"
         self.change = ""
         self._crash_at = ""
         self.subject = Subject(kind=Kind.WORKSPACE, address=address_of(str(self.repository), "main"))

@@ -415,7 +415,8 @@ def around_the_sockets(me: Hostile) -> Sequence[str]:
     hidden = [me.box.root / name for name in ("keys", "log", "live", "guard", "keeper")]
     hidden += [Path("/run"), Path("/home"), Path(me.wish["agent"])]
     found = ["seen" if place.exists() else "hidden" for place in hidden]
-    for place in (Path(greenroom.__file__), Path(sys.executable), me.box.identity, me.box.public / "owner.pub"):
+    program, posed = Path(greenroom.__file__), me.box.run / "posed.sock"
+    for place in (program, Path(sys.executable), me.box.identity, me.box.public / "owner.pub", posed):
         try:
             with place.open("ab"):
                 found.append("written")

@@ -26,7 +26,8 @@ def examine(box: Box, layers: Callable[[], Mapping[str, bool]]) -> Mapping[str, 
         if facts[name] == "missing":
             problems.append({"message": f"{name} is not installed", "remedy": "run `make setup` in the checkout"})
     ok = not problems
-    if box.identity.is_file():
+    there = box.identity.is_file()
+    if there:
         facts |= _box_facts(box)
         try:
             found = layers()
@@ -37,8 +38,9 @@ def examine(box: Box, layers: Callable[[], Mapping[str, bool]]) -> Mapping[str, 
             facts["separation"] = "none"
             problems.append({"message": str(error), "remedy": error.remedy or f"read {box.run / 'processes.log'}"})
     else:
+        ok = False
         problems.append({"message": "there is no box yet", "remedy": "greenroom init"})
-    return {"ok": ok, "facts": facts, "problems": problems}
+    return {"ok": ok, "box": there, "facts": facts, "problems": problems}
 
 
 def _box_facts(box: Box) -> Mapping[str, Any]:

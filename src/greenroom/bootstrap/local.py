@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from greenroom.config import Box
 from greenroom.domain import documents
 from greenroom.domain.digest import parse_digest
-from greenroom.domain.errors import NotFound, Unreachable
+from greenroom.domain.errors import NotFound, Tampered, Unreachable
 from greenroom.domain.verdict import Held, Instant, Passed, Refused
 from greenroom.domain.vocabulary import ChangeId, Mode
 from greenroom.wire.rpc import Client
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from greenroom.guard.papers import Paper
 
 START_S = 30.0
+TRY_S = 4.0
 PAPER_SECONDS = 600
 LOG_REMEDY = "keep this log as evidence, trust no entry from there on, and go back to a copy that checks"
 
@@ -59,6 +60,8 @@ class LocalServices:
         """See Services."""
         if call == "constitution":
             return {"text": self._constitution()}
+        if call == "stop":
+            return self._stop(arguments or {})
         return self._client("guard").call(call, arguments)
 
     def now(self) -> int:
@@ -76,10 +79,24 @@ class LocalServices:
             green=parse_digest(offer["green"]),
             shown=parse_digest(offer["card"]),
             actor=actor,
-            expires=self._expiry(),
+            expires=Instant(self.now() + self._consent_seconds() * 1_000_000_000),
             nonce=secrets.token_hex(16),
         )
         return papers.sign(self._owner(passphrase, f"to approve {offer['change']}"), paper)
+
+    def card(self, change: str, offer: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See Services."""
+        from greenroom.domain.card import Card
+
+        card = documents.decode(Card, self.read(offer["card"]))
+        if (card.change, card.plan, card.green) != (change, offer["plan"], offer["green"]) or offer["change"] != change:
+            raise Tampered(
+                "card-of-another-change",
+                f"the card that is to be signed is not that of {change}",
+                where=str(offer["card"]),
+                remedy="do not approve; `greenroom down`, then look again",
+            )
+        return documents.to_plain(card)  # type: ignore[no-any-return]
 
     def lift(self, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
         """See Services."""
@@ -202,9 +219,22 @@ class LocalServices:
         while _locked(lock) and time.monotonic() < deadline:
             time.sleep(0.05)
 
+    def _stop(self, arguments: Mapping[str, Any]) -> Any:
+        """Anyone may stop: the file is the truth, so it is written first, and the guard told after."""
+        body = {"actor": str(arguments.get("actor", "")), "at": str(self.now()), "nonce": secrets.token_hex(16)}
+        path = self.box.require().guard / "stop"
+        part = path.with_name(f".stop.{body['nonce'][:8]}")
+        part.write_bytes(documents.encode(body))
+        os.replace(part, path)
+        try:
+            return Client(str(self.box.run / "guard.sock"), timeout_s=START_S).call("stop", arguments)
+        except Unreachable:
+            return None
+
     def _client(self, socket: str) -> Client:
         """A client of a socket of the box whose processes run."""
-        path = str(self.box.require().run / f"{socket}.sock")
+        box = self.box.require()
+        path = str((box.desk if socket == "desk" else box.run) / f"{socket}.sock")
         client = Client(path)
         try:
             client.ping()
@@ -213,18 +243,32 @@ class LocalServices:
         return Client(path, patience_s=1.0)
 
     def _start(self, path: str) -> None:
+        """Start rescue, again when the one before was just leaving, until somebody answers at `path`."""
+        deadline = time.monotonic() + START_S
+        while True:
+            self._spawn()
+            try:
+                return Client(path, patience_s=TRY_S).ping()
+            except Unreachable as error:
+                if time.monotonic() < deadline:
+                    continue
+                raise Unreachable(
+                    "processes-do-not-start",
+                    f"the box's processes did not start: {error.message}{self._last_words()}",
+                    where=str(self.box.run / "processes.log"),
+                    remedy="read that file; `greenroom doctor` says what the machine lacks",
+                ) from None
+
+    def _spawn(self) -> None:
         argv = [sys.executable, "-m", "greenroom.rescue", str(self.box.root)]
         with open(self.box.run / "processes.log", "ab") as log:
             subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/")
-        try:
-            Client(path, patience_s=START_S).ping()
-        except Unreachable as error:
-            raise Unreachable(
-                "processes-do-not-start",
-                f"the box's processes did not start within {START_S:.0f} seconds: {error.message}",
-                where=str(self.box.run / "processes.log"),
-                remedy="read that file; `greenroom doctor` says what the machine lacks",
-            ) from None
+
+    def _last_words(self) -> str:
+        with open(self.box.run / "processes.log", "rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - 4096))
+            lines = log.read().decode("utf-8", "replace").strip().splitlines()
+        return f"; the last line of their log: {lines[-1][:300]}" if lines else ""
 
     def _remote(self) -> GuardClient:
         from greenroom.guard.client import GuardClient
@@ -264,6 +308,11 @@ class LocalServices:
         if digest is None:
             raise NotFound("no-constitution", "the owner has signed no constitution", remedy="greenroom init")
         return store.get(documents.decode(PolicyBundle, store.get(digest)).constitution).decode()
+
+    def _consent_seconds(self) -> int:
+        from greenroom.policy.constitution import parse
+
+        return parse(self._constitution().encode()).consent_seconds
 
     def _expiry(self) -> Instant:
         return Instant(self.now() + PAPER_SECONDS * 1_000_000_000)

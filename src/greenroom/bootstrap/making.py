@@ -41,8 +41,6 @@ def make_box(box: Box, passphrase: Callable[[], bytes | None], *, ssh_agent: boo
     if not box.identity.is_file():
         identity = {"schema": SCHEMA, "id": secrets.token_hex(8), "created": str(time.time_ns())}
         _write(box.identity, documents.encode(identity))
-    if not box.constitution.exists():
-        _write(box.constitution, default_text())
     made = _sign_policy(box, secret or passphrase)
     return {
         "made": made,
@@ -101,9 +99,9 @@ def _sign_policy(box: Box, passphrase: Callable[[], bytes | None]) -> bool:
     from greenroom.bootstrap.owner import open_owner
     from greenroom.guard import papers
 
-    policy = save_policy(box, box.constitution.read_bytes())
     with _guard(box) as guard:
         previous = guard.policy()
+        policy = save_policy(box, _constitution(box, previous))
         if previous == policy:
             return False
         order = papers.ConstitutionOrder(
@@ -117,6 +115,32 @@ def _sign_policy(box: Box, passphrase: Callable[[], bytes | None]) -> bool:
     if not isinstance(verdict, Passed):
         raise Unusable(verdict.rule, "the constitution was refused", where=verdict.where, remedy=verdict.remedy)
     return previous is None
+
+
+def _constitution(box: Box, previous: Digest | None) -> bytes:
+    """The text to sign: the one in force, so that `init` never changes it; for a fresh box, its file's.
+
+    Raises Unusable `constitution-edited` when the readable copy says something else than what is in force.
+    """
+    from greenroom.policy.bundle import PolicyBundle
+    from greenroom.release.store import FileStore
+
+    if previous is None:
+        if not box.constitution.exists():
+            _write(box.constitution, default_text())
+        return box.constitution.read_bytes()
+    store = FileStore(box.store)
+    signed = store.get(documents.decode(PolicyBundle, store.get(previous)).constitution)
+    if not box.constitution.exists():
+        _write(box.constitution, signed)
+    if signed != box.constitution.read_bytes():
+        raise Unusable(
+            "constitution-edited",
+            "CONSTITUTION.yaml is a copy for reading, and it differs from what the owner signed",
+            where=str(box.constitution),
+            remedy=f"to put it in force: greenroom constitution edit {box.constitution}; else delete the copy",
+        )
+    return signed
 
 
 @contextlib.contextmanager

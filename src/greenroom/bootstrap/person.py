@@ -9,8 +9,8 @@ from typing import Any
 
 from greenroom.config import Box
 from greenroom.domain.errors import NotFound
-from greenroom.domain.verdict import Verdict
-from greenroom.domain.vocabulary import Kind, Subject
+from greenroom.domain.verdict import Refused, Verdict
+from greenroom.domain.vocabulary import Kind, Subject, address_of
 from greenroom.release import delivery
 
 
@@ -20,7 +20,7 @@ def repository(path: str, branch: str | None) -> Mapping[str, Any]:
     if not place.is_dir():
         raise NotFound("no-such-directory", "there is no such directory", where=str(path), remedy="name a repository")
     if not os.path.lexists(place / ".git") and not _bare(place):
-        return {"path": str(place), "branch": "", "head": "", "dirty": False, "checked_out": False}
+        return {"path": str(place), "branch": "", "head": "", "dirty": False, "blocked": None, "checked_out": False}
     found = delivery.state(place, branch)
     blocked = found.blocked()
     return {
@@ -34,18 +34,25 @@ def repository(path: str, branch: str | None) -> Mapping[str, Any]:
 
 
 def deliver(box: Box, wanted: Mapping[str, Any]) -> Verdict:
-    """Fast-forward the person's branch to what is live."""
+    """Fast-forward the person's branch to what is live.
+
+    The executor only says that something waits. Where it goes follows from the subject's address, and what goes
+    there is the guard's live ref: nothing that was staged and not swapped can be delivered.
+    """
     from greenroom.release.refs import RefRelease
     from greenroom.release.store import FileStore
     from greenroom.release.trees import StoreTrees
 
     kind, _, address = str(wanted["subject"]).partition(":")
+    subject = Subject(kind=Kind(kind), address=address)
+    path, branch = str(wanted["repository"]), str(wanted["branch"])
     store = FileStore(box.store)
     release = RefRelease(box.live, store, StoreTrees(store))
-    live = release.git_dir(Subject(kind=Kind(kind), address=address))
-    return delivery.deliver(
-        Path(wanted["repository"]), str(wanted["branch"]), str(wanted["delivered"]), live, str(wanted["wanted"])
-    )
+    live = release.position(subject)
+    if address_of(path, branch) != address or wanted["wanted"] != live:
+        where = f"asked: {wanted['wanted']} to {path} ({branch})"
+        return Refused(rule="delivery-differs", where=where, remedy=f"live is {live}; look with `greenroom status`")
+    return delivery.deliver(Path(path), branch, str(wanted["delivered"]), release.git_dir(subject), live)
 
 
 def _bare(place: Path) -> bool:

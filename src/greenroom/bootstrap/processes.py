@@ -68,6 +68,7 @@ def _keep_executor(box: Box, server: Server) -> None:
     from greenroom.keeper.separation import executor_command
 
     deaths = 0
+    box.desk.mkdir(mode=0o700, exist_ok=True)
     while True:
         read, write = os.pipe()
         argv = (sys.executable, "-m", "greenroom.bootstrap", "executor", str(box.root), str(read))
@@ -88,7 +89,7 @@ def _serve_executor(box: Box, guard: GuardClient) -> int:
     from greenroom.wire.rpc import Client, Server
 
     house = parts.make_house(box, guard, RemoteKeeper(Client(str(box.run / "keeper.sock"), patience_s=PATIENCE_S).call))
-    with Server(str(box.run / "desk.sock"), handlers(house), uids=frozenset({os.geteuid()})) as server:
+    with Server(str(box.desk / "desk.sock"), handlers(house), uids=frozenset({os.geteuid()})) as server:
         threading.Thread(target=_leave_when_idle, args=(server,), daemon=True).start()
         server.serve_forever(poll_interval=0.2)
     house.runs.close()

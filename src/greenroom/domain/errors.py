@@ -28,7 +28,6 @@ class Exit(IntEnum):
     STOPPED = 7
     TAMPERED = 8
     SANDBOX = 9
-    FAILED = 10
     INTERRUPTED = 130
 
 

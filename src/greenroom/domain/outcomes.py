@@ -133,7 +133,8 @@ def verdict_on(evidence: Sequence[Evidence]) -> Verdict:
     for item in evidence:
         if item.verdict == "inconclusive":
             why = item.facts.get("why", "no result")
-            return Held(rule="inconclusive", where=f"{item.check}: {why}", remedy=REMEDIES.get(item.check, ""))
+            rule = "stopped" if item.facts.get("rule") == "stopped" else "inconclusive"
+            return Held(rule=rule, where=f"{item.check}: {why}", remedy=REMEDIES.get(item.check, ""))
     return Passed()
 
 

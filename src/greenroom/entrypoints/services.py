@@ -47,6 +47,10 @@ class Services(Protocol):
         """The owner's signed consent to exactly what `offer` names, as an envelope."""
         ...
 
+    def card(self, change: str, offer: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The card that a consent to `offer` is signed over, read by its digest; Tampered when of another change."""
+        ...
+
     def lift(self, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
         """Lift the stop with the owner's key; a verdict."""
         ...

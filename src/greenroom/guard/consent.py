@@ -127,6 +127,8 @@ def _card_differs(card: Card, made: Recomputed) -> Refused | None:
         "risk": ((card.risk.score, card.risk.level), (made.risk.score, made.risk.level)),
         "contributions": (_parts(card.risk), _parts(made.risk)),
         "evidence": (_checked(card.evidence), _checked(made.found.evidence)),
+        "agree": (card.agree, made.agree),
+        "facts": (_facts(card.evidence), _facts(made.found.evidence)),
         "test-command": (card.environment.get("test-command"), command),
     }
     for name, (said, found) in said_and_found.items():
@@ -134,6 +136,10 @@ def _card_differs(card: Card, made: Recomputed) -> Refused | None:
             remedy = "look at the change again and approve what is shown then"
             return Refused(rule="card-differs", where=f"{name}: shown {said}, found {found}"[:500], remedy=remedy)
     return None
+
+
+def _facts(evidence: Sequence[Evidence]) -> list[tuple[str, list[tuple[str, str]]]]:
+    return sorted((item.check, sorted(item.facts.items())) for item in evidence)
 
 
 def _parts(risk: Risk) -> list[tuple[str, int]]:

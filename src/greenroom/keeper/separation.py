@@ -1,10 +1,10 @@
 """Who sees what: the command line that starts a process of the box with only its share of the box in sight.
 
 Bubblewrap lays the view out. The executor gets the system and the installation to read, its own share of the box to
-write, no network and its own process ids; nothing else of the machine is there, so neither keys nor pointers, nor an
-SSH agent's socket, nor the guard's own program are in its reach. The keeper, as root, gets a view in which every
-directory
-above the box and above the installation can be passed through by the sandbox's unprivileged user.
+write, no network, no capability and its own process ids; nothing else of the machine is there: neither keys nor
+pointers nor an SSH agent's socket are in its reach, and the guard's own program is read-only. The keeper, as root, gets
+a view in which every directory above the box and above the installation can be passed through by the sandbox's
+unprivileged user.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from pathlib import Path
 from greenroom.config import Box
 from greenroom.domain.errors import Unusable
 
-WRITTEN_BY_EXECUTOR = ("db", "run", "store")
-READ_BY_EXECUTOR = ("box.json", "public")
+WRITTEN_BY_EXECUTOR = ("db", "run/desk", "store")
+READ_BY_EXECUTOR = ("box.json", "public", "run")
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
 _SETTINGS = ("alternatives", "group", "ld.so.cache", "localtime", "passwd")
 

@@ -54,6 +54,7 @@ class DurableRuns:
         self._watchers: dict[str, Watcher] = {}
         self._errors: dict[str, GreenroomError] = {}
         self._lock = threading.Lock()
+        self._turns: dict[str, threading.Lock] = {}
         _write_ahead(database)
         config: DBOSConfig = {
             "name": "greenroom",
@@ -125,6 +126,13 @@ class DurableRuns:
         return carry
 
     def _one_stage(self, change_id: str) -> dict[str, Any]:
+        """One stage at a time of a change: a run that DBOS picked up may meet one that a person asked for."""
+        with self._lock:
+            turn = self._turns.setdefault(change_id, threading.Lock())
+        with turn:
+            return self._step(change_id)
+
+    def _step(self, change_id: str) -> dict[str, Any]:
         try:
             before = self._changes.get(ChangeId(change_id))
             if self._flow.rests(before):

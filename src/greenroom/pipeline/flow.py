@@ -118,7 +118,7 @@ class Flow:
 
     def _run(self, change: Change, stage: Stage) -> Done:
         try:
-            return self._stages[stage].run(change)
+            return _stop_holds(self._stages[stage].run(change))
         except Unreachable:
             raise
         except Bug as error:
@@ -171,6 +171,14 @@ def take_back(guard: Guard, change: Change, why: Refused | Held) -> Done:
         message = f"{why.rule} called for a revert, but {taken.rule}: {taken.where}"
         raise Unreachable("revert-failed", message, where=change.id, remedy=taken.remedy)
     return Done(Refused(rule=why.rule, where=why.where, remedy=why.remedy), change)
+
+
+def _stop_holds(done: Done) -> Done:
+    """A stop that cut a run short holds the change: it goes on after the lift, it does not end."""
+    verdict = done.verdict
+    if not isinstance(verdict, Refused) or verdict.rule != "stopped" or done.change.state is State.PROMOTED:
+        return done
+    return Done(Held(rule=verdict.rule, where=verdict.where, remedy=verdict.remedy), done.change)
 
 
 def settle(done: Done) -> Change:

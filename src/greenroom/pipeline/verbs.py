@@ -162,10 +162,9 @@ def diff(house: House, change_id: str) -> dict[str, Any]:
 def offer(house: House, change_id: str) -> dict[str, Any]:
     """What a person is asked to agree to: the papers to sign over, and the card they stand for."""
     change = house.changes.get(ChangeId(change_id))
-    if change.state is not State.VERIFIED or change.hold is None or change.card is None:
-        raise _wrong_state(change, "approve", "only a verified change that waits for approval can be approved")
-    if change.hold.rule != NEEDS_APPROVAL:
+    if change.hold is not None and change.hold.rule == BASE_MOVED:
         return {**_row(house, change), "verdict": verdict_plain(change.hold)}
+    _require_approvable(change)
     return {
         "verdict": verdict_plain(Passed()),
         "change": change.id,
@@ -179,8 +178,7 @@ def offer(house: House, change_id: str) -> dict[str, Any]:
 def approve(house: House, change_id: str, envelope: bytes, *, promote: bool, tell: Tell) -> dict[str, Any]:
     """Hand the signed consent to the guard and carry the change on; to approved only unless `promote`."""
     change = house.changes.get(ChangeId(change_id))
-    if change.state is not State.VERIFIED or change.hold is None or change.hold.rule != NEEDS_APPROVAL:
-        raise _wrong_state(change, "approve", "only a verified change that waits for approval can be approved")
+    _require_approvable(change)
     stopped = None if promote else _stopped(house, f"lift it, then greenroom approve {change.id}")
     if stopped is not None:
         return {**_row(house, change), "verdict": verdict_plain(stopped)}
@@ -359,7 +357,7 @@ def _new_change(
         _failed(answer, name, error)
         return None
     same = [house.changes.get(found) for found in house.board.known(subject, proposal.fingerprint)]
-    known = [found for found in same if found.base == brought.tree and found.ended != BASE_MOVED]
+    known = [found for found in same if found.base == brought.tree and _settled(found)]
     if known:
         answer["known"].append(_row(house, known[-1]))
         return None
@@ -373,6 +371,11 @@ def _new_change(
 
 def _failed(answer: dict[str, Any], name: str, error: Unusable) -> None:
     answer["failed"].append({"proposer": name, "reference": error.reference, "message": str(error)})
+
+
+def _settled(change: Change) -> bool:
+    """True when a finding is not proposed again on the same base: it is open, live, or a person said no to it."""
+    return not change.terminal or change.state is State.KEPT or change.ended in ("rejected", "reverted")
 
 
 def _carry_on(house: House, change_id: ChangeId, tell: Tell) -> dict[str, Any]:
@@ -448,7 +451,7 @@ def _undelivered(house: House, subject: Subject, commit: str) -> Held | None:
     return Held(
         rule=delivery.pending,
         where=f"{delivery.repository} ({delivery.branch}) still lacks {delivery.wanted[:12]}",
-        remedy=f"make the branch clean and at {delivery.delivered[:12]}, or `greenroom revert {delivery.change}`",
+        remedy=_remedy(delivery),
     )
 
 
@@ -472,6 +475,11 @@ def _stopped(house: House, remedy: str) -> Held | None:
     if not status.stopped:
         return None
     return Held(rule="stopped", where=f"stop set by {status.stopped_by}", remedy=remedy)
+
+
+def _remedy(delivery: Delivery) -> str:
+    ways = f"make the branch clean and let it stand at {delivery.delivered[:12]}, with your own work on another branch"
+    return f"{ways}; or `greenroom revert {delivery.change}`" if delivery.change else ways
 
 
 def _settle_siblings(house: House, subject: Subject) -> None:
@@ -512,6 +520,15 @@ def _card(house: House, change: Change) -> Card:
 def _row(house: House, change: Change) -> dict[str, Any]:
     line = house.board.line(change.id)
     return row(change, line.summary if line else "", line.rule if line else "")
+
+
+def _require_approvable(change: Change) -> None:
+    """A verified change that waits for a yes, or an approved one whose yes has to be given again."""
+    waits = change.hold is not None and change.card is not None
+    rule = change.hold.rule if change.hold is not None else ""
+    if waits and (change.state is State.APPROVED or (change.state is State.VERIFIED and rule == NEEDS_APPROVAL)):
+        return
+    raise _wrong_state(change, "approve", "only a verified change that waits for approval can be approved")
 
 
 def _missing_step(change: Change) -> str:

@@ -24,7 +24,7 @@ from greenroom.domain.errors import Bug
 from greenroom.domain.plan import ToolManifest
 from greenroom.domain.ports import Facts, Store
 from greenroom.domain.proof import Consent
-from greenroom.domain.verdict import Instant, Passed, Verdict
+from greenroom.domain.verdict import Held, Instant, Passed, Verdict
 from greenroom.domain.vocabulary import ChangeId, Kind, Mode, Stage, Subject, address_of
 from greenroom.evaluation.verify import KeeperEvaluator, Known
 from greenroom.guard.papers import ConstitutionOrder, Lift, ModeOrder, sign
@@ -86,11 +86,17 @@ class MemoryHouse:
     """
 
     def __init__(
-        self, directory: Path, *, files: Mapping[str, bytes] = FILES, branch: str = BRANCH, constitution: bytes = b""
+        self,
+        directory: Path,
+        *,
+        files: Mapping[str, bytes] = FILES,
+        path: str = PATH,
+        branch: str = BRANCH,
+        constitution: bytes = b"",
     ) -> None:
         self.directory = directory
-        self.path, self.branch = PATH, branch
-        self.subject = Subject(kind=Kind.WORKSPACE, address=address_of(PATH, branch))
+        self.path, self.branch = path, branch
+        self.subject = Subject(kind=Kind.WORKSPACE, address=address_of(path, branch))
         self.clock, self.store, self.log = ManualClock(), MemoryStore(), MemoryLog()
         self.signers, self.strangers = attestors(), attestors()
         self.release = PositionRelease(self.store, StoreTrees(self.store))
@@ -270,20 +276,29 @@ class MemoryHouse:
 
     # The person's repository.
 
+    def fast_forward(self, delivery: Mapping[str, Any]) -> Verdict:
+        """Bring the branch from the commit that it had to what is live, where it is clean and has not moved."""
+        found = self.repository
+        if found.head == delivery["wanted"]:
+            return Passed()
+        if found.head != delivery["delivered"]:
+            return Held(rule="branch-moved", where=found.head, remedy="greenroom improve")
+        if found.dirty:
+            return Held(rule="worktree-dirty", where=self.path, remedy="commit or stash")
+        found.files, found.head = self.live_files(), delivery["wanted"]
+        return Passed()
+
     def commit(self, files: Mapping[str, bytes]) -> None:
         """The person commits files of their own."""
         self.repository.files |= {path.encode(): data for path, data in files.items()}
         self.repository.head = secrets.token_hex(20)
 
     def deliver(self) -> list[dict[str, Any]]:
-        """Fast-forward the person's branch for each delivery that waits, as a door would."""
+        """Deliver all that waits, and report it, as a door would."""
         done = []
         for waiting in verbs.pending(self.house):
-            moved = self.repository.head not in (waiting["delivered"], waiting["wanted"])
-            rule = "branch-moved" if moved else "branch-dirty" if self.repository.dirty else ""
-            if not rule:
-                self.repository.files = self.live_files()
-                self.repository.head = waiting["wanted"]
+            verdict = self.fast_forward(waiting)
+            rule = "" if isinstance(verdict, Passed) else verdict.rule
             done.append(verbs.delivered(self.house, waiting["subject"], commit=waiting["wanted"], pending=rule))
         return done
 

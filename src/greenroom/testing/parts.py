@@ -38,6 +38,7 @@ class Finding:
     old: bytes
     new: bytes
     rule: str = "typo"
+    summary: str = ""
 
 
 @dataclasses.dataclass(slots=True)
@@ -240,7 +241,7 @@ class FindingProposer:
             proposer=self.name,
             proposer_version="1",
             rule=finding.rule,
-            summary=f"Mend {finding.old.decode(errors='replace')!r} in {finding.path}",
+            summary=finding.summary or f"Mend {finding.old.decode(errors='replace')!r} in {finding.path}",
             rationale="It is written otherwise.",
             expected="The words read well.",
             confidence=90,

@@ -326,8 +326,8 @@ def test_pending_deliveries_hold_the_next_import(house: MemoryHouse) -> None:
     assert f"greenroom revert {change}" in held["verdict"]["remedy"]
     house.repository.dirty = True
     (report,) = house.deliver()
-    assert report["pending"] == "branch-dirty"
-    assert house.improve()["verdict"]["rule"] == "branch-dirty"
+    assert report["pending"] == "worktree-dirty"
+    assert house.improve()["verdict"]["rule"] == "worktree-dirty"
     house.repository.dirty = False
     house.deliver()
     assert house.improve()["verdict"] == {"is": "passed"}

@@ -1,14 +1,22 @@
 """The command `greenroom`: its verbs, their options and their help with examples."""
 
+import inspect
 import sys
+import traceback
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from greenroom.domain.errors import Exit, GreenroomError, NotFound, Unusable
+from greenroom.domain.errors import Bug, Exit, GreenroomError, NotFound, Unusable
 from greenroom.entrypoints.cli import output
 from greenroom.entrypoints.services import Services
+
+INTERRUPTED = (
+    "greenroom: interrupted; nothing is half done. The change under way is finished in the box; "
+    "`greenroom improve` again looks for the rest"
+)
 
 
 class Context:
@@ -63,7 +71,21 @@ def build(services: Callable[[str | None], Services], version: str) -> typer.Typ
     change_commands.register(app, context)
     house_commands.register(app, context)
     log_commands.register(app, context)
+    _keep_examples(app)
     return app
+
+
+def _keep_examples(app: typer.Typer) -> None:
+    """Mark the examples in the help of every command as lines that are not to be joined to one paragraph."""
+    for each in (*app.registered_commands, app.registered_callback):
+        if each is None:
+            continue
+        text = inspect.cleandoc((each.callback and each.callback.__doc__) or "")
+        if "\n\nExample" in text:
+            each.help = text.replace("\n\nExample", "\n\n\b\nExample")
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            _keep_examples(group.typer_instance)
 
 
 def run(app: typer.Typer) -> int:
@@ -71,13 +93,16 @@ def run(app: typer.Typer) -> int:
     as_json = "--json" in sys.argv
     try:
         result = app(standalone_mode=False)
-        return int(result) if isinstance(result, int) else 0
+        code = int(result) if isinstance(result, int) else 0
+        if code == Exit.INTERRUPTED:
+            print(INTERRUPTED, file=sys.stderr)
+        return code
     except typer.Exit as error:
         return error.exit_code
     except GreenroomError as error:
         return output.report(error, as_json=as_json)
     except (KeyboardInterrupt, typer.Abort):
-        print("greenroom: interrupted; nothing is half done, `greenroom resume` goes on", file=sys.stderr)
+        print(INTERRUPTED, file=sys.stderr)
         return Exit.INTERRUPTED
     except BrokenPipeError:
         return Exit.OK
@@ -98,7 +123,14 @@ def _usage_or_bug(error: Exception, *, as_json: bool) -> int:
     if isinstance(error, UnicodeDecodeError):
         remedy = "save it as UTF-8"
         return output.report(Unusable("bad-file", f"the file is not text: {error}", remedy=remedy), as_json=as_json)
-    raise error
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    bug = Bug(
+        "bug",
+        f"this is our mistake, not yours: {type(error).__name__}: {error}",
+        where=f"{Path(frame.filename).name}:{frame.lineno}, in {frame.name}",
+        remedy="please report it with these lines; nothing is half done, `greenroom resume` goes on",
+    )
+    return output.report(bug, as_json=as_json)
 
 
 def finish(context: Context, answer: Mapping[str, Any], show: Callable[[], None]) -> None:

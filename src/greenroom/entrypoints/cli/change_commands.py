@@ -135,9 +135,10 @@ def _approving(app: typer.Typer, context: Context) -> None:
         if offer["verdict"]["is"] != "passed":
             _finish(context, offer, lambda: _say(offer))
         _require_deliverable(context, change)
+        shown = {**offer["show"], "card": services.card(change, offer)}
         if not context.as_json:
-            render.console().print(render.card(offer["show"]))
-            patch = _patch(context, change).decode("utf-8", "backslashreplace")
+            render.console().print(render.card(shown))
+            patch = services.read(shown["card"]["patch"]).decode("utf-8", "backslashreplace")
             render.console().print(render.diff(patch), soft_wrap=True)
         if not consent.ask("Approve this change?", yes=yes, no_input=no_input or context.as_json):
             print("not approved; nothing was changed", file=sys.stderr)
@@ -145,7 +146,7 @@ def _approving(app: typer.Typer, context: Context) -> None:
         _require_deliverable(context, change)
         envelope = services.consent(offer, actor or consent.actor(), consent.passphrase)
         wish = {"change": change, "envelope": envelope.hex(), "promote": not no_promote}
-        answer = _delivered(context, services.desk("approve", wish, progress=render.tell))
+        answer = {**_delivered(context, services.desk("approve", wish, progress=render.tell)), "card": shown["card"]}
         _finish(context, answer, lambda: _say(answer))
 
     @app.command()
@@ -243,7 +244,7 @@ def deliver_waiting(context: Context) -> None:
     for delivery in context.services.desk("pending"):
         verdict = _deliver(context, delivery)
         if verdict["is"] != "passed":
-            print(f"delivery-pending: {delivery['repository']}: {safe(verdict['rule'])}", file=sys.stderr)
+            print(f"delivery-pending: {safe(delivery['repository'])}: {safe(verdict['rule'])}", file=sys.stderr)
 
 
 def _finish(context: Context, answer: Mapping[str, Any], show: Any) -> None:
@@ -285,6 +286,8 @@ def _show_improved(answer: Mapping[str, Any]) -> None:
             out.print(render.verdict_line({"is": "refused" if row["refused"] else "held", **said}))
     for failed in answer["failed"]:
         out.print(f"proposer {safe(failed['proposer'])} failed: {safe(failed['message'])}", style="red")
+    for note in answer["notes"]:
+        print(f"note: {safe(note)}")
     waiting = [row for row in rows if row["held"] and row["held"]["rule"] == "needs-approval"]
     print(f"{len(rows)} proposal(s), {len(waiting)} wait for approval; live is unchanged: {answer['live'][:21]}")
     if waiting:

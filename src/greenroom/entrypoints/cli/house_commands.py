@@ -86,16 +86,18 @@ def _making(app: typer.Typer, context: Context) -> None:
         found = context.services.doctor()
         context.answer(found, lambda: _show_doctor(found))
         if not found["ok"]:
-            raise typer.Exit(Exit.SANDBOX)
+            raise typer.Exit(Exit.SANDBOX if found["box"] else Exit.NOT_FOUND)
 
     @app.command()
-    def down() -> None:
+    def down(json: Json = False) -> None:
         """End the box's processes; the next command starts them again.
 
         Example:
           greenroom down
         """
+        del json
         context.services.down()
+        context.answer({"down": True}, lambda: None)
 
 
 def _stopping(app: typer.Typer, context: Context) -> None:
@@ -149,13 +151,15 @@ def _ruling(app: typer.Typer, context: Context) -> None:
     app.add_typer(rules, name="constitution")
 
     @rules.command("show")
-    def show() -> None:
+    def show(json: Json = False) -> None:
         """Print the constitution in force.
 
         Example:
           greenroom constitution show
         """
-        print(context.services.guard("constitution")["text"], end="")
+        del json
+        text = context.services.guard("constitution")["text"]
+        context.answer({"text": text}, lambda: print(text, end=""))
 
     @rules.command("edit")
     def edit(

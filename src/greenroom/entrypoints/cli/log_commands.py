@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from greenroom.entrypoints.cli.app import Context
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+JsonLines = Annotated[bool, typer.Option("--json", help="One JSON document a line on stdout.")]
 PAGE = 256
 
 
@@ -30,7 +31,7 @@ def register(app: typer.Typer, context: Context) -> None:
     def read(
         ctx: typer.Context,
         follow: Annotated[bool, typer.Option("--follow", help="Go on as entries come; Ctrl-C ends.")] = False,
-        json: Json = False,
+        json: JsonLines = False,
     ) -> None:
         """Print the log, one entry a line.
 
@@ -64,21 +65,24 @@ def register(app: typer.Typer, context: Context) -> None:
             raise typer.Exit(Exit.TAMPERED)
 
     @log.command("checkpoint")
-    def checkpoint_() -> None:
+    def checkpoint_(json: Json = False) -> None:
         """Print the newest signed checkpoint; keep it on another machine.
 
         Example:
           greenroom log checkpoint > kept.txt
         """
-        sys.stdout.buffer.write(context.services.log_checkpoint())
+        del json
+        note = context.services.log_checkpoint()
+        context.answer({"checkpoint": note.decode()}, lambda: print(note.decode(), end=""))
 
     @log.command()
-    def export() -> None:
+    def export(json: JsonLines = False) -> None:
         """Print the log as JSON lines: entry as signed, index and leaf hash.
 
         Example:
           greenroom log export > log.jsonl
         """
+        del json
         for line in context.services.log_export():
             sys.stdout.buffer.write(line)
 

@@ -164,10 +164,10 @@ def _checks(evidence: Sequence[Mapping[str, Any]]) -> Table:
     for name in ("check", "result", "facts"):
         table.add_column(name, overflow="fold")
     for item in evidence:
-        facts = ", ".join(f"{k} {v}" for k, v in sorted(item["facts"].items()) if v)
-        found = "".join(f"\n{f['name']}: {f['why']}" for f in item["findings"])
+        facts = safe(", ".join(f"{k} {v}" for k, v in sorted(item["facts"].items()) if v))
+        found = "".join(f"\n{safe(f['name'])}: {safe(f['why'])}" for f in item["findings"])
         style = {"pass": "green", "fail": "red"}.get(item["verdict"], "yellow")
-        table.add_row(Text(item["check"]), Text(item["verdict"], style=style), Text(safe_block(facts + found)))
+        table.add_row(Text(safe(item["check"])), Text(item["verdict"], style=style), Text(facts + found))
     return table
 
 

@@ -1,0 +1,471 @@
+"""Every command of the command line over a house in memory: what it prints, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from greenroom.domain.errors import Exit, Tampered, Unreachable
+from greenroom.domain.verdict import Passed
+from greenroom.domain.vocabulary import State
+from greenroom.entrypoints.cli import app
+from greenroom.entrypoints.services import Services
+from greenroom.testing.house import MemoryHouse
+from greenroom.testing.parts import Finding
+from greenroom.testing.services import MemoryServices
+
+EVIL = "\x1b[31mred\u202egnirts\u200b\x07"
+
+
+class Door:
+    """The command line as a person types it; `out` and `err` are what it printed last."""
+
+    def __init__(self, services: MemoryServices, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+        self.services, self.house = services, services.house
+        self._monkeypatch, self._capsys = monkeypatch, capsys
+        self.repo = services.house.path
+        self.out = self.err = ""
+
+    def __call__(self, *words: str) -> int:
+        """Run `greenroom WORDS`; the exit code."""
+        self._monkeypatch.setattr(sys, "argv", ["greenroom", *words])
+        made: Callable[[str | None], Services] = lambda box: self.services  # noqa: E731
+        code = app.run(app.build(made, "1.2.3"))
+        self.out, self.err = self._capsys.readouterr()
+        return code
+
+    def json(self, *words: str) -> Any:
+        """Run with --json; stdout as one document."""
+        self.code = self(*words, "--json")
+        return json.loads(self.out)
+
+    def waiting(self) -> str:
+        """Improve; the id of the change that waits."""
+        (row,) = self.json("improve", self.repo)["changes"]
+        return str(row["id"])
+
+
+@pytest.fixture
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Iterator[Door]:
+    (tmp_path / "repo").mkdir()
+    house = MemoryHouse(tmp_path, path=str(tmp_path / "repo"))
+    monkeypatch.setenv("COLUMNS", "200")
+    yield Door(MemoryServices(house), monkeypatch, capsys)
+    house.close()
+
+
+def commands() -> list[tuple[str, ...]]:
+    """The words of every command."""
+    group: Any = typer.main.get_command(app.build(lambda box: None, "0"))  # type: ignore[arg-type,return-value]
+    found: list[tuple[str, ...]] = []
+    for name, command in group.commands.items():
+        found.append((name,))
+        found += [(name, each) for each in getattr(command, "commands", {})]
+    return found
+
+
+ALONE = [words for words in commands() if words != ("constitution",)]
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_cli_help_of_every_command(door: Door, words: tuple[str, ...]) -> None:
+    """--help ends well and, for a command, has an example of itself."""
+    assert door(*words, "--help") == Exit.OK
+    assert "Usage:" in door.out
+    if words in ALONE:
+        assert re.search(rf"^\s+greenroom {' '.join(words)}\b", door.out, re.MULTILINE), door.out
+
+
+@pytest.mark.parametrize("words", ALONE, ids=" ".join)
+def test_cli_json_is_an_option_of_every_command(door: Door, words: tuple[str, ...]) -> None:
+    """A program can read every answer."""
+    assert door(*words, "--help") == Exit.OK
+    assert "--json" in door.out
+
+
+def test_cli_exit_codes_are_documented() -> None:
+    """docs/exit-codes.md has each code of domain.errors.Exit once, by number and name, and no other."""
+    text = (Path(__file__).parents[3] / "docs" / "exit-codes.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| ([A-Z_]+) \| \S", text, re.MULTILINE)
+    assert [(int(code), name) for code, name in rows] == [(int(code), code.name) for code in Exit]
+
+
+def test_cli_without_words_shows_help(door: Door) -> None:
+    """A bare `greenroom` says how to start."""
+    door()
+    assert "greenroom init" in door.out + door.err
+
+
+def test_cli_version(door: Door) -> None:
+    """--version is one line."""
+    assert door("--version") == Exit.OK
+    assert door.out == "greenroom 1.2.3\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("nope",),
+        ("improve",),
+        ("improve", ".", "--nope"),
+        ("improve", ".", "--mode", "all"),
+        ("show",),
+        ("mode", "all"),
+        ("approve", "a", "b"),
+    ],
+)
+def test_cli_misuse_is_one_sentence_with_a_reference(door: Door, words: tuple[str, ...]) -> None:
+    """A mistyped command says what is wrong, its reference and what helps; nothing was asked of the house."""
+    assert door(*words) == Exit.USAGE
+    assert "[usage]" in door.err
+    assert "--help" in door.err
+    assert "Traceback" not in door.err
+    assert door.out == ""
+    assert door.services.asked == []
+    body = door.json(*words)
+    assert (body["error"]["reference"], body["error"]["exit"], door.code) == ("usage", 2, 2)
+
+
+@pytest.mark.parametrize("verb", ["show", "diff", "approve", "promote", "reject", "revert"])
+def test_cli_unknown_change(door: Door, verb: str) -> None:
+    """An id that is not there is NOT_FOUND, by reference, on stderr and as JSON."""
+    assert door(verb, "nope") == Exit.NOT_FOUND
+    assert "[no-change-by-that-id]" in door.err
+    assert "greenroom list" in door.err
+    error = door.json(verb, "nope")["error"]
+    assert (error["reference"], error["exit"]) == ("no-change-by-that-id", 5)
+    assert error["remedy"]
+
+
+def test_cli_missing_directory(door: Door, tmp_path: Path) -> None:
+    """A repository that is not there is NOT_FOUND."""
+    assert door("improve", str(tmp_path / "nope")) == Exit.NOT_FOUND
+    assert "[no-such-directory]" in door.err
+
+
+@pytest.mark.parametrize("words", [("log", "check", "--checkpoint"), ("constitution", "edit")])
+def test_cli_files_that_cannot_be_used(door: Door, tmp_path: Path, words: tuple[str, ...]) -> None:
+    """A missing file is NOT_FOUND, a directory USAGE; no traceback."""
+    assert door(*words, str(tmp_path / "nope")) == Exit.NOT_FOUND
+    assert "[bad-file]" in door.err
+    assert door(*words, str(tmp_path)) == Exit.USAGE
+    assert "Traceback" not in door.err
+
+
+def test_cli_constitution_that_is_not_text(door: Door, tmp_path: Path) -> None:
+    """Bytes that are no UTF-8, or no constitution, are USAGE."""
+    (tmp_path / "rules").write_bytes(b"\xff\xfe")
+    assert door("constitution", "edit", str(tmp_path / "rules")) == Exit.USAGE
+    assert "[bad-file]" in door.err
+    (tmp_path / "rules").write_bytes(b"schema: 7\n")
+    assert door("constitution", "edit", str(tmp_path / "rules")) == Exit.USAGE
+    assert re.search(r"\[[a-z-]+\]", door.err)
+
+
+def test_cli_our_own_mistake_is_told_as_one(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Something unexpected is a BUG with its place and a request to report it, not a traceback."""
+    monkeypatch.setattr(door.services, "board", lambda everything: 1 / 0)
+    assert door("list") == Exit.BUG
+    assert "[bug]" in door.err
+    assert "ZeroDivisionError" in door.err
+    assert "report" in door.err
+    assert door.json("list")["error"]["exit"] == 1
+
+
+def test_cli_ctrl_c_is_interrupted(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C ends with 130 and says how to go on."""
+
+    def interrupted(everything: bool) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(door.services, "board", interrupted)
+    assert door("list") == Exit.INTERRUPTED
+    assert "greenroom: interrupted; nothing is half done" in door.err
+
+
+def test_cli_unreachable_process(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that does not answer is UNREACHABLE."""
+
+    def gone(*args: Any, **kwargs: Any) -> Any:
+        raise Unreachable("guard-gone", "the guard does not answer", remedy="greenroom doctor")
+
+    monkeypatch.setattr(door.services, "guard", gone)
+    assert door("status") == Exit.UNREACHABLE
+    assert "greenroom doctor" in door.err
+
+
+def test_cli_improve_lists_what_waits(door: Door) -> None:
+    """Progress on stderr, the board and the next command on stdout; live is unchanged."""
+    assert door("improve", door.repo) == Exit.OK
+    (change,) = door.house.changes()
+    assert change.id in door.out
+    assert f"next: greenroom approve {change.id}" in door.out
+    assert "live is unchanged" in door.out
+    assert "importing" in door.err
+    assert "verify" in door.err
+    assert door("improve", door.repo) == Exit.OK
+    assert change.id in door.out
+
+
+def test_cli_list_show_diff(door: Door) -> None:
+    """The board, the whole card, and the patch, which can be had bare."""
+    assert door("list") == Exit.OK
+    assert "greenroom improve" in door.out
+    change = door.waiting()
+    assert door("list") == Exit.OK
+    assert change in door.out
+    assert [row["id"] for row in door.json("list", "--all")["changes"]] == [change]
+    assert door("show", change) == Exit.OK
+    for said in ("who must agree", "a person (level 1 low)", "Mend 'teh' in README.md", "tests", "plan", "golden"):
+        assert said in door.out
+    stored = door.house.change(change)
+    for digest in (stored.plan, stored.base, stored.green, stored.card):
+        assert str(digest) in door.out.replace("\n", "")
+    assert door("diff", change) == Exit.OK
+    assert "-teh words" in door.out
+    assert door("diff", change, "--patch") == Exit.OK
+    assert door.out.startswith("diff --git a/README.md b/README.md\n")
+
+
+def test_cli_approve_shows_the_card_and_promotes(door: Door) -> None:
+    """With --yes the card and the diff are shown all the same; the branch gets what is live."""
+    change = door.waiting()
+    assert door("approve", change, "--yes") == Exit.OK
+    assert "who must agree" in door.out
+    assert "+the words" in door.out
+    assert "delivered to your branch" in door.out
+    assert door.house.change(change).state is State.KEPT
+    assert door.house.repository.files == door.house.live_files()
+
+
+@pytest.mark.parametrize("words", [("--no-input",), (), ("--json",)])
+def test_cli_approve_without_a_person_is_never_a_yes(door: Door, words: tuple[str, ...]) -> None:
+    """No terminal and no --yes: unusable, and nothing was signed."""
+    change = door.waiting()
+    assert door("approve", change, *words) == Exit.USAGE
+    assert "[no-terminal]" in door.err
+    assert door.house.change(change).consents == ()
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"), [("y\n", "kept"), ("yes\n", "kept"), ("\n", "verified"), ("n\n", "verified")]
+)
+def test_cli_approve_asks(door: Door, monkeypatch: pytest.MonkeyPatch, answer: str, state: str) -> None:
+    """At a terminal only a y is a yes; the default is no, and a no ends well."""
+    import io
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    change = door.waiting()
+    monkeypatch.setattr(sys, "stdin", Terminal(answer))
+    door.services.locked = True
+    asked: list[str] = []
+    monkeypatch.setattr("getpass.getpass", lambda prompt: asked.append(prompt) or "secret")
+    assert door("approve", change) == Exit.OK
+    assert door.house.change(change).state.value == state
+    assert len(asked) == (state == "kept")
+
+
+def test_cli_approve_later(door: Door) -> None:
+    """--no-promote stops at approved; promote goes on; promote of what is not approved names the step."""
+    change = door.waiting()
+    assert door("promote", change) == Exit.USAGE
+    assert f"greenroom approve {change}" in door.err
+    assert door.json("approve", change, "--yes", "--no-promote")["state"] == "approved"
+    assert door.json("promote", change)["state"] == "kept"
+
+
+@pytest.mark.parametrize("verb", ["approve", "promote"])
+def test_cli_finds_a_dirty_or_moved_branch_before_anybody_agrees(door: Door, verb: str) -> None:
+    """A branch that cannot be delivered to is HELD, with the rule and what helps; nothing is signed or swapped."""
+    change = door.waiting()
+    if verb == "promote":
+        door("approve", change, "--yes", "--no-promote")
+    words = (verb, change, "--yes") if verb == "approve" else (verb, change)
+    before = door.house.live()
+    door.house.repository.dirty = True
+    assert door(*words) == Exit.HELD
+    assert "worktree-dirty" in door.out
+    door.house.repository.dirty = False
+    door.house.commit({"b.py": b"1\n"})
+    answer = door.json(*words)
+    assert (door.code, answer["verdict"]["rule"]) == (Exit.HELD, "branch-moved")
+    assert door.house.live() == before
+
+
+def test_cli_reject(door: Door) -> None:
+    """A no is done; a second one is a wrong state."""
+    change = door.waiting()
+    assert door.json("reject", change, "--why", "no")["ended"] == "rejected"
+    assert door("reject", change) == Exit.USAGE
+    assert "[wrong-state]" in door.err
+
+
+def test_cli_revert_delivers(door: Door) -> None:
+    """A revert reaches the branch too; a change that others stand on is REFUSED."""
+    first = door.waiting()
+    door("approve", first, "--yes")
+    door.house.findings.append(Finding(path="README.md", old=b"words", new=b"word"))
+    second = door.waiting()
+    door("approve", second, "--yes")
+    assert door("revert", first) == Exit.REFUSED
+    assert "not-last" in door.out
+    assert door("revert", second) == Exit.OK
+    assert door("revert", first) == Exit.OK
+    assert b"teh words" in door.house.repository.files[b"README.md"]
+
+
+def test_cli_reverted_by_the_watch_is_refused(door: Door) -> None:
+    """A promotion that the live tests took back ends REFUSED, with the test's name."""
+    change = door.waiting()
+    door.house.checks["live-tests"] = "fail"
+    answer = door.json("approve", change, "--yes")
+    assert (door.code, answer["state"], answer["verdict"]["rule"]) == (Exit.REFUSED, "reverted", "test-broken")
+
+
+def test_cli_stop_and_lift(door: Door) -> None:
+    """Under a stop commands end STOPPED; status still answers; after the lift what was cut goes on."""
+    change = door.waiting()
+    assert door("stop") == Exit.OK
+    assert door("improve", door.repo) == Exit.STOPPED
+    assert door("approve", change, "--yes") == Exit.STOPPED
+    assert door("status") == Exit.OK
+    assert "SET by person:" in door.out
+    assert door("lift") == Exit.OK
+    assert door.house.change(change).state is State.KEPT
+    assert isinstance(door.house.lift(), Passed)
+
+
+def test_cli_status(door: Door) -> None:
+    """Stop, mode, live, what waits."""
+    change = door.waiting()
+    assert door("status") == Exit.OK
+    for said in ("stop: not set", "mode: propose", "waiting: 1", change, "live: workspace:"):
+        assert said in door.out
+    said = door.json("status")
+    assert said["mode"] == "propose"
+    assert [row["id"] for row in said["changes"]] == [change]
+
+
+def test_cli_mode(door: Door) -> None:
+    """Shown without a word; set with one."""
+    assert door("mode") == Exit.OK
+    assert door.out == "propose\n"
+    assert door("mode", "supervised") == Exit.OK
+    assert door.json("mode") == {"mode": "supervised"}
+
+
+def test_cli_constitution(door: Door, tmp_path: Path) -> None:
+    """What is shown can be edited and put in force."""
+    assert door("constitution", "show") == Exit.OK
+    (tmp_path / "rules.yaml").write_text(door.out.replace("changes: 50", "changes: 7"))
+    assert door("constitution", "edit", str(tmp_path / "rules.yaml")) == Exit.OK
+    assert door.house.policy.constitution.caps.changes == 7
+    assert "schema" in door.json("constitution", "show")["text"]
+    assert door("constitution", "edit") == Exit.USAGE
+    assert "[no-editor]" in door.err
+
+
+def test_cli_log(door: Door) -> None:
+    """One line an entry; as JSON one document a line; export is JSON lines; the checkpoint is as signed."""
+    change = door.waiting()
+    assert door("log") == Exit.OK
+    lines = door.out.splitlines()
+    assert len(lines) == door.house.log.size()
+    assert "box.created" in lines[0]
+    assert any(change in line and "verify.result" in line for line in lines)
+    for words in (("log", "--json"), ("log", "export")):
+        assert door(*words) == Exit.OK
+        assert len([json.loads(line) for line in door.out.splitlines()]) == door.house.log.size()
+    assert door("log", "checkpoint") == Exit.OK
+    assert door.out == "checkpoint\n"
+    assert door.json("log", "checkpoint") == {"checkpoint": "checkpoint\n"}
+
+
+def test_cli_log_check(door: Door) -> None:
+    """A whole log is OK, another is TAMPERED and names the first entry."""
+    assert door("log", "check") == Exit.OK
+    assert "no outside witness" in door.out
+    door.services.report |= {"ok": False, "problem": "entry-changed at entry 3", "remedy": "compare with a copy"}
+    assert door("log", "check") == Exit.TAMPERED
+    assert "entry 3" in door.out
+    assert door.json("log", "check")["ok"] is False
+
+
+def test_cli_doctor(door: Door) -> None:
+    """What is missing is named with what helps, and the exit code says so."""
+    assert door("doctor") == Exit.OK
+    problem = {"message": "no user namespaces", "remedy": "sysctl kernel.unprivileged_userns_clone=1"}
+    door.services.health |= {"ok": False, "problems": [problem]}
+    assert door("doctor") == Exit.SANDBOX
+    assert "sysctl" in door.out
+
+
+def test_cli_init_and_down(door: Door) -> None:
+    """Init says where the key is and to keep a copy; down ends the processes."""
+    assert door("init", "--no-input") == Exit.OK
+    assert "owner.key" in door.out
+    assert "next: greenroom improve REPO" in door.out
+    assert door.json("init", "--no-input")["owner_key"] == "not protected"
+    assert door("down") == Exit.OK
+    assert door.services.asked[-1] == "down"
+    assert door.json("down") == {"down": True}
+
+
+def test_cli_resume(door: Door) -> None:
+    """Resume says how many went on."""
+    assert door("resume") == Exit.OK
+    assert door.out == "resumed 0 change(s)\n"
+    assert door.json("resume")["resumed"] == []
+
+
+@pytest.mark.parametrize("words", [("list",), ("show",), ("improve",), ("approve", "--yes"), ("status",), ("diff",)])
+def test_cli_text_from_outside_cannot_forge_the_screen(door: Door, words: tuple[str, ...]) -> None:
+    """Control, bidirectional and zero-width characters of a proposal are spelled out wherever they are shown."""
+    hidden = EVIL if words == ("diff",) else ""
+    door.house.commit({"README.md": f"teh {hidden}\n".encode()})
+    found = Finding(
+        path="README.md",
+        old=f"teh {hidden}".encode(),
+        new=f"the {hidden}".encode(),
+        rule=f"typo{EVIL}",
+        summary=f"Mend{EVIL}",
+    )
+    door.house.findings[:] = [found]
+    if words[0] != "improve":
+        door("improve", door.repo)
+    (subject,) = [door.repo] if words[0] == "improve" else [change.id for change in door.house.changes()]
+    alone = words[0] in ("list", "status")
+    assert door(words[0], *([] if alone else [subject]), *words[1:]) == Exit.OK
+    shown = door.out + door.err
+    for character in "\x1b\u202e\u200b\x07":
+        assert character not in shown
+    assert "\\u{202e}" in shown
+    assert "\\u{001b}" in shown
+
+
+def test_cli_refuses_a_card_of_another_change(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be believed is TAMPERED, and nothing is signed."""
+    change = door.waiting()
+
+    def other(change: str, offer: Any) -> Any:
+        raise Tampered("card-of-another-change", "not that card", remedy="do not approve")
+
+    monkeypatch.setattr(door.services, "card", other)
+    assert door("approve", change, "--yes") == Exit.TAMPERED
+    assert door.house.change(change).consents == ()
+
+
+def test_cli_help_shows_examples_as_lines(door: Door) -> None:
+    """Examples can be copied: one command a line."""
+    door("improve", "--help")
+    assert "\n    greenroom improve .\n    greenroom improve ~/src" in door.out
