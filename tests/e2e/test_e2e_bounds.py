@@ -58,9 +58,9 @@ def _ended(evidence: Evidence, case: str, change: Mapping[str, Any]) -> str:
         ("disk full, in the tree", WORK),
         ("stuck process", STUCK),
         ("fork bomb", BOMB),
-        ("fork bomb, bare", BREED),
-        ("output flood", FLOOD),
-        ("memory", MEMORY),
+        pytest.param("fork bomb, bare", BREED, marks=pytest.mark.full),
+        pytest.param("output flood", FLOOD, marks=pytest.mark.full),
+        pytest.param("memory", MEMORY, marks=pytest.mark.full),
     ],
 )
 def test_e2e_bounds(house: House, evidence: Evidence, tight: Path, case: str, text: str) -> None:

@@ -338,7 +338,7 @@ class TestFlowMachine(FlowMachine.TestCase):  # type: ignore[name-defined,misc]
     """A few sequences in CI, many in the full suite."""
 
     settings = settings(
-        max_examples=400 if FULL else 12,
+        max_examples=400 if FULL else 10,
         stateful_step_count=40 if FULL else 20,
         deadline=None,
         phases=[Phase.generate],

@@ -16,7 +16,7 @@ from greenroom.domain.errors import GreenroomError
 PROGRAMS = ("git", "bwrap", "cc")
 
 
-def examine(box: Box, layers: Callable[[], Mapping[str, bool]]) -> Mapping[str, Any]:
+def examine(box: Box, layers: Callable[[], Mapping[str, bool]], signed_tools: Callable[[], bool]) -> Mapping[str, Any]:
     """Facts and problems; `ok` is False when the sandbox cannot be had."""
     facts: dict[str, Any] = {"greenroom": __version__, "python": platform.python_version(), "box": str(box.root)}
     problems: list[dict[str, str]] = []
@@ -33,6 +33,9 @@ def examine(box: Box, layers: Callable[[], Mapping[str, bool]]) -> Mapping[str, 
             found = layers()
             facts |= {f"layer {name}": "enforced" if on else "not enforced" for name, on in sorted(found.items())}
             facts["separation"] = "namespaces"
+            if not signed_tools():
+                message = "the tools of this installation are not signed; the box goes on with the earlier ones"
+                problems.append({"message": message, "remedy": "greenroom init, with the owner's key"})
         except GreenroomError as error:
             ok = False
             facts["separation"] = "none"

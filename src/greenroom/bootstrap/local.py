@@ -205,7 +205,7 @@ class LocalServices:
         """See Services."""
         from greenroom.bootstrap.doctor import examine
 
-        return examine(self.box, lambda: self.desk("layers"))
+        return examine(self.box, lambda: self.desk("layers"), self._signed_tools)
 
     def down(self) -> None:
         """See Services."""
@@ -308,6 +308,12 @@ class LocalServices:
         if digest is None:
             raise NotFound("no-constitution", "the owner has signed no constitution", remedy="greenroom init")
         return store.get(documents.decode(PolicyBundle, store.get(digest)).constitution).decode()
+
+    def _signed_tools(self) -> bool:
+        """True when the policy in force has the tools of this installation."""
+        from greenroom.bootstrap.making import save_policy
+
+        return save_policy(self.box, self._constitution().encode()) == self._remote().policy()
 
     def _consent_seconds(self) -> int:
         from greenroom.policy.constitution import parse

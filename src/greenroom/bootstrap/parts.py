@@ -186,15 +186,15 @@ def policy_in_force(store: Store, guard: GuardClient) -> Callable[[], CedarPolic
 def make_house(box: Box, guard: GuardClient, keeper: Keeper) -> House:
     """The executor's house: databases, flow, runs. Launches DBOS."""
     from greenroom.pipeline import tables
-    from greenroom.pipeline.changes import Board, DatabaseChanges, Deliveries
+    from greenroom.pipeline.changes import Board, DatabaseChanges, Deliveries, Settings
     from greenroom.pipeline.durable import DurableRuns
     from greenroom.pipeline.flow import Flow
-    from greenroom.pipeline.verbs import House
+    from greenroom.pipeline.verbs import TEST_COMMAND, House
     from greenroom.release.store import FileStore
 
     clock, store = SystemClock(), FileStore(box.store)
     engine = tables.open_database(box.db / "box.db")
-    changes = DatabaseChanges(engine, clock)
+    changes, settings = DatabaseChanges(engine, clock), Settings(engine)
     opener = attestor(box, "owner", signing=False)
     policy = policy_in_force(store, guard)
     layers = cache(keeper.layers)
@@ -203,7 +203,9 @@ def make_house(box: Box, guard: GuardClient, keeper: Keeper) -> House:
         store=store,
         guard=guard,
         policy=policy,
-        stages=_stages(store, changes, guard, keeper, opener, policy),
+        stages=_stages(
+            store, changes, guard, keeper, opener, policy, lambda subject: settings.get(subject, TEST_COMMAND)
+        ),
         facts=lambda change: _facts(box, guard, layers(), change.subject, change.mode),
         clock=clock,
         crash_point=crash_points("executor"),
@@ -212,6 +214,7 @@ def make_house(box: Box, guard: GuardClient, keeper: Keeper) -> House:
         changes=changes,
         board=Board(engine),
         deliveries=Deliveries(engine),
+        settings=settings,
         store=store,
         guard=guard,
         keeper=keeper,
@@ -231,6 +234,7 @@ def _stages(
     keeper: Keeper,
     opener: Attestor,
     policy: Callable[[], CedarPolicy],
+    command: Callable[[Subject], str],
 ) -> Mapping[Stage, StageRoom]:
     from greenroom.agents.reviewers.estimate import EstimateReviewer
     from greenroom.agents.reviewers.rules import RulesReviewer
@@ -252,6 +256,7 @@ def _stages(
         tools=lambda: policy().tools,
         min_share=lambda: policy().constitution.tests.min_share,
         known=known,
+        test_args=lambda subject: {"argv": command(subject)} if command(subject) else {},
     )
     return {
         Stage.PLAN: plan.PlanStage(store=store, apply_tool="apply_patch_t1", tools=lambda: policy().tools),
@@ -266,7 +271,7 @@ def _stages(
             store=store,
             evaluator=evaluator,
             policy=policy,
-            card=CardMaker(store=store, attestor=opener, policy=policy).make,
+            card=CardMaker(store=store, attestor=opener, policy=policy, test_command=command).make,
         ),
         Stage.APPROVE: approve.ApproveStage(policy=policy),
         Stage.PROMOTE: promote.PromoteStage(store=store, guard=guard),

@@ -86,9 +86,11 @@ def _keep_executor(box: Box, server: Server) -> None:
 def _serve_executor(box: Box, guard: GuardClient) -> int:
     from greenroom.keeper.server import RemoteKeeper
     from greenroom.pipeline.desk import handlers
+    from greenroom.pipeline.reconcile import reconcile
     from greenroom.wire.rpc import Client, Server
 
     house = parts.make_house(box, guard, RemoteKeeper(Client(str(box.run / "keeper.sock"), patience_s=PATIENCE_S).call))
+    reconcile(house)
     with Server(str(box.desk / "desk.sock"), handlers(house), uids=frozenset({os.geteuid()})) as server:
         threading.Thread(target=_leave_when_idle, args=(server,), daemon=True).start()
         server.serve_forever(poll_interval=0.2)

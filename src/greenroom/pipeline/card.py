@@ -14,6 +14,7 @@ from greenroom.domain.outcomes import DiffClass, FileDiff, TestRun
 from greenroom.domain.plan import Plan
 from greenroom.domain.ports import Attestor, Policy, Store
 from greenroom.domain.proof import Evidence, Predicate, Receipt, Risk, RunOutput
+from greenroom.domain.vocabulary import Subject
 from greenroom.pipeline.stages.plan import read_proposal
 
 MAX_RESULT_BYTES = 8 * 1024 * 1024
@@ -25,13 +26,29 @@ NO_TESTS = (
 T = TypeVar("T")
 
 
-class CardMaker:
-    """Collects the card from the change's own papers; `store` receives it."""
+def _none_set(subject: Subject) -> str:
+    del subject
+    return ""
 
-    def __init__(self, *, store: Store, attestor: Attestor, policy: Callable[[], Policy]) -> None:
+
+class CardMaker:
+    """Collects the card from the change's own papers; `store` receives it.
+
+    `test_command` gives the command that a person set for a subject's tests, empty where none is set.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        attestor: Attestor,
+        policy: Callable[[], Policy],
+        test_command: Callable[[Subject], str] = _none_set,
+    ) -> None:
         self._store = store
         self._attestor = attestor
         self._policy = policy
+        self._test_command = test_command
 
     def make(self, change: Change, plan: Plan, evidence: tuple[Evidence, ...], risk: Risk) -> Digest:
         """Store the card; its digest is what a consent calls `shown`."""
@@ -61,10 +78,14 @@ class CardMaker:
             debate=change.debate,
             tools={"plan step " + step.id: step.tool for step in plan.steps}
             | {f"proposer {proposal.proposer}": proposal.proposer_version},
-            environment=_environment(golden),
+            environment={**_environment(golden), **self._command(change.subject)},
             notes=(*_notes(golden, evidence), *self._left_out(evidence)),
         )
         return self._store.put("card", documents.encode(card))
+
+    def _command(self, subject: Subject) -> Mapping[str, str]:
+        command = self._test_command(subject)
+        return {"test-command": command} if command else {}
 
     def _files(self, evidence: tuple[Evidence, ...]) -> tuple[FileDiff, ...]:
         for item in evidence:

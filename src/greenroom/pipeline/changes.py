@@ -13,7 +13,7 @@ from greenroom.domain.change import Change
 from greenroom.domain.errors import NotFound, Unusable
 from greenroom.domain.ports import Clock
 from greenroom.domain.vocabulary import ChangeId, Subject
-from greenroom.pipeline.tables import BOARD, CHANGES, DELIVERIES
+from greenroom.pipeline.tables import BOARD, CHANGES, DELIVERIES, SETTINGS
 
 
 class DatabaseChanges:
@@ -142,6 +142,28 @@ class Deliveries:
         with self._engine.connect() as connection:
             rows = connection.execute(sa.select(DELIVERIES).where(DELIVERIES.c.pending != "")).mappings()
             return [Delivery(**row) for row in rows]
+
+
+class Settings:
+    """What a person set for a subject, such as the command that runs its tests."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def put(self, subject: Subject, name: str, value: str) -> None:
+        """Set `name`; an empty value takes the setting away."""
+        same = sa.and_(SETTINGS.c.subject == str(subject), SETTINGS.c.name == name)
+        with self._engine.begin() as connection:
+            connection.execute(sa.delete(SETTINGS).where(same))
+            if value:
+                connection.execute(sa.insert(SETTINGS).values(subject=str(subject), name=name, value=value))
+
+    def get(self, subject: Subject, name: str) -> str:
+        """The value of `name`, empty when it is not set."""
+        same = sa.and_(SETTINGS.c.subject == str(subject), SETTINGS.c.name == name)
+        with self._engine.connect() as connection:
+            row = connection.execute(sa.select(SETTINGS.c.value).where(same)).first()
+        return str(row.value) if row else ""
 
 
 def _conflict(change: Change) -> Unusable:

@@ -35,6 +35,7 @@ def handlers(house: House) -> Mapping[str, Handler]:
             branch=_text(arguments, "branch"),
             only=[str(name) for name in only],
             mode=_mode(mode) if mode is not None else None,
+            test_command=_text(arguments, "test_command") if arguments.get("test_command") is not None else None,
             tell=tell,
         )
 

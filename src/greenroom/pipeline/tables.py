@@ -44,6 +44,15 @@ DELIVERIES = sa.Table(
 )
 
 
+SETTINGS = sa.Table(
+    "settings",
+    METADATA,
+    sa.Column("subject", sa.String, primary_key=True),
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("value", sa.String, nullable=False),
+)
+
+
 def open_database(path: Path) -> sa.Engine:
     """The SQLite database at `path` in WAL mode, its schema brought up to date."""
     engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})

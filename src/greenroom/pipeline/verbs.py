@@ -23,7 +23,7 @@ from greenroom.domain.proof import Import, Predicate
 from greenroom.domain.verdict import Held, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Kind, Mode, Move, Origin, Stage, State, Subject, Trust, address_of
 from greenroom.pipeline.board import row
-from greenroom.pipeline.changes import Board, Deliveries, Delivery, Line
+from greenroom.pipeline.changes import Board, Deliveries, Delivery, Line, Settings
 from greenroom.pipeline.flow import Watcher
 from greenroom.pipeline.plain import verdict_plain
 from greenroom.pipeline.stages.approve import NEEDS_APPROVAL
@@ -37,6 +37,7 @@ PROMOTE_LATER = "promote-on-request"
 REVERTING = "reverting"
 """The hold of a change whose revert began: a crash leaves it to `resume`."""
 BASE_MOVED = "base-moved"
+TEST_COMMAND = "test-command"
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 
 
@@ -67,6 +68,7 @@ class House:
     changes: Changes
     board: Board
     deliveries: Deliveries
+    settings: Settings
     store: Store
     guard: Guard
     keeper: Keeper
@@ -87,13 +89,18 @@ def improve(
     only: Sequence[str],
     mode: Mode | None,
     tell: Tell,
+    test_command: str | None = None,
 ) -> dict[str, Any]:
     """Import the repository behind the descriptor `directory`, find what is worth changing, carry each finding.
 
     `path` and `branch` name the subject; the keeper checks the descriptor itself. Every change ends refused, or
     held for a person. When whoever asked hangs up (`tell.gone`), the change under way is finished and no other begun.
+    `test_command` is kept for the subject, empty forgets it; it is shown on each card and binds each consent.
     """
+    _chosen(house, only)
     subject = Subject(kind=Kind.WORKSPACE, address=address_of(path, branch))
+    if test_command is not None:
+        house.settings.put(subject, TEST_COMMAND, test_command)
     tell({"event": "import", "subject": str(subject)})
     brought = bring(house, subject, directory, path=path, branch=branch)
     if not isinstance(brought, Import):
@@ -111,6 +118,8 @@ def improve(
         if getattr(tell, "gone", False):
             break
         _propose(house, name, make(golden), subject, brought, golden, lowered, answer, tell)
+    if mode is not None and mode is not lowered:
+        notes = (*notes, f"the box is in mode {status.mode.value}; --mode may only lower it")
     return {**answer, "verdict": verdict_plain(_cut_short(house) or Passed()), "notes": list(notes)}
 
 
@@ -250,7 +259,7 @@ def revert(house: House, change_id: str, *, actor: str) -> dict[str, Any]:
     state = advance(live, Move.REVERT)
     saved = house.changes.save(dataclasses.replace(noted, state=state, hold=None, ended="reverted", commit=commit))
     house.crash_point("revert.saved")
-    _want(house, saved.subject)
+    want(house, saved.subject)
     house.crash_point("revert.wanted")
     _settle_siblings(house, change.subject)
     row = {**_row(house, saved), "verdict": verdict_plain(Passed())}
@@ -265,7 +274,7 @@ def resume(house: House, *, tell: Tell) -> dict[str, Any]:
             house.changes.save(dataclasses.replace(change, hold=None))
     carried = [_carry_on(house, change_id, tell) for change_id in house.runs.unfinished()]
     for subject in dict.fromkeys(change.subject for change in house.changes.list()):
-        _want(house, subject)
+        want(house, subject)
     return {"resumed": [*reverted, *carried], "deliveries": pending(house)}
 
 
@@ -386,7 +395,7 @@ def _carry_on(house: House, change_id: ChangeId, tell: Tell) -> dict[str, Any]:
     change = house.runs.carry(change_id, watcher)
     house.crash_point("carry.ended")
     if change.state in (State.PROMOTED, State.KEPT, State.REVERTED) and change.commit:
-        _want(house, change.subject)
+        want(house, change.subject)
         house.crash_point("carry.wanted")
         _settle_siblings(house, change.subject)
     verdict: Verdict = change.hold or (None if change.state is State.KEPT else _cut_short(house)) or Passed()
@@ -418,7 +427,7 @@ def _note_import(house: House, subject: Subject, brought: Import, path: str, at:
     house.deliveries.put(delivery)
 
 
-def _want(house: House, subject: Subject) -> None:
+def want(house: House, subject: Subject) -> None:
     """The branch should have what is live; a delivery that a crash forgot is found here again."""
     delivery = house.deliveries.get(subject)
     if delivery is None or not delivery.branch:
@@ -444,7 +453,7 @@ def _undelivered(house: House, subject: Subject, commit: str) -> Held | None:
     delivery = house.deliveries.get(subject)
     if delivery is None or not delivery.branch or house.guard.position(subject) == commit:
         return None
-    _want(house, subject)
+    want(house, subject)
     delivery = house.deliveries.get(subject) or delivery
     if not delivery.pending:
         return None

@@ -32,7 +32,7 @@ from greenroom.guard.room import Rules
 from greenroom.guard.service import GuardService
 from greenroom.pipeline import history, tables, verbs
 from greenroom.pipeline.card import CardMaker
-from greenroom.pipeline.changes import Board, DatabaseChanges, Deliveries
+from greenroom.pipeline.changes import Board, DatabaseChanges, Deliveries, Settings
 from greenroom.pipeline.flow import Flow, StageRoom
 from greenroom.pipeline.stages import approve, debate, plan, promote, simulate, verify, watch
 from greenroom.policy.bundle import load_policy, save_policy
@@ -161,6 +161,7 @@ class MemoryHouse:
             changes=watched,
             board=Board(self.engine),
             deliveries=Deliveries(self.engine),
+            settings=Settings(self.engine),
             store=self.store,
             guard=guard,
             keeper=self.keeper,

@@ -36,6 +36,9 @@ def _improve(app: typer.Typer, context: Context) -> None:
         branch: Annotated[str | None, typer.Option(help="The branch; the checked-out one unless named.")] = None,
         only: Annotated[list[str] | None, typer.Option(help="Only this proposer; may be repeated.")] = None,
         mode: Annotated[Mode | None, typer.Option(help="May only lower the box's mode.")] = None,
+        test_command: Annotated[
+            str | None, typer.Option(help="How this repository's tests run (pytest or unittest); empty forgets it.")
+        ] = None,
         json: Json = False,
     ) -> None:
         """Scan REPO and propose small changes, each carried through the gate up to approval.
@@ -44,6 +47,7 @@ def _improve(app: typer.Typer, context: Context) -> None:
           greenroom improve .
           greenroom improve ~/src/project --branch main --only ruff
           greenroom improve ./package-1.2.3 --json
+          greenroom improve . --test-command "python -m pytest -q checks"
         """
         del json
         services = context.services
@@ -56,6 +60,7 @@ def _improve(app: typer.Typer, context: Context) -> None:
                 "branch": place["branch"],
                 "only": only or [],
                 "mode": mode.value if mode else None,
+                "test_command": test_command,
             }
             answer = services.desk("improve", wish, descriptors=(descriptor,), progress=render.tell)
         finally:

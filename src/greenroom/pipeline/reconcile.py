@@ -1,0 +1,33 @@
+"""After a crash, or what happened without the executor: the box database follows the guard's pointers.
+
+The order of truth is pointer, log, box database. A promoted change whose base is live again was taken back.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from greenroom.domain.change import Change, advance
+from greenroom.domain.vocabulary import Move, State
+from greenroom.pipeline.verbs import House, want
+
+
+def reconcile(house: House) -> tuple[Change, ...]:
+    """Mark what was taken back while nobody carried it; the changes that were marked. Run at each start."""
+    marked: list[Change] = []
+    for change in reversed(house.changes.list()):
+        if change.state not in (State.PROMOTED, State.KEPT) or change.green == change.base:
+            continue
+        if house.guard.live(change.subject) != change.base or _stands(house, change):
+            continue
+        state = advance(change.state, Move.REVERT)
+        saved = house.changes.save(dataclasses.replace(change, state=state, hold=None, ended="reverted"))
+        want(house, saved.subject)
+        marked.append(saved)
+    return tuple(marked)
+
+
+def _stands(house: House, change: Change) -> bool:
+    """True when a later promotion that is still live made the base's digest live again by itself."""
+    later = (c for c in house.changes.list(subject=change.subject) if c.state in (State.PROMOTED, State.KEPT))
+    return any(c.base == change.green and c.green == change.base for c in later)
