@@ -244,15 +244,19 @@ class House:
         key = keys.load_private(self.box.keys / "owner.key")
         return KeyAttestor("owner", key, {"owner": (key.public,)})
 
-    def tighten(self, caps: Mapping[str, int], replace: Mapping[str, str]) -> None:
-        """Put smaller caps for test runs, and a constitution with `replace` done to its text, in force."""
+    def tight(self, caps: Mapping[str, int], replace: Mapping[str, str]) -> Digest:
+        """A policy with smaller caps for test runs, and with `replace` done to the constitution's text."""
         bodies = {name: self.store.put("blob", body) for name, body in parts.tool_bodies().items()}
         manifests = dict(builtin_manifests(bodies))
         suite = manifests["run_tests_t1"]
         manifests["run_tests_t1"] = dataclasses.replace(suite, caps=dataclasses.replace(suite.caps, **caps))
-        text = self.constitution(replace)
+        return save_policy(self.store, self.constitution(replace).encode(), manifests)
+
+    def enforce(self, policy: Digest | None) -> None:
+        """Put a policy in force, with the owner's key."""
+        assert policy is not None
         order = papers.ConstitutionOrder(
-            policy=save_policy(self.store, text.encode(), manifests),
+            policy=policy,
             previous=self.guard.policy(),
             actor="owner",
             expires=in_seconds(300),

@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.sandbox]
 
 MIB = 1024 * 1024
 CAPS = {"wall_s": 15, "cpu_s": 60, "disk_bytes": 24 * MIB, "processes": 48, "output_bytes": 2 * MIB}
+SHORT = {"warrant_seconds: 600": "warrant_seconds: 10"}
 HEAD = "import os\nimport subprocess\nimport sys\nimport time\n\n\ndef double(number):\n"
 DISK = HEAD + (
     "    with open('/tmp/filler', 'wb') as file:\n        for _ in range(400):\n"
@@ -39,9 +40,10 @@ MEMORY = HEAD + "    kept = []\n    while True:\n        kept.append(bytearray(6
 @pytest.fixture(scope="module")
 def tight(house: House, calm: Path) -> Iterator[Path]:
     """The calm repository under small caps for test runs, which the owner signs."""
-    house.tighten(CAPS, {"warrant_seconds: 600": "warrant_seconds: 10"})
+    before = house.guard.policy()
+    house.enforce(house.tight(CAPS, SHORT))
     yield calm
-    assert house.run("init", "--no-input").code == 0
+    house.enforce(before)
 
 
 def _ended(evidence: Evidence, case: str, change: Mapping[str, Any]) -> str:
@@ -101,7 +103,7 @@ def test_e2e_warrant_of_another_policy(house: House, evidence: Evidence, tight: 
     warrant = house.guard.warrant(house.dossier(change["id"]))
     assert isinstance(warrant, str), warrant
     with house.unmoved(tight):
-        house.tighten(CAPS | {"wall_s": 16}, {"warrant_seconds: 600": "warrant_seconds: 10"})
+        house.enforce(house.tight(CAPS | {"wall_s": 16}, SHORT))
         verdict = house.guard.promote(warrant)
         assert isinstance(verdict, Refused)
         plain = verdict_plain(verdict)

@@ -38,6 +38,8 @@ REVERTING = "reverting"
 """The hold of a change whose revert began: a crash leaves it to `resume`."""
 BASE_MOVED = "base-moved"
 TEST_COMMAND = "test-command"
+RETRIED = frozenset({"inconclusive", "disk-low", "bug", "rate-limit"})
+"""Holds that nobody has to answer: `improve` tries such a change again."""
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 
 
@@ -367,6 +369,8 @@ def _new_change(
         return None
     same = [house.changes.get(found) for found in house.board.known(subject, proposal.fingerprint)]
     known = [found for found in same if found.base == brought.tree and _settled(found)]
+    if known and known[-1].hold is not None and known[-1].hold.rule in RETRIED:
+        return house.changes.save(dataclasses.replace(known[-1], hold=None))
     if known:
         answer["known"].append(_row(house, known[-1]))
         return None
