@@ -20,7 +20,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         written = Path(scratch) / "refusals.md"
         environment = os.environ | {"GREENROOM_EVIDENCE": str(written)}
-        argv = [sys.executable, "-m", "pytest", "tests/e2e", "--durations=20", "--tb=short"]
+        suite = sorted(str(path) for path in (ROOT / "tests" / "e2e").glob("test_e2e_*.py"))
+        argv = [sys.executable, "-m", "pytest", *suite, "--durations=20", "--tb=short"]
         code = subprocess.run(argv, cwd=ROOT, env=environment, check=False).returncode
         if code == 0:
             TARGET.parent.mkdir(parents=True, exist_ok=True)

@@ -27,7 +27,7 @@ from greenroom.pipeline.plain import verdict_plain
 
 pytestmark = [pytest.mark.slow, pytest.mark.sandbox]
 
-LATE = "import greenroom.bootstrap.local as local\nlocal.PAPER_SECONDS = -5"
+LATE = "from greenroom.bootstrap.local import LocalServices\nLocalServices._consent_seconds = lambda _: -5"
 STRANGER = """
 from greenroom.audit import keys
 from greenroom.audit.attest import KeyAttestor
