@@ -110,7 +110,7 @@ def peers(house: House) -> dict[str, tuple[int, int]]:
 
 
 def test_a_change_goes_all_the_way_and_back_between_three_users(opened: House, users: Users) -> None:
-    """Improve, approve, revert and log check; meanwhile three users, of whom only the keeper's is root."""
+    """Improve, approve, revert, stop, lift and log check; meanwhile three users, of whom only the keeper's is root."""
     place = sample(opened)
     before = git(place, "rev-parse", "HEAD^{tree}")
     found = opened.ok("improve", str(place), "--only", "codespell")
@@ -120,6 +120,10 @@ def test_a_change_goes_all_the_way_and_back_between_three_users(opened: House, u
     assert git(place, "rev-parse", "HEAD^{tree}") != before
     opened.ok("revert", change["id"])
     assert git(place, "rev-parse", "HEAD^{tree}") == before
+    assert opened.json("stop").code == 0
+    assert opened.guard.status().stopped is True
+    opened.ok("lift")
+    assert opened.guard.status().stopped is False
     opened.log_is_whole()
     assert says(opened)["separation"] == "users"
     assert {name: uid for name, (_, uid) in peers(opened).items()} == {
