@@ -1,4 +1,4 @@
-"""Sets up a checkout: Debian packages, the sandbox's system user, the virtual environment, the package itself.
+"""Sets up a checkout: Debian packages, system users, the virtual environment, the package itself.
 
 Standard library only: it runs before anything is installed. At a terminal it says what it would install and
 asks; without one it goes ahead. NO_APT=1 installs no Debian package and makes no user.
@@ -6,19 +6,27 @@ asks; without one it goes ahead. NO_APT=1 installs no Debian package and makes n
 
 from __future__ import annotations
 
+import grp
 import hashlib
 import os
 import pwd
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "greenroom-setup"
 LOCKED = ROOT / "requirements" / "dev.txt"
-USER = "greenroom-sandbox"
+GROUP = "greenroom"
+USERS = {
+    "greenroom-sandbox": "sandboxes run as it (else as `nobody`)",
+    "greenroom-guard": "the guard runs as it, and alone reads the signing key, the log and what is live",
+    "greenroom-executor": "the executor runs as it, and reads none of these",
+}
+MEMBERS = ("greenroom-guard", "greenroom-executor")
 ENVIRONMENT = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
 
 
@@ -29,7 +37,7 @@ def main() -> int:
     missing = missing_packages()
     if missing and not install(missing):
         return 1
-    make_user()
+    make_users()
     return make_environment()
 
 
@@ -75,21 +83,45 @@ def install(missing: dict[str, str]) -> bool:
     return True
 
 
-def make_user() -> None:
-    """As root, make the unprivileged system user that sandboxes run as; else it stays `nobody`."""
-    try:
-        pwd.getpwnam(USER)
-        return
-    except KeyError:
-        pass
+def make_users() -> None:
+    """As root, make the system users that keep the processes apart; without them a box runs as whoever made it."""
     if os.geteuid() != 0 or os.environ.get("NO_APT") == "1":
         return
-    if sys.stdin.isatty() and not agreed(f"Make the system user {USER}, which sandboxes run as (else `nobody`)?"):
+    missing = {name: why for name, why in USERS.items() if not known(pwd.getpwnam, name)}
+    lacking = [name for name in MEMBERS if name in missing or name not in members()]
+    if not missing and not lacking:
+        return
+    for name, why in missing.items():
+        print(f"missing system user {name}: {why}")
+    if lacking:
+        print(f"missing in the system group {GROUP}: {', '.join(lacking)}; what they share with root belongs to it")
+    if sys.stdin.isatty() and not agreed("Make them?"):
         return
     shell = "/usr/sbin/nologin"
-    line = ["useradd", "--system", "--no-create-home", "--home-dir", "/nonexistent", "--shell", shell, USER]
-    if subprocess.run(line, check=False).returncode == 0:
-        print(f"made the system user {USER}: sandboxes run as it")
+    new = ["useradd", "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent", "--shell", shell]
+    lines = [
+        *([] if known(grp.getgrnam, GROUP) else [["groupadd", "--system", GROUP]]),
+        *([*new, name] for name in missing),
+        *(["usermod", "--append", "--groups", GROUP, name] for name in lacking),
+    ]
+    if all(subprocess.run(line, check=False).returncode == 0 for line in lines):
+        print(f"made {', '.join([*missing, f'group {GROUP}'])}; boxes made before: `greenroom init` again")
+    else:
+        fail("the system users could not be made; boxes run as whoever made them", "see the message above")
+
+
+def known(find: Callable[[str], object], name: str) -> bool:
+    """True when the system knows the user or the group."""
+    try:
+        find(name)
+    except KeyError:
+        return False
+    return True
+
+
+def members() -> list[str]:
+    """Who is in the shared group."""
+    return grp.getgrnam(GROUP).gr_mem if known(grp.getgrnam, GROUP) else []
 
 
 def make_environment() -> int:

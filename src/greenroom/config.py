@@ -10,6 +10,8 @@ from pathlib import Path
 from greenroom.domain.errors import NotFound
 
 IDLE_SECONDS = 600
+PROCESSES = ("guard", "keeper", "desk")
+"""Those with a socket; the executor answers at the desk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,26 +75,14 @@ class Box:
         """Sockets and locks."""
         return self.root / "run"
 
-    @property
-    def desk(self) -> Path:
-        """Where the executor puts its socket: all of `run` that it may write, so that it can pose as nobody else."""
-        return self.run / "desk"
+    def socket(self, process: str) -> Path:
+        """Where `guard`, `keeper` or `desk` answers: alone in a directory of its own, which only its user may fill."""
+        return self.run / process / "sock"
 
     def directories(self) -> tuple[Path, ...]:
         """Every directory that `init` makes."""
-        named = (
-            self.keys,
-            self.public,
-            self.log,
-            self.live,
-            self.guard,
-            self.store,
-            self.db,
-            self.keeper,
-            self.run,
-            self.desk,
-        )
-        return (self.root, *named)
+        named = (self.keys, self.public, self.log, self.live, self.guard, self.store, self.db, self.keeper, self.run)
+        return (self.root, *named, *(self.socket(process).parent for process in PROCESSES))
 
     def require(self) -> Box:
         """This box; raises NotFound `no-box` when it was not made."""

@@ -25,10 +25,12 @@ from greenroom.audit.check import check
 from greenroom.audit.checkpoint import KeptCheckpoint
 from greenroom.audit.keys import load_public
 from greenroom.audit.reader import read_copy
+from greenroom.bootstrap.ownership import hand_over
 from greenroom.config import Box
 from greenroom.domain.digest import Digest
 from greenroom.domain.documents import load_json
 from greenroom.domain.vocabulary import Kind, Subject, address_of
+from greenroom.keeper.separation import users_of
 from greenroom.pipeline.board import read_board
 from greenroom.release.reading import manifest_of_commit
 from greenroom.release.refs import RefRelease
@@ -48,6 +50,8 @@ MOVING = ("db", "guard", "live", "log")
 ROLES = ("executor", "guard", "keeper", "rescue")
 TRIES = 6
 ENDED_S = 20.0
+KEPT = ("PATH", "HOME", "LANG", "USER", "PYTHONPATH")
+"""What a command gets of the suite's own environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ class CrashBox:
         self.root = root
         self.box = Box(root / "box")
         self.repository = root / "repository"
-        self.marker = self.box.db / "crash-marker"
+        self.marker = self.box.store / "crash-marker"
         self.change = ""
         self._crash_at = ""
         self.subject = Subject(kind=Kind.WORKSPACE, address=address_of(str(self.repository), "main"))
@@ -130,6 +134,7 @@ class CrashBox:
             (self.box.store / name).unlink()
         for name in wanted - found:
             os.link(stage.place / "store" / name, self.box.store / name)
+        hand_over(self.box, users_of(self.box))
         self.change = stage.change
         self._crash_at = crash_at
         if crash_at:
@@ -147,7 +152,7 @@ class CrashBox:
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """The same, not waited for."""
-        environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "USER") if name in os.environ}
+        environment = {name: os.environ[name] for name in KEPT if name in os.environ}
         environment |= {"GREENROOM_HOME": str(self.box.root), "GREENROOM_IDLE_SECONDS": "90"}
         if self._crash_at:
             environment["GREENROOM_CRASH_AT"] = f"{self._crash_at}@{self.marker}"

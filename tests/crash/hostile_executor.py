@@ -52,8 +52,8 @@ class Hostile:
     def __init__(self, box: Box, wish: Mapping[str, Any]) -> None:
         self.box = box
         self.wish = wish
-        self.guard = GuardClient(Client(str(box.run / "guard.sock"), patience_s=5.0).call)
-        self.keeper = RemoteKeeper(Client(str(box.run / "keeper.sock"), patience_s=5.0).call)
+        self.guard = GuardClient(Client(str(box.socket("guard")), patience_s=5.0).call)
+        self.keeper = RemoteKeeper(Client(str(box.socket("keeper")), patience_s=5.0).call)
         self.store = FileStore(box.store)
         self.forger: Mapping[Role, KeyAttestor] = attestors()
         self.opener = parts.attestor(box, "owner", signing=False)

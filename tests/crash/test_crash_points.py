@@ -118,7 +118,7 @@ def _kill_on_the_way(box: CrashBox, case: Case, words: tuple[str, ...]) -> None:
 def _fill_the_bundle(box: CrashBox) -> None:
     """Lengthen the log until a command fills its bundle."""
     box.must("status")
-    guard = GuardClient(Client(str(box.box.run / "guard.sock"), patience_s=5.0).call)
+    guard = GuardClient(Client(str(box.box.socket("guard")), patience_s=5.0).call)
     for number in range(guard.status().log_size, WIDTH - 4):
         guard.append(Event(key=f"filling/{number}", at=Instant(0), actor="executor", name="suite.filling"))
 

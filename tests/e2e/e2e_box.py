@@ -130,7 +130,7 @@ class House:
     @property
     def guard(self) -> GuardClient:
         """The running guard, spoken to without the command line."""
-        return GuardClient(Client(str(self.box.run / "guard.sock"), patience_s=10.0).call)
+        return GuardClient(Client(str(self.box.socket("guard")), patience_s=10.0).call)
 
     @property
     def changes(self) -> DatabaseChanges:

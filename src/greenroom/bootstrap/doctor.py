@@ -6,12 +6,15 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from greenroom import __version__
-from greenroom.config import Box
+from greenroom.bootstrap.ownership import users_to_be_had
+from greenroom.config import PROCESSES, Box
 from greenroom.domain.errors import GreenroomError
+from greenroom.keeper import separation
 
 PROGRAMS = ("git", "bwrap", "cc")
 
@@ -32,7 +35,8 @@ def examine(box: Box, layers: Callable[[], Mapping[str, bool]], signed_tools: Ca
         try:
             found = layers()
             facts |= {f"layer {name}": "enforced" if on else "not enforced" for name, on in sorted(found.items())}
-            facts["separation"] = "namespaces"
+            facts["separation"] = _separation(box)
+            problems += _separation_problems(box, facts["separation"])
             if not signed_tools():
                 message = "the tools of this installation are not signed; the box goes on with the earlier ones"
                 problems.append({"message": message, "remedy": "greenroom init, with the owner's key"})
@@ -44,6 +48,29 @@ def examine(box: Box, layers: Callable[[], Mapping[str, bool]], signed_tools: Ca
         ok = False
         problems.append({"message": "there is no box yet", "remedy": "greenroom init"})
     return {"ok": ok, "box": there, "facts": facts, "problems": problems}
+
+
+def _separation(box: Box) -> str:
+    """What keeps the running processes apart: asked of the kernel, not of a setting."""
+    from greenroom.wire.rpc import Client
+
+    peers = {name: Client(str(box.socket(name)), patience_s=1.0).peer() for name in PROCESSES}
+    return separation.found_separation(box, peers)
+
+
+def _separation_problems(box: Box, found: str) -> list[dict[str, str]]:
+    if found == "none":
+        return [{"message": "nothing keeps the processes apart", "remedy": "greenroom down, then greenroom doctor"}]
+    if found == "users" or os.geteuid() != 0:
+        return []
+    if separation.system_users() is None:
+        return [
+            {"message": "guard and executor run as root: no users of their own", "remedy": "make setup; greenroom init"}
+        ]
+    if users_to_be_had(box) is None:
+        where = f"the system users cannot read and run {sys.prefix}"
+        return [{"message": where, "remedy": "make the installation readable for all; then greenroom init"}]
+    return [{"message": "the box was made before the system users", "remedy": "greenroom init"}]
 
 
 def _box_facts(box: Box) -> Mapping[str, Any]:

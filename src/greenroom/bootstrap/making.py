@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from greenroom.bootstrap import parts
+from greenroom.bootstrap.ownership import settle_box
 from greenroom.config import Box
 from greenroom.domain import documents
 from greenroom.domain.digest import Digest
@@ -22,9 +25,11 @@ from greenroom.policy.constitution import default_text
 if TYPE_CHECKING:
     from greenroom.guard.client import GuardClient
     from greenroom.guard.service import GuardService
+    from greenroom.keeper.separation import Users
 
 SCHEMA = 1
 ORDER_SECONDS = 600
+GUARD_START_S = 30.0
 ROLES = ("owner", "guard", "keeper")
 
 
@@ -41,12 +46,14 @@ def make_box(box: Box, passphrase: Callable[[], bytes | None], *, ssh_agent: boo
     if not box.identity.is_file():
         identity = {"schema": SCHEMA, "id": secrets.token_hex(8), "created": str(time.time_ns())}
         _write(box.identity, documents.encode(identity))
-    made = _sign_policy(box, secret or passphrase)
+    users = settle_box(box)
+    made = _sign_policy(box, users, secret or passphrase)
     return {
         "made": made,
         "box": documents.load_json(box.identity.read_bytes())["id"],
         "path": str(box.root),
         "owner_key": owner.protection(box),
+        "separation": "namespaces" if users is None else "users",
     }
 
 
@@ -63,11 +70,13 @@ def save_policy(box: Box, constitution: bytes) -> Digest:
 
 def _directories(box: Box) -> None:
     for path in box.directories():
-        passable = path in (box.root, box.keeper)
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if path.stat().st_uid != os.geteuid():
+        mine = path.stat().st_uid == os.geteuid()
+        if not mine and (os.geteuid() != 0 or path == box.root):
             raise Unusable("not-your-box", "the directory belongs to another user", where=str(path))
-        path.chmod(0o711 if passable and os.geteuid() == 0 else 0o700)
+    if os.geteuid() == 0:
+        for path in (box.root, box.keeper):
+            path.chmod(0o711)
 
 
 def _keys(box: Box, passphrase: Callable[[], bytes | None]) -> Callable[[], bytes | None] | None:
@@ -94,12 +103,12 @@ def _same(secret: bytes | None) -> bytes | None:
     return secret
 
 
-def _sign_policy(box: Box, passphrase: Callable[[], bytes | None]) -> bool:
+def _sign_policy(box: Box, users: Users | None, passphrase: Callable[[], bytes | None]) -> bool:
     """Have the guard put the constitution and this installation's tools in force; False when they are already."""
     from greenroom.bootstrap.owner import open_owner
     from greenroom.guard import papers
 
-    with _guard(box) as guard:
+    with _guard(box, users) as guard:
         previous = guard.policy()
         policy = save_policy(box, _constitution(box, previous))
         if previous == policy:
@@ -144,19 +153,43 @@ def _constitution(box: Box, previous: Digest | None) -> bytes:
 
 
 @contextlib.contextmanager
-def _guard(box: Box) -> Iterator[GuardService | GuardClient]:
-    """The box's guard: the one that runs, else one in this process for as long as it takes."""
+def _guard(box: Box, users: Users | None) -> Iterator[GuardService | GuardClient]:
+    """The box's guard: the one that runs, else one for as long as it takes, as the guard's user where there is one."""
     from greenroom.guard.client import GuardClient
     from greenroom.wire.rpc import Client
 
-    client = Client(str(box.run / "guard.sock"))
+    client = Client(str(box.socket("guard")))
     try:
         client.ping()
     except Unreachable:
-        with parts.open_guard(box) as guard:
-            yield guard
+        if users is None:
+            with parts.open_guard(box) as guard:
+                yield guard
+            return
+        with _started_guard(box):
+            yield GuardClient(client.call)
         return
     yield GuardClient(client.call)
+
+
+@contextlib.contextmanager
+def _started_guard(box: Box) -> Iterator[None]:
+    """A guard in a process of its own, which answers inside and leaves at the end."""
+    from greenroom.wire.rpc import Client
+
+    read, write = os.pipe()
+    argv = (sys.executable, "-m", "greenroom.bootstrap", "guard", str(box.root), str(read))
+    with open(box.run / "processes.log", "ab") as log:
+        child = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=(read,), cwd="/", start_new_session=True
+        )
+    os.close(read)
+    try:
+        Client(str(box.socket("guard")), patience_s=GUARD_START_S).ping()
+        yield
+    finally:
+        os.close(write)
+        child.wait()
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -95,7 +95,7 @@ def open_guard(box: Box) -> Iterator[GuardService]:
             rules=rules,
             database=box.guard / "guard.db",
             stop_file=box.guard / "stop",
-            disk_free=lambda: shutil.disk_usage(box.root).free,
+            disk_free=lambda: shutil.disk_usage(box.log).free,
             checkpoint=lambda: log.checkpoint().decode(),
             belongs=lambda brought: brought.subject.address == address_of(brought.source, brought.branch),
             crash_point=crash_points("guard"),

@@ -11,68 +11,93 @@ from typing import TYPE_CHECKING
 
 from greenroom.bootstrap import parts
 from greenroom.config import IDLE_SECONDS, Box
+from greenroom.keeper import separation
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Literal
+
     from greenroom.guard.client import GuardClient
-    from greenroom.wire.rpc import Server
+    from greenroom.wire.rpc import Handler, Server
 
 PATIENCE_S = 20.0
 
 
 def process(role: str, box: Box, lifeline: int) -> int:
     """One process of the box; returns when it is idle or told to leave."""
+    os.umask(0o077)
+    users = separation.users_of(box)
+    _enter_view(role, box, users)
+    threading.Thread(target=_leave_with, args=(lifeline,), daemon=True).start()
+
     from greenroom.guard.client import GuardClient
     from greenroom.wire.rpc import Client
 
-    os.umask(0o077)
-    threading.Thread(target=_leave_with, args=(lifeline,), daemon=True).start()
-    guard = GuardClient(Client(str(box.run / "guard.sock"), patience_s=PATIENCE_S).call)
+    guard = GuardClient(Client(str(box.socket("guard")), patience_s=PATIENCE_S).call)
     if role == "guard":
-        return _serve_guard(box)
+        return _serve_guard(box, users)
     if role == "keeper":
-        return _serve_keeper(box, guard)
-    return _serve_executor(box, guard)
+        return _serve_keeper(box, users, guard)
+    return _serve_executor(box, users, guard)
 
 
-def _serve_guard(box: Box) -> int:
-    from greenroom.guard.server import handlers
+def _enter_view(role: str, box: Box, users: separation.Users | None) -> None:
+    """Become oneself again in one's view, and as one's user; comes back when this is so already."""
+    if os.geteuid() != 0:
+        return
+    argv = (sys.executable, "-m", "greenroom.bootstrap", *sys.argv[1:])
+    if role == "keeper":
+        view = separation.keeper_command(box, argv)
+        if view != argv:
+            os.execv(view[0], view)  # noqa: S606
+    if role == "guard" and users is not None:
+        view = separation.guard_command(box, argv, users)
+        os.execve(view[0], view, separation.dropped_environment(os.environ))  # noqa: S606
+
+
+def _server(
+    box: Box,
+    users: separation.Users | None,
+    process: Literal["guard", "keeper", "desk"],
+    handlers: Mapping[str, Handler],
+) -> Server:
     from greenroom.wire.rpc import Server
 
-    with (
-        parts.open_guard(box) as guard,
-        Server(str(box.run / "guard.sock"), handlers(guard), uids=frozenset({os.geteuid()})) as server,
-    ):
+    path = box.socket(process)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    uids, mode = separation.callers(users, process), separation.socket_mode(users, process)
+    return Server(str(path), handlers, uids=uids, mode=mode)
+
+
+def _serve_guard(box: Box, users: separation.Users | None) -> int:
+    from greenroom.guard.server import handlers
+
+    with parts.open_guard(box) as guard, _server(box, users, "guard", handlers(guard)) as server:
         server.serve_forever(poll_interval=0.2)
     return 0
 
 
-def _serve_keeper(box: Box, guard: GuardClient) -> int:
-    from greenroom.keeper.separation import keeper_command
+def _serve_keeper(box: Box, users: separation.Users | None, guard: GuardClient) -> int:
     from greenroom.keeper.server import handlers
-    from greenroom.wire.rpc import Server
 
-    argv = (sys.executable, "-m", "greenroom.bootstrap", *sys.argv[1:])
-    view = keeper_command(box, argv)
-    if view != argv:
-        os.execv(view[0], view)  # noqa: S606 - this process becomes itself again, in its view
     keeper = parts.make_keeper(box, guard)
-    with Server(str(box.run / "keeper.sock"), handlers(keeper), uids=frozenset({os.geteuid()})) as server:
-        threading.Thread(target=_keep_executor, args=(box, server), daemon=True).start()
+    with _server(box, users, "keeper", handlers(keeper)) as server:
+        threading.Thread(target=_keep_executor, args=(box, users, server), daemon=True).start()
         server.serve_forever(poll_interval=0.2)
     keeper.close()
     return 0
 
 
-def _keep_executor(box: Box, server: Server) -> None:
+def _keep_executor(box: Box, users: separation.Users | None, server: Server) -> None:
     """Start the executor in its view, again when it dies; leave when it leaves because it is idle."""
-    from greenroom.keeper.separation import executor_command
-
+    environment = None if users is None else separation.dropped_environment(os.environ)
     deaths = 0
-    box.desk.mkdir(mode=0o700, exist_ok=True)
+    box.socket("desk").parent.mkdir(mode=0o700, exist_ok=True)
     while True:
         read, write = os.pipe()
         argv = (sys.executable, "-m", "greenroom.bootstrap", "executor", str(box.root), str(read))
-        child = subprocess.Popen(executor_command(box, argv), stdin=subprocess.DEVNULL, pass_fds=(read,), cwd="/")
+        command = separation.executor_as(users, box, argv)
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(read,), cwd="/", env=environment)
         os.close(read)
         code = child.wait()
         os.close(write)
@@ -83,15 +108,16 @@ def _keep_executor(box: Box, server: Server) -> None:
         time.sleep(min(0.1 * 2 ** min(deaths, 6), 5.0))
 
 
-def _serve_executor(box: Box, guard: GuardClient) -> int:
+def _serve_executor(box: Box, users: separation.Users | None, guard: GuardClient) -> int:
     from greenroom.keeper.server import RemoteKeeper
     from greenroom.pipeline.desk import handlers
     from greenroom.pipeline.reconcile import reconcile
-    from greenroom.wire.rpc import Client, Server
+    from greenroom.wire.rpc import Client
 
-    house = parts.make_house(box, guard, RemoteKeeper(Client(str(box.run / "keeper.sock"), patience_s=PATIENCE_S).call))
+    keeper = RemoteKeeper(Client(str(box.socket("keeper")), patience_s=PATIENCE_S).call)
+    house = parts.make_house(box, guard, keeper)
     reconcile(house)
-    with Server(str(box.desk / "desk.sock"), handlers(house), uids=frozenset({os.geteuid()})) as server:
+    with _server(box, users, "desk", handlers(house)) as server:
         threading.Thread(target=_leave_when_idle, args=(server,), daemon=True).start()
         server.serve_forever(poll_interval=0.2)
     house.runs.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -20,7 +21,9 @@ from greenroom.domain.errors import NotFound, Tampered, TooLarge, Unusable
 from greenroom.domain.ports import Store
 
 DEFAULT_LIMIT = 64 * 1024 * 1024
-_SCRATCH = ".incoming"
+SCRATCH = ".incoming"
+"""In the store's directory: where files are written before they get their name."""
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -48,36 +51,40 @@ class FileStore:
 
     A name appears only after its bytes are on the disk (write, fsync, rename, directory fsync), so a crash
     leaves a whole file or none. `get` rehashes, so a file that anything else changed is Tampered, never served.
-    Several processes may use one directory. Errors: Unusable `disk-full`.
+    Several processes may use one directory. Folders get `mode`, else that of the directory itself (0700 where it
+    is made here): users who share a directory through its group share all folders. Errors: Unusable `disk-full`.
     """
 
-    def __init__(self, directory: Path, *, mode: int = 0o700) -> None:
+    def __init__(self, directory: Path, *, mode: int | None = None) -> None:
         self._root = Path(directory)
-        self._mode = mode
         self._scratch: Path | None = None
         self._scratch_lock = -1
         self._one = threading.Lock()
-        self._root.mkdir(mode=mode, parents=True, exist_ok=True)
-        _remove_leftovers(self._root / _SCRATCH)
+        self._root.mkdir(mode=0o700 if mode is None else mode, parents=True, exist_ok=True)
+        self._mode = stat.S_IMODE(self._root.stat().st_mode) if mode is None else mode
+        _remove_leftovers(self._root / SCRATCH)
 
     def put(self, prefix: str, data: bytes) -> Digest:
         """Store `data`; durable when it returns, and idempotent."""
         digest = digest_of(prefix, data)
         target = self._path(digest)
         with disk_full(self._root):
-            if not _whole(target, len(data)):
-                scratch = self._write(data, sync=True)
-                if self._make_folders(target):
-                    sync_directory(target.parent.parent)
-                    sync_directory(self._root)
-                os.rename(scratch, target)
-            sync_directory(target.parent)
+            if _whole(target, len(data)):
+                sync_directory(target.parent)
+                return digest
+            scratch = self._write(data, sync=True)
+            with self._folder(target) as (folder, made):
+                self._place(scratch, target, folder)
+                os.fsync(folder)
+            if made:
+                sync_directory(target.parent.parent)
+                sync_directory(self._root)
         return digest
 
     def put_many(self, prefix: str, blobs: Iterable[bytes]) -> Sequence[Digest]:
         """Store all `blobs` with two flushes of the file system instead of two for each (syncfs(2))."""
         digests: list[Digest] = []
-        waiting: dict[Path, Path] = {}
+        waiting: dict[Path, str] = {}
         try:
             with disk_full(self._root):
                 for data in blobs:
@@ -87,12 +94,13 @@ class FileStore:
                         waiting[target] = self._write(data, sync=False)
                 sync_file_system(self._root)
                 for target in list(waiting):
-                    self._make_folders(target)
-                    os.rename(waiting.pop(target), target)
+                    with self._folder(target) as (folder, _):
+                        self._place(waiting.pop(target), target, folder)
                 sync_file_system(self._root)
         finally:
             for scratch in waiting.values():
-                scratch.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    os.unlink(scratch, dir_fd=self._scratch_lock)
         return digests
 
     def get(self, digest: Digest, limit: int = DEFAULT_LIMIT) -> bytes:
@@ -139,16 +147,47 @@ class FileStore:
         name = hex_of(parse_digest(digest))
         return self._root / prefix_of(digest) / name[:2] / name[2:]
 
-    def _make_folders(self, target: Path) -> bool:
-        if target.parent.is_dir():
+    @contextmanager
+    def _folder(self, target: Path) -> Iterator[tuple[int, bool]]:
+        """The folder of `target` as a descriptor, and whether it was made; no link is followed on the way.
+
+        Whoever shares the store could put a link there, and have another user write elsewhere.
+        """
+        made = False
+        place = os.open(self._root, _FOLDER)
+        try:
+            for name in target.parent.relative_to(self._root).parts:
+                made = self._make_folder(name, place) or made
+                inner = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=place)
+                os.close(place)
+                place = inner
+            yield place, made
+        finally:
+            os.close(place)
+
+    def _make_folder(self, name: str, place: int) -> bool:
+        """Make a folder that is never seen with a narrower mode than it shall have: others wait to write in it."""
+        if _there(name, place):
             return False
-        for folder in (target.parent.parent, target.parent):
-            folder.mkdir(mode=self._mode, exist_ok=True)
+        if not self._mode & 0o070:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name, mode=self._mode, dir_fd=place)
+            return True
+        scratch, draft = self._scratch_directory(), secrets.token_hex(16)
+        os.mkdir(draft, mode=0o700, dir_fd=scratch)
+        made = os.open(draft, _FOLDER | os.O_NOFOLLOW, dir_fd=scratch)
+        try:
+            os.fchmod(made, self._mode)
+            if not _rename_if_free(draft, scratch, name, place):
+                os.rmdir(draft, dir_fd=scratch)
+        finally:
+            os.close(made)
         return True
 
-    def _write(self, data: bytes, *, sync: bool) -> Path:
-        scratch = self._scratch_directory() / secrets.token_hex(16)
-        fd = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+    def _write(self, data: bytes, *, sync: bool) -> str:
+        """The name of a file in the scratch directory that holds `data`."""
+        directory, name = self._scratch_directory(), secrets.token_hex(16)
+        fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444, dir_fd=directory)
         try:
             with open(fd, "wb", buffering=0) as file:
                 _write_all(file.fileno(), data)
@@ -156,53 +195,78 @@ class FileStore:
                 if sync:
                     os.fsync(fd)
         except OSError:
-            scratch.unlink(missing_ok=True)
+            os.unlink(name, dir_fd=directory)
             raise
-        return scratch
+        return name
 
-    def _scratch_directory(self) -> Path:
+    def _place(self, scratch: str, target: Path, folder: int) -> None:
+        os.rename(scratch, target.name, src_dir_fd=self._scratch_lock, dst_dir_fd=folder)
+
+    def _scratch_directory(self) -> int:
         with self._one:
             if self._scratch is None or not self._scratch.is_dir():
-                self._scratch, self._scratch_lock = _claim_scratch(self._root / _SCRATCH, self._mode)
-            return self._scratch
+                self._scratch, self._scratch_lock = _claim_scratch(self._root, self._mode)
+            return self._scratch_lock
 
 
-def _claim_scratch(parent: Path, mode: int) -> tuple[Path, int]:
+def _claim_scratch(root: Path, mode: int) -> tuple[Path, int]:
     """A directory of our own, locked for as long as this process lives; what is not locked is a leftover."""
     while True:
-        mine = parent / secrets.token_hex(8)
-        parent.mkdir(mode=mode, exist_ok=True)
+        _make_scratch(root / SCRATCH, mode)
+        name = secrets.token_hex(8)
+        parent = os.open(root / SCRATCH, _FOLDER | os.O_NOFOLLOW)
         try:
-            mine.mkdir(mode=mode)
-            fd = os.open(mine, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            os.mkdir(name, mode=0o700, dir_fd=parent)
+            fd = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=parent)
         except FileNotFoundError:
             continue
+        finally:
+            os.close(parent)
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if mine.is_dir():
-            return mine, fd
+        if os.fstat(fd).st_nlink and os.fstat(fd).st_uid == os.geteuid():
+            return root / SCRATCH / name, fd
         os.close(fd)
 
 
+def _make_scratch(parent: Path, mode: int) -> None:
+    with contextlib.suppress(FileExistsError):
+        parent.mkdir(mode=mode)
+        parent.chmod(mode)
+
+
 def _remove_leftovers(parent: Path) -> None:
-    for path in _children(parent):
-        try:
-            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError:
-            continue
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(path, ignore_errors=True)
-        except BlockingIOError:
-            pass
-        finally:
-            os.close(fd)
-
-
-def _children(parent: Path) -> list[Path]:
+    """Remove the scratch directories of processes that are gone, as far as they are ours to remove."""
     try:
-        return list(parent.iterdir())
+        place = os.open(parent, _FOLDER | os.O_NOFOLLOW)
+    except OSError:
+        return
+    try:
+        for name in os.listdir(place):
+            _remove_leftover(name, place)
+    finally:
+        os.close(place)
+
+
+def _remove_leftover(name: str, place: int) -> None:
+    try:
+        fd = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=place)
+    except OSError:
+        return
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(name, ignore_errors=True, dir_fd=place)
+    except BlockingIOError:
+        pass
+    finally:
+        os.close(fd)
+
+
+def _there(name: str, place: int) -> bool:
+    try:
+        os.stat(name, dir_fd=place, follow_symlinks=False)
     except FileNotFoundError:
-        return []
+        return False
+    return True
 
 
 def _no_file(digest: Digest) -> Tampered:
@@ -252,6 +316,16 @@ def sync_file_system(path: Path) -> None:
             raise OSError(number, os.strerror(number), str(path))
     finally:
         os.close(fd)
+
+
+def _rename_if_free(name: str, source: int, to: str, place: int) -> bool:
+    """Rename unless something has the name already: False then (renameat2(2), RENAME_NOREPLACE)."""
+    if _LIBC.renameat2(source, os.fsencode(name), place, os.fsencode(to), ctypes.c_uint(1)) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number != errno.EEXIST:
+        raise OSError(number, os.strerror(number), to)
+    return False
 
 
 @contextmanager

@@ -66,8 +66,13 @@ def connect(path: str, timeout: float | None = None) -> socket.socket:
 
 def peer_uid(connection: socket.socket) -> int:
     """The user id of the peer, from the kernel (SO_PEERCRED, unix(7))."""
-    _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    return int(uid)
+    return peer(connection)[1]
+
+
+def peer(connection: socket.socket) -> tuple[int, int]:
+    """Process id and user id of the peer; of a server, as they were when it began to listen."""
+    pid, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return int(pid), int(uid)
 
 
 def _exactly(connection: socket.socket, length: int, descriptors: list[int]) -> bytes | None:

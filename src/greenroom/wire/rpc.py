@@ -71,6 +71,11 @@ class Client:
         """Return when somebody answers; raises Unreachable."""
         self._connect().close()
 
+    def peer(self) -> tuple[int, int]:
+        """Process id and user id of who answers, from the kernel; raises Unreachable."""
+        with self._connect() as connection:
+            return frames.peer(connection)
+
     def _connect(self) -> socket.socket:
         deadline = time.monotonic() + self.patience_s
         while True:

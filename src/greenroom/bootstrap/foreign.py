@@ -1,0 +1,84 @@
+"""A database that another user writes, read by root without trusting a name in that user's directory.
+
+SQLite, run by root, makes files beside the database and gives them to its owner. Where the owner is not root,
+that owner could put links there; so root reads a private copy of regular files instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from greenroom.domain.errors import Unreachable
+
+TRIES = 20
+WAL_HEADER_BYTES = 32
+
+
+@contextlib.contextmanager
+def private_copy(database: Path) -> Iterator[Path]:
+    """A copy of an SQLite database in WAL mode, with its log, for as long as it takes; absent where it is absent.
+
+    A checkpoint that changes the database while it is copied is seen by its time and by the header of the log, and
+    the copy is made again. Raises Unreachable `board-busy`.
+    """
+    with tempfile.TemporaryDirectory(prefix="greenroom-read-") as folder:
+        target = Path(folder) / database.name
+        log = Path(f"{database}-wal")
+        for _ in range(TRIES):
+            before = (_state(database), _head(log))
+            _copy(log, Path(f"{target}-wal"))
+            _copy(database, target)
+            if (_state(database), _head(log)) == before:
+                break
+        else:
+            raise Unreachable("board-busy", "the box database is written all the time", where=str(database))
+        yield target
+
+
+def _copy(source: Path, target: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        fd = _open(source)
+        if fd is None:
+            target.unlink(missing_ok=True)
+            return
+        shutil.copyfileobj(stack.enter_context(open(fd, "rb")), stack.enter_context(open(target, "wb")))
+
+
+def _state(path: Path) -> tuple[int, int] | None:
+    fd = _open(path)
+    if fd is None:
+        return None
+    try:
+        found = os.fstat(fd)
+        return found.st_mtime_ns, found.st_size
+    finally:
+        os.close(fd)
+
+
+def _head(path: Path) -> bytes:
+    fd = _open(path)
+    if fd is None:
+        return b""
+    try:
+        return os.pread(fd, WAL_HEADER_BYTES, 0)
+    finally:
+        os.close(fd)
+
+
+def _open(path: Path) -> int | None:
+    """A regular file of one name, else nothing: a link is no database."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    found = os.fstat(fd)
+    if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
+        return fd
+    os.close(fd)
+    return None
