@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from greenroom.wire.rpc import Handler, Server
 
 PATIENCE_S = 20.0
+LEAVE_S = 5.0
 
 
 def process(role: str, box: Box, lifeline: int) -> int:
@@ -120,8 +121,11 @@ def _serve_executor(box: Box, users: separation.Users | None, guard: GuardClient
     with _server(box, users, "desk", handlers(house)) as server:
         threading.Thread(target=_leave_when_idle, args=(server,), daemon=True).start()
         server.serve_forever(poll_interval=0.2)
-    house.runs.close()
-    return 0
+    closing = threading.Thread(target=house.runs.close, daemon=True)
+    closing.start()
+    closing.join(LEAVE_S)
+    # A run that hangs would keep the interpreter waiting for its thread; the next launch picks the run up.
+    os._exit(0)
 
 
 def _leave_when_idle(server: Server) -> None:
