@@ -13,14 +13,30 @@ from e2e_box import Evidence, House, open_house
 
 HEAD = """# Refusals
 
-What the real command line answered, one line a case of the end-to-end suite: `scripts/evidence_refusals.py` runs the
-suite on a real box with real processes and writes this table. In every case the suite also checked that the live
-digest, the person's branch and the person's files stayed as they were (what the case itself does to them aside), and
-that `greenroom log check` found the log whole. The exit code is that of the command that gave the answer. `improve`
-ends with 0 when it carried every proposal as far as it goes; each proposal has its own answer (docs/exit-codes.md).
+What the end-to-end suite was answered by a real box with real processes, one line a case.
+`scripts/evidence_refusals.py` runs the suite and writes this table. `$TMP` is the suite's temporary directory.
+
+How to read it:
+
+* `where` is the place that the answer names; an error that names none is shown with its message instead.
+* The exit code is that of the command that gave the answer. `improve` ends with 0 when it carried every proposal as
+  far as it goes, and each proposal has its own answer (docs/exit-codes.md). Lines marked `(at the guard's socket)` were
+  answered to a caller of the guard, not to a command: the code is what the command line makes of such an answer.
+* In the cases of the gate, of bounds, papers, bad input, dirty or moved branches and of a stop during `improve`, live
+  digest, branch and files were compared before and after and found equal, and `greenroom log check` found the log whole.
+* Where a repository is refused when it is taken in, there is no live state yet. The log cases alter copies of the log.
+* A stop during promote leaves old live or new live, a stop during watch new live; a delivery that an untracked file
+  holds up leaves new live and the person's file as it was. The suite checks this, and that the work goes on to its end.
 
 | case | rule | where | remedy | exit code |
 |---|---|---|---|---|
+"""
+
+SHOWN = """
+## Shown, not refused
+
+What the card of a change that waits for approval says, as `greenroom show` answers it.
+
 """
 
 
@@ -46,7 +62,8 @@ def evidence(house: House) -> Iterator[Evidence]:
     target = os.environ.get("GREENROOM_EVIDENCE")
     if target:
         rows = "".join("| " + " | ".join(_cell(cell) for cell in line) + " |\n" for line in table.lines)
-        Path(target).write_text(HEAD + rows, encoding="utf-8")
+        notes = "".join(f"* {case}: {note}\n" for case, note in table.notes)
+        Path(target).write_text(HEAD + rows + SHOWN + notes, encoding="utf-8")
 
 
 @pytest.fixture(scope="session")

@@ -97,6 +97,7 @@ class Evidence:
 
     home: str
     lines: list[tuple[str, str, str, str, int]] = field(default_factory=list)
+    notes: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, case: str, said: Mapping[str, str], code: int) -> str:
         """Record a refusal after checking that it names rule, place and remedy; the rule."""
@@ -105,6 +106,10 @@ class Evidence:
             assert text, f"{case}: the answer has no {name}: {said}"
         self.lines.append((case, shown["rule"], shown["where"], shown["remedy"], code))
         return said["rule"]
+
+    def note(self, case: str, notes: Sequence[str]) -> None:
+        """Record what a card says about something that is shown, not refused."""
+        self.notes += [(case, self._tidy(note)) for note in notes]
 
     def _tidy(self, text: str) -> str:
         return " ".join(text.replace(self.home, "$TMP").split())
