@@ -23,7 +23,8 @@ How to read it:
   far as it goes, and each proposal has its own answer (docs/exit-codes.md). Lines marked `(at the guard's socket)` were
   answered to a caller of the guard, not to a command: the code is what the command line makes of such an answer.
 * In the cases of the gate, of bounds, papers, bad input, dirty or moved branches and of a stop during `improve`, live
-  digest, branch and files were compared before and after and found equal, and `greenroom log check` found the log whole.
+  digest, branch and files were compared before and after and found equal, and `greenroom log check` found the log
+  whole.
 * Where a repository is refused when it is taken in, there is no live state yet. The log cases alter copies of the log.
 * A stop during promote leaves old live or new live, a stop during watch new live; a delivery that an untracked file
   holds up leaves new live and the person's file as it was. The suite checks this, and that the work goes on to its end.
