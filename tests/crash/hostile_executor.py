@@ -413,8 +413,9 @@ def marks_good(me: Hostile) -> Sequence[str]:
 def around_the_sockets(me: Hostile) -> Sequence[str]:
     """Keys, pointers, the log, the guard's ledger, an SSH agent: not in sight. The guard's program: read-only."""
     hidden = [me.box.root / name for name in ("keys", "log", "live", "guard", "keeper")]
-    hidden += [Path("/run"), Path("/home"), Path(me.wish["agent"])]
+    hidden += [Path("/run"), Path(me.wish["agent"])]
     found = ["seen" if place.exists() else "hidden" for place in hidden]
+    found.append("seen" if _strays(Path("/home")) else "hidden")
     program, posed = Path(greenroom.__file__), me.box.run / "posed.sock"
     for place in (program, Path(sys.executable), me.box.identity, me.box.public / "owner.pub", posed):
         try:
@@ -426,6 +427,18 @@ def around_the_sockets(me: Hostile) -> Sequence[str]:
     found.append("powerless" if int(status["CapEff"], 16) == int(status["CapPrm"], 16) == 0 else "powerful")
     others = [p for p in Path("/proc").iterdir() if p.name.isdigit() and b"bootstrap\0guard" in _words(p)]
     return [*found, "reached" if others else "out of reach"]
+
+
+def _strays(place: Path) -> list[Path]:
+    """What lies below `place` besides the way to the installation, which may be in a person's home."""
+    installation = [Path(sys.prefix), Path(sys.base_prefix), Path(greenroom.__file__).parents[2]]
+    found = []
+    for inside in place.iterdir() if place.exists() else ():
+        if any(each.is_relative_to(inside) for each in installation):
+            found += [] if inside in installation else _strays(inside)
+        else:
+            found.append(inside)
+    return found
 
 
 def _words(process: Path) -> bytes:
