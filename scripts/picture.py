@@ -5,6 +5,7 @@ GREENROOM_HOME=... python scripts/picture.py CHANGE
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import subprocess
@@ -24,7 +25,7 @@ MARKUP_FREE = {"markup": False, "emoji": False, "highlight": False}
 
 def main(change: str) -> int:
     """Draw the picture from what the commands print as JSON."""
-    console = Console(record=True, width=100, file=open("/dev/null", "w"), **MARKUP_FREE)  # noqa: SIM115
+    console = Console(record=True, width=100, file=io.StringIO(), **MARKUP_FREE)
     console.print(Text("$ greenroom list", style="bold green"))
     console.print(render.board(read("list")["changes"]))
     console.print(Text(f"\n$ greenroom show {change}", style="bold green"))

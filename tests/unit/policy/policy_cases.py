@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from greenroom.domain import vocabulary
 from greenroom.domain.change import Change
 from greenroom.domain.constitution import Constitution
 from greenroom.domain.digest import Digest, digest_of
@@ -25,17 +26,7 @@ GOLDEN = digest_of("golden", b"golden")
 PATCH = digest_of("blob", b"patch")
 SUBJECT = Subject(kind=Kind.WORKSPACE, address="/home/ada/project")
 NOW = Instant(1_800_000_000_000_000_000)
-_LAYERS = (
-    "user-namespace",
-    "pid-namespace",
-    "network-namespace",
-    "seccomp",
-    "landlock",
-    "no-new-privileges",
-    "unprivileged-uid",
-    "rlimits",
-)
-LAYERS = dict.fromkeys(_LAYERS, True)
+LAYERS = {name: True for name in vocabulary.LAYERS if name not in vocabulary.CGROUP_LAYERS}
 CONSTITUTION: Constitution = constitutions.parse(constitutions.default_text())
 TOOLS: Mapping[str, ToolManifest] = builtin_manifests({name: digest_of("blob", name.encode()) for name in BUILTIN})
 MANIFESTS: Mapping[Digest, ToolManifest] = {manifest_digest(tool): tool for tool in TOOLS.values()}
