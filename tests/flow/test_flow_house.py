@@ -33,6 +33,8 @@ def test_flow_is_one_for_every_kind(house: MemoryHouse, kind: Kind) -> None:
     assert isinstance(imported, str)
     live = house.guard.adopt(imported)
     assert isinstance(live, str)
+    golden = house.keeper.prepare(live)
+    assert isinstance(golden, str)
     (body,) = FindingProposer(house.store, house.findings, house.workshop).propose(subject, live)
     change = Change(
         id=ChangeId("toy"),
@@ -42,7 +44,7 @@ def test_flow_is_one_for_every_kind(house: MemoryHouse, kind: Kind) -> None:
         mode=Mode.PROPOSE,
         state=State.PROPOSED,
         base=live,
-        golden=house.keeper.golden(),
+        golden=golden,
     )
     house.house.changes.save(change)
     held = house.house.runs.carry(change.id)

@@ -338,9 +338,9 @@ class MemoryHouse:
         del golden
         return FindingProposer(self.store, self.findings, self.workshop)
 
-    def _prepare(self, tree: Digest) -> tuple[Digest, tuple[str, ...]]:
-        del tree
-        return self.keeper.golden(), ()
+    def _prepare(self, tree: Digest) -> tuple[Digest, tuple[str, ...]] | Held:
+        golden = self.keeper.prepare(tree)
+        return golden if isinstance(golden, Held) else (golden, ())
 
     def _facts(self, change: Change) -> Facts:
         return Facts(

@@ -14,6 +14,8 @@ from greenroom.domain.proof import Import, Predicate, Receipt, RunOutput, Seal, 
 from greenroom.domain.trees import Entry, File, Link, manifest_of, parse_manifest
 from greenroom.domain.verdict import Held, Refused
 from greenroom.domain.vocabulary import Subject, Trust
+from greenroom.keeper.attempts import Tally
+from greenroom.keeper.once import exhausted, key_of
 
 Files = Mapping[bytes, bytes]
 Apply = Callable[[Plan, MutableMapping[bytes, bytes]], Refused | None]
@@ -50,6 +52,7 @@ class FakeKeeper:
         self._stopped = stopped
         self.repositories = dict(repositories or {})
         self.calls: list[str] = []
+        self._tallies: dict[str, Tally] = {}
 
     def golden(self) -> Digest:
         """A golden that never changes."""
@@ -83,12 +86,11 @@ class FakeKeeper:
         return self._sign(Predicate.IMPORT, record.tree, record)
 
     def prepare(self, tree: Digest) -> Digest | Held:
-        """The golden; no tree here has dependencies."""
-        del tree
+        """The golden of the tree; no tree here has dependencies."""
         self.calls.append("prepare")
         if (refused := self._refusal()) is not None:
             return Held(rule=refused.rule, where=refused.where, remedy=refused.remedy)
-        return self.golden()
+        return golden_of(self._store, tree)
 
     def build(self, plan: Digest) -> Digest | Refused:
         """The Seal of base with `apply` done to it; Refused where the real one refuses a plan."""
@@ -117,15 +119,32 @@ class FakeKeeper:
         return self._sign(Predicate.SEAL, green, seal)
 
     def check(self, run: CheckRun) -> Digest | Refused:
-        """The Receipt of a run with the result document that `results` gives."""
+        """The Receipt of a run with the result document that `results` gives; made once, as the real keeper does it.
+
+        Where `results` gives None the run ended badly; where it refuses, nothing ran.
+        """
         self.calls.append(f"check {run.check}/{run.role}")
         if (refused := self._refusal()) is not None:
+            return refused
+        key = key_of(run)
+        tally = self._tallies.get(key, Tally())
+        if tally.concluded is not None and self._store.has(tally.concluded):
+            return tally.concluded
+        if tally.concluded is not None:
+            tally = Tally(bad=tally.bad + 1)
+        if (refused := exhausted(run, tally)) is not None:
             return refused
         result = self._results(run)
         if isinstance(result, Refused):
             return result
         request = {"args": dict(run.args), "overlay": run.overlay}
-        return self._receipt(run.check, run.role, run.tool, run.golden, run.trees, request, result)
+        ended: dict[str, Any] = {"occasion": run.occasion, "attempt": 1 + tally.bad}
+        if result is None:
+            ended |= {"ended_by": "wall", "exit": 137}
+        receipt = self._receipt(run.check, run.role, run.tool, run.golden, run.trees, request, result, **ended)
+        concluded = None if result is None else receipt
+        self._tallies[key] = Tally(bad=tally.bad + (result is None), concluded=concluded)
+        return receipt
 
     def _receipt(
         self,
@@ -136,6 +155,7 @@ class FakeKeeper:
         trees: Mapping[str, Digest],
         request: Mapping[str, Any],
         result: Any,
+        **ended: Any,
     ) -> Digest:
         empty = self._store.put("text", b"")
         output = RunOutput(
@@ -145,22 +165,23 @@ class FakeKeeper:
             truncated=False,
         )
         asked = {"args": {}, "dry_run": role.endswith("/rehearsal"), "overlay": None, "inputs": {}, **request}
-        receipt = Receipt(
-            run=secrets.token_hex(16),
-            check=check,
-            role=role,
-            mounted=dict(trees),
-            golden=golden,
-            tool=tool,
-            args=self._store.put("text", documents.encode(asked)),
-            layers=LAYERS,
-            exit=0,
-            ended_by="exit",
-            output=self._store.put("output", documents.encode(output)),
-            usage=Usage(wall_ms=1, cpu_ms=1),
-            began=self._clock.now(),
-            ended=self._clock.now(),
-        )
+        usual: dict[str, Any] = {
+            "run": secrets.token_hex(16),
+            "check": check,
+            "role": role,
+            "mounted": dict(trees),
+            "golden": golden,
+            "tool": tool,
+            "args": self._store.put("text", documents.encode(asked)),
+            "layers": LAYERS,
+            "exit": 0,
+            "ended_by": "exit",
+            "output": self._store.put("output", documents.encode(output)),
+            "usage": Usage(wall_ms=1, cpu_ms=1),
+            "began": self._clock.now(),
+            "ended": self._clock.now(),
+        }
+        receipt = Receipt(**(usual | ended))
         return self._sign(Predicate.RECEIPT, receipt.output, receipt)
 
     def _sign(self, predicate: Predicate, about: Digest, document: Any) -> Digest:
@@ -170,6 +191,11 @@ class FakeKeeper:
         if not self._stopped():
             return None
         return Refused(rule="stopped", where="keeper", remedy="a person lifts the stop with `greenroom lift`")
+
+
+def golden_of(store: Store, tree: Digest) -> Digest:
+    """The golden that the fake keeper prepares from `tree`, in the store."""
+    return store.put("golden", documents.encode({"toolchain": "fake", "tree": tree}))
 
 
 def files_of(store: Store, tree: Digest) -> dict[bytes, bytes]:

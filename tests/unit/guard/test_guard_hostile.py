@@ -19,7 +19,7 @@ from greenroom.domain.trees import File, manifest_of
 from greenroom.domain.verdict import Held, Instant, Passed, Refused
 from greenroom.domain.vocabulary import Kind, Mode, Subject, Trust
 from greenroom.guard.promote import check_green
-from greenroom.testing.papers import GOLDEN, SECOND, SUBJECT, TOOLS, PaperHouse, Papers, constitution, papers, promoted
+from greenroom.testing.papers import SECOND, SUBJECT, TOOLS, PaperHouse, Papers, constitution, papers, promoted
 
 Bend = Callable[[Papers], Any]
 
@@ -532,7 +532,7 @@ def test_guard_takes_nothing_back_from_under_a_commit(house: PaperHouse) -> None
 def test_guard_weighs_nothing_of_an_unknown_subject(house: PaperHouse) -> None:
     """A subject that was never imported has no live state to promote over."""
     made = papers(house)
-    made.plan = dataclasses.replace(made.plan, subject=Subject(kind=Kind.CONFIG, address="x"), golden=GOLDEN)
+    made.plan = dataclasses.replace(made.plan, subject=Subject(kind=Kind.CONFIG, address="x"))
     made.plan_digest = house.store.put("plan", documents.encode(made.plan))
     assert _rule(house.guard.warrant(made.dossier())) == "unknown-subject"
 
