@@ -103,7 +103,7 @@ class Record(Protocol):
         """Nothing ran."""
 
     def end(self, envelope: Digest, *, concluded: bool) -> None:
-        """It ended, and its receipt is signed, but nowhere to be read yet. `concluded` where its result is an answer."""
+        """It ended; its receipt is signed, but nowhere to be read yet. `concluded` where its result is an answer."""
 
 
 class _NoRecord:
@@ -156,7 +156,8 @@ class Runner:
         """Run `job`; Refused when nothing ran or a stop ended it.
 
         `counted` is False for the second half of one use (application after rehearsal), which the rate of the tool
-        has counted. `record` is told of the attempt. Raises NotFound or Tampered when the store does not hold what the job names.
+        has counted. `record` is told of the attempt. Raises NotFound or Tampered when the store does not hold what
+        the job names.
         """
         if (refused := self.gate.refusal()) is not None:
             return refused
