@@ -8,6 +8,7 @@ from typing import Any
 
 from greenroom.domain import documents, vocabulary
 from greenroom.domain.digest import Digest, digest_of
+from greenroom.domain.errors import NotFound, Tampered
 from greenroom.domain.plan import Plan
 from greenroom.domain.ports import Attestor, CheckRun, Clock, Store
 from greenroom.domain.proof import Import, Predicate, Receipt, RunOutput, Seal, Usage
@@ -128,7 +129,7 @@ class FakeKeeper:
             return refused
         key = key_of(run)
         tally = self._tallies.get(key, Tally())
-        if tally.concluded is not None and self._store.has(tally.concluded):
+        if tally.concluded is not None and self._has_all(tally.concluded):
             return tally.concluded
         if tally.concluded is not None:
             tally = Tally(bad=tally.bad + 1)
@@ -145,6 +146,14 @@ class FakeKeeper:
         concluded = None if result is None else receipt
         self._tallies[key] = Tally(bad=tally.bad + (result is None), concluded=concluded)
         return receipt
+
+    def _has_all(self, envelope: Digest) -> bool:
+        try:
+            signed = self._attestor.open(self._store.get(envelope), Predicate.RECEIPT, "keeper")
+            output = documents.decode(RunOutput, self._store.get(documents.decode(Receipt, signed.body).output))
+            return output.result is None or bool(self._store.get(output.result))
+        except (NotFound, Tampered):
+            return False
 
     def _receipt(
         self,
