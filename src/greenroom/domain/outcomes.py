@@ -162,7 +162,8 @@ def verdict_on(evidence: Sequence[Evidence]) -> Verdict:
         if item.verdict == "inconclusive":
             why = item.facts.get("why", "no result")
             rule = "stopped" if item.facts.get("rule") == "stopped" else "inconclusive"
-            return Held(rule=rule, where=f"{item.check}: {why}", remedy=REMEDIES.get(item.check, ""))
+            remedy = item.facts.get("remedy") or REMEDIES.get(item.check, "")
+            return Held(rule=rule, where=f"{item.check}: {why}", remedy=remedy)
     return Passed()
 
 

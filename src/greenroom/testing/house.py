@@ -82,7 +82,8 @@ class MemoryHouse:
     """One box with one repository. `directory` is where the guard keeps its ledger and stop file.
 
     `checks` says how each check (`tests`, `own-tests`, `scan`, `loosened`, `live-tests`) comes out from then on;
-    what it does not name passes. `branch` empty makes the repository an unpacked release.
+    what it does not name passes. A run that was made already stays as it came out. `branch` empty makes the
+    repository an unpacked release.
     """
 
     def __init__(
