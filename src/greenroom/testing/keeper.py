@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import replace
 from typing import Any
 
 from greenroom.domain import documents, vocabulary
@@ -16,6 +17,7 @@ from greenroom.domain.trees import Entry, File, Link, manifest_of, parse_manifes
 from greenroom.domain.verdict import Held, Refused
 from greenroom.domain.vocabulary import Subject, Trust
 from greenroom.keeper.attempts import Tally
+from greenroom.keeper.golden import Golden
 from greenroom.keeper.once import exhausted, key_of
 
 Files = Mapping[bytes, bytes]
@@ -26,6 +28,17 @@ Results = Callable[[CheckRun], Any]
 
 LAYERS: Mapping[str, bool] = dict.fromkeys(vocabulary.LAYERS, True)
 """Every wall, enforced."""
+GOLDEN = Golden(
+    interpreter="/usr/bin/python3",
+    interpreter_sha256="0" * 64,
+    python="3.11.2",
+    host={"id": "debian"},
+    toolchain=digest_of("tree", b"a toolchain that nobody mounts"),
+    packages={"pytest": "8"},
+    helpers={},
+    launcher_sha256="0" * 64,
+)
+"""The golden of no tree."""
 
 
 class FakeKeeper:
@@ -56,8 +69,8 @@ class FakeKeeper:
         self._tallies: dict[str, Tally] = {}
 
     def golden(self) -> Digest:
-        """A golden that never changes."""
-        return self._store.put("golden", documents.encode({"toolchain": "fake"}))
+        """A golden that never changes, of no tree."""
+        return self._store.put("golden", documents.encode(GOLDEN))
 
     def layers(self) -> Mapping[str, bool]:
         """Every wall."""
@@ -204,7 +217,7 @@ class FakeKeeper:
 
 def golden_of(store: Store, tree: Digest) -> Digest:
     """The golden that the fake keeper prepares from `tree`, in the store."""
-    return store.put("golden", documents.encode({"toolchain": "fake", "tree": tree}))
+    return store.put("golden", documents.encode(replace(GOLDEN, tree=tree)))
 
 
 def files_of(store: Store, tree: Digest) -> dict[bytes, bytes]:

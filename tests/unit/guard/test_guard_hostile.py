@@ -19,7 +19,7 @@ from greenroom.domain.trees import File, manifest_of
 from greenroom.domain.verdict import Held, Instant, Passed, Refused
 from greenroom.domain.vocabulary import Kind, Mode, Subject, Trust
 from greenroom.guard.promote import check_green
-from greenroom.testing.keeper import golden_of
+from greenroom.testing.keeper import GOLDEN, golden_of
 from greenroom.testing.papers import SECOND, SUBJECT, TOOLS, PaperHouse, Papers, constitution, papers, promoted
 
 Bend = Callable[[Papers], Any]
@@ -168,7 +168,7 @@ BENT: dict[str, tuple[Bend, str]] = {
         "golden-of-another-tree",
     ),
     "a golden of no tree": (
-        lambda m: _replan(m, m.house.store.put("golden", b'{"toolchain":"fake"}')),
+        lambda m: _replan(m, m.house.store.put("golden", documents.encode(GOLDEN))),
         "golden-of-another-tree",
     ),
     "a golden that is no golden": (lambda m: _replan(m, Digest(m.base)), "golden-of-another-tree"),
