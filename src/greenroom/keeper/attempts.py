@@ -22,7 +22,7 @@ from greenroom.domain.verdict import Instant
 KEPT_NS = 90 * 86_400_000_000_000
 """How long a run's attempts are remembered after the last of them."""
 MAX_ATTEMPTS = 1_000_000
-"""How many attempts are remembered, about 250 MB. Where there are more, nothing is forgotten early: that would be a
+"""How many attempts are remembered, about 280 MB. Where there are more, nothing is forgotten early: that would be a
 way to a second draw. No run is made then until the oldest are KEPT_NS old."""
 _TIDY_EVERY = 256
 _SCHEMA = """
