@@ -142,6 +142,17 @@ def test_contract_guard_one_watch_at_a_time(house: PaperHouse) -> None:
     assert _rule(_guard(house).warrant(second.dossier())) == "change-baking"
 
 
+def test_contract_guard_watch_takes_runs_of_this_promotion_only(house: PaperHouse) -> None:
+    """Live tests that were made for nothing, or for another promotion, mark nothing good."""
+    first, spent = promoted(house)
+    assert _rule(_guard(house).mark_good(first.change, first.live_runs(occasion=None))) == "receipt-of-another-occasion"
+    _guard(house).mark_good(first.change, first.live_runs())
+    second, _ = promoted(house, base=first.green, name="change-2", text=b"other\n")
+    runs = second.live_runs(occasion=spent)
+    assert _rule(_guard(house).mark_good(second.change, runs)) == "receipt-of-another-occasion"
+    assert isinstance(_guard(house).mark_good(second.change, second.live_runs()), Passed)
+
+
 def test_contract_guard_stop_dominates(house: PaperHouse) -> None:
     """Under stop nothing starts, a revert works, and the owner's lift of this stop ends it."""
     guard = _guard(house)

@@ -47,6 +47,7 @@ BEFORE = {
 FINDING = {"README.md": "# Small\n\nThe words that you recieve.\n"}
 MOVING = ("db", "guard", "live", "log")
 """What a run changes in a box besides the store, whose files never change: they are linked, not copied."""
+RUNS = "attempts.db*"
 ROLES = ("executor", "guard", "keeper", "rescue")
 TRIES = 6
 ENDED_S = 20.0
@@ -79,8 +80,9 @@ class Stage:
 class CrashBox:
     """The box, the person's repository and the copies to begin from, all below `root`."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, idle_s: int = 90) -> None:
         self.root = root
+        self.idle_s = idle_s
         self.box = Box(root / "box")
         self.repository = root / "repository"
         self.marker = self.box.store / "crash-marker"
@@ -118,6 +120,7 @@ class CrashBox:
             shutil.copytree(self.box.root / part, place / part, symlinks=True)
         shutil.copytree(self.repository, place / "repository", symlinks=True)
         shutil.copytree(self.box.store, place / "store", copy_function=os.link)
+        _copy_runs(self.box.keeper, place / "keeper")
         return Stage(place, self.change)
 
     def begin(self, stage: Stage, crash_at: str = "") -> None:
@@ -129,6 +132,7 @@ class CrashBox:
             shutil.copytree(stage.place / part, self.box.root / part, symlinks=True)
         shutil.rmtree(self.repository)
         shutil.copytree(stage.place / "repository", self.repository, symlinks=True)
+        _copy_runs(stage.place / "keeper", self.box.keeper)
         wanted, found = _files(stage.place / "store"), _files(self.box.store)
         for name in found - wanted:
             (self.box.store / name).unlink()
@@ -153,7 +157,7 @@ class CrashBox:
     def start(self, *words: str) -> subprocess.Popen[str]:
         """The same, not waited for."""
         environment = {name: os.environ[name] for name in KEPT if name in os.environ}
-        environment |= {"GREENROOM_HOME": str(self.box.root), "GREENROOM_IDLE_SECONDS": "90"}
+        environment |= {"GREENROOM_HOME": str(self.box.root), "GREENROOM_IDLE_SECONDS": str(self.idle_s)}
         if self._crash_at:
             environment["GREENROOM_CRASH_AT"] = f"{self._crash_at}@{self.marker}"
         return subprocess.Popen(
@@ -330,6 +334,15 @@ class CrashBox:
 
 ONCE = frozenset({"live.promoted", "live.reverted", "live.marked-good", "change.rejected"})
 LIVE_AFTER = {"live.adopted": "tree", "live.promoted": "green", "live.reverted": "base"}
+
+
+def _copy_runs(source: Path, target: Path) -> None:
+    """The record of runs, with what SQLite keeps beside it; the rest of the keeper's directory never changes."""
+    target.mkdir(exist_ok=True)
+    for old in target.glob(RUNS):
+        old.unlink()
+    for path in source.glob(RUNS):
+        shutil.copy2(path, target / path.name)
 
 
 def _files(top: Path) -> set[str]:

@@ -44,6 +44,8 @@ from greenroom.testing.log import attestors
 from greenroom.wire.rpc import Client
 
 FAR = 60 * 1_000_000_000
+DRAWS = 24
+OVER = ("base", "work")
 
 
 class Hostile:
@@ -232,6 +234,66 @@ def receipts_with_other_args(me: Hostile) -> Sequence[str]:
     for args in ({"argv": "true"}, {"argv": '["true"]'}, {"only": "none"}):
         run = _tests(me, trees={"work": mine.green, "base": mine.base}, overlay=("base", "work"), args=args)
         found.append(me.promote(me.instead("agreed", "tests", "base-on-green", me.keeper.check(run))))
+    return found
+
+
+def receipts_until_one_passes(me: Hostile) -> Sequence[str]:
+    """`flaky` was refused for a test that seldom passes on its Green; ask for that very run again and again."""
+    first = {true.role: (digest, true) for digest, true in me.receipts("flaky") if true.check == "tests"}
+    digest, true = first["base-on-green"]
+    change = me.change("flaky")
+    run = CheckRun(
+        check=true.check, role=true.role, tool=true.tool, golden=true.golden, args={}, trees=true.mounted, overlay=OVER
+    )
+    drawn = [me.keeper.check(run) for _ in range(DRAWS)]
+    found = ["same" if set(drawn) == {digest} else "another"]
+    occasions = [change.seals[0], change.seals[1]]
+    fresh = [me.keeper.check(dataclasses.replace(run, occasion=occasion)) for occasion in occasions]
+    found += [me.promote(me.instead("flaky", "tests", "base-on-green", receipt)) for receipt in (digest, *fresh)]
+    both = me.instead("flaky", "tests", "none", fresh[0])
+    again = [d for d, true in me.receipts("flaky") if (true.check, true.role) != ("tests", "base-on-green")]
+    return [*found, me.promote(both), me.promote(me.dossier("flaky", receipts=tuple(again)))]
+
+
+def live_tests_of_another_promotion(me: Hostile) -> Sequence[str]:
+    """Runs of the live trees that were made for nothing, or for a paper that is no warrant of theirs."""
+    mine, found = me.dossier("agreed"), []
+    for occasion in (None, mine.seals[0]):
+        run = dataclasses.replace(
+            _tests(me, trees={"work": mine.green, "base": mine.base}, overlay=OVER), check="live-tests"
+        )
+        receipt = me.keeper.check(dataclasses.replace(run, occasion=occasion))
+        assert isinstance(receipt, str)
+        found.append(me.promote(me.instead("agreed", "tests", "base-on-green", receipt)))
+        found.append(rule(me.guard.mark_good(mine.change, (receipt,))))
+    return found
+
+
+def golden_of_another_tree(me: Hostile) -> Sequence[str]:
+    """Dependencies that another tree asked for, or none at all: all papers true but for that."""
+    mine = me.dossier("agreed")
+    plan = documents.decode(Plan, me.store.get(mine.plan))
+    found = []
+    for golden in (me.keeper.golden(), me.keeper.prepare(mine.green)):
+        assert isinstance(golden, str)
+        other = dataclasses.replace(plan, golden=golden)
+        digest = me.store.put("plan", documents.encode(other))
+        seals = tuple(seal for seal in (me.keeper.build(digest), me.keeper.build(digest)) if isinstance(seal, str))
+        receipts = []
+        for _, true in me.receipts("agreed"):
+            asked = documents.load_json(me.store.get(true.args))
+            overlay = OVER if asked["overlay"] else None
+            run = CheckRun(
+                check=true.check,
+                role=true.role,
+                tool=true.tool,
+                golden=golden,
+                args=asked["args"],
+                trees=true.mounted,
+                overlay=overlay,
+            )
+            receipts.append(me.keeper.check(run))
+        found.append(me.promote(dataclasses.replace(mine, plan=digest, seals=seals, receipts=tuple(receipts))))
     return found
 
 
@@ -508,6 +570,9 @@ ATTACKS: Mapping[str, Callable[[Hostile], Sequence[str]]] = {
         receipts_of_other_trees,
         receipts_without_overlay,
         receipts_with_other_args,
+        receipts_until_one_passes,
+        live_tests_of_another_promotion,
+        golden_of_another_tree,
         receipts_of_other_tools,
         runs_of_its_own_making,
         a_green_of_its_own,

@@ -1,7 +1,8 @@
 """The executor replaced by a hostile one: with real guard and keeper it promotes nothing without true papers.
 
-One box with two verified changes. A person agreed to one (`agreed`) and not to the other (`open`). Each attack is
-carried out by `hostile_executor.py` in the executor's own view of the machine.
+One box with two verified changes: a person agreed to one (`agreed`) and not to the other (`open`). A third (`flaky`)
+was refused for a test that seldom passes on its Green. Each attack is carried out by `hostile_executor.py` in the
+executor's own view of the machine.
 """
 
 from __future__ import annotations
@@ -21,7 +22,21 @@ from hostile_executor import ATTACKS
 
 from greenroom.keeper.separation import executor_command
 
-MANY = FINDING | {"guide.md": "# Guide\n\nA seperate page about it.\n"}
+NOTES = "# Notes\n\nThe adress of it.\n"
+SELDOM = f"""import os
+import pathlib
+
+
+def test_notes():
+    text = pathlib.Path(__file__).parent.parent.joinpath("notes.md").read_text()
+    assert len(text) == {len(NOTES)} or os.urandom(2) == bytes(2)
+"""
+"""A test that passes on base, and on the Green that mends the notes once in 65536 runs."""
+MANY = FINDING | {
+    "guide.md": "# Guide\n\nA seperate page about it.\n",
+    "notes.md": NOTES,
+    "tests/test_notes.py": SELDOM,
+}
 ENDS = {
     "no_consent": {"needs-approval"},
     "another_consent": {
@@ -45,6 +60,16 @@ ENDS = {
     "receipts_of_other_trees": {"receipt-wrong-trees"},
     "receipts_without_overlay": {"receipt-wrong-overlay"},
     "receipts_with_other_args": {"keeper: test-command", "receipt-wrong-args"},
+    "receipts_until_one_passes": {
+        "same",
+        "test-broken",
+        "flaky",
+        "receipt-of-another-occasion",
+        "receipt-of-a-second-draw",
+        "inconclusive",
+    },
+    "live_tests_of_another_promotion": {"inconclusive", "receipt-of-another-occasion", "not-promoted"},
+    "golden_of_another_tree": {"golden-of-another-tree"},
     "receipts_of_other_tools": {"receipt-wrong-tool"},
     "runs_of_its_own_making": {"check-reserved"},
     "a_green_of_its_own": {"consent-of-another-change"},
@@ -65,7 +90,7 @@ ENDS = {
 
 @dataclass(slots=True)
 class Scene:
-    """The box, its two changes, and a directory of the attacker's."""
+    """The box, its changes, and a directory of the attacker's."""
 
     box: CrashBox
     changes: dict[str, str] = field(default_factory=dict)
@@ -84,13 +109,15 @@ class Scene:
 
 @pytest.fixture(scope="module")
 def scene() -> Iterator[Scene]:
-    """Two changes that were proposed, built and verified for real; one has a person's consent."""
+    """Changes that were proposed, built and tried for real: two verified, one of them with a consent, one refused."""
     root = Path(tempfile.mkdtemp(prefix="greenroom-hostile-"))
-    box = CrashBox(root)
+    # The attacks do not come through the desk: to the box they are no work that would keep it from leaving.
+    box = CrashBox(root, idle_s=600)
     try:
         box.begin_with(MANY)
         box.must("improve", str(box.repository), "--only", "codespell")
-        first, second = (row["id"] for row in box.rows())
+        first, second = (row["id"] for row in box.rows() if row["state"] == "verified")
+        (flaky,) = (row["id"] for row in box.rows() if row["state"] == "aborted")
         box.must("approve", first, "--yes", "--no-promote")
         foreign = root / "box" / "run" / "foreign"
         box.git("clone", "--quiet", str(box.repository), str(foreign))
@@ -98,7 +125,7 @@ def scene() -> Iterator[Scene]:
         box.git("-C", str(foreign), "commit", "--quiet", "--all", "--message", "Evil")
         agent = root / "agent"
         agent.touch()
-        yield Scene(box, {"agreed": first, "open": second}, foreign, agent)
+        yield Scene(box, {"agreed": first, "open": second, "flaky": flaky}, foreign, agent)
     finally:
         box.run("down")
         shutil.rmtree(root, ignore_errors=True)

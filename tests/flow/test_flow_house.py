@@ -33,6 +33,8 @@ def test_flow_is_one_for_every_kind(house: MemoryHouse, kind: Kind) -> None:
     assert isinstance(imported, str)
     live = house.guard.adopt(imported)
     assert isinstance(live, str)
+    golden = house.keeper.prepare(live)
+    assert isinstance(golden, str)
     (body,) = FindingProposer(house.store, house.findings, house.workshop).propose(subject, live)
     change = Change(
         id=ChangeId("toy"),
@@ -42,7 +44,7 @@ def test_flow_is_one_for_every_kind(house: MemoryHouse, kind: Kind) -> None:
         mode=Mode.PROPOSE,
         state=State.PROPOSED,
         base=live,
-        golden=house.keeper.golden(),
+        golden=golden,
     )
     house.house.changes.save(change)
     held = house.house.runs.carry(change.id)
@@ -114,6 +116,32 @@ def test_an_executor_alone_promotes_nothing(house: MemoryHouse, missing: str) ->
     assert answer.where
     assert house.live() == before
     assert isinstance(house.guard.warrant(stage.dossier(agreed)), str)
+
+
+def test_a_check_that_gives_no_answer_is_tried_three_times(house: MemoryHouse) -> None:
+    """Then the change waits with the rule and a way on, whatever another run would show."""
+    house.checks["tests"] = "inconclusive"
+    change = house.proposed()
+    house.improve()
+    house.improve()
+    house.checks["tests"] = "pass"
+    house.improve()
+    held = house.change(change).hold
+    assert held is not None
+    assert (held.rule, "runs-exhausted: tests/base" in held.where) == ("inconclusive", True)
+    assert "test command" in held.remedy
+
+
+def test_a_person_sees_that_a_run_was_tried_again(house: MemoryHouse) -> None:
+    """An attempt after the first that counts for Green is on the card with its points, and the guard agrees."""
+    house.checks["tests"] = "inconclusive"
+    change = house.proposed()
+    house.checks["tests"] = "pass"
+    house.improve()
+    risk = house.change(change).risk
+    assert risk is not None
+    assert [part.points for part in risk.contributions if part.name == "tests:tried-again"] == [3]
+    assert house.approve(change)["state"] == "kept"
 
 
 def test_an_executor_cannot_write_in_the_guard_s_name(house: MemoryHouse) -> None:

@@ -24,7 +24,7 @@ from greenroom.domain.change import Change
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Bug, GreenroomError
 from greenroom.domain.events import Event
-from greenroom.domain.proof import Consent, Predicate, Warrant
+from greenroom.domain.proof import Consent, Evidence, Predicate, Receipt, Warrant
 from greenroom.domain.verdict import Instant, Passed, Refused
 from greenroom.domain.vocabulary import State
 from greenroom.testing.clock import SECOND
@@ -254,6 +254,16 @@ class FlowMachine(RuleBasedStateMachine):
         assert all(count == 1 for count in used.values())
 
     @invariant()
+    def a_watch_rests_on_runs_of_its_own(self) -> None:
+        """What marked a promotion good was run for the warrant of that promotion, and for nothing else."""
+        for event in self.house.log.events():
+            if event.name != "live.marked-good":
+                continue
+            found = documents.decode(Evidence, self.house.store.get(event.digests["evidence"]))
+            assert found.receipts
+            assert {self.receipt(digest).occasion for digest in found.receipts} == {event.digests["warrant"]}
+
+    @invariant()
     def a_stop_dominates(self) -> None:
         """Between a stop and its lift nothing is adopted, warranted, promoted or marked good, and no stage passes."""
         stopped = False
@@ -318,6 +328,11 @@ class FlowMachine(RuleBasedStateMachine):
             elif event.name == "live.reverted":
                 found.discard(str(event.change))
         return found
+
+    def receipt(self, digest: Digest) -> Receipt:
+        """A receipt that the keeper signed."""
+        body = self.house.signers["owner"].open(self.house.store.get(digest), Predicate.RECEIPT, "keeper").body
+        return documents.decode(Receipt, body)
 
     def warrant(self, digest: Digest) -> Warrant:
         """A warrant that the guard signed."""

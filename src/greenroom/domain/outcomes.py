@@ -7,7 +7,7 @@ the stored results they name. Nothing here trusts a verdict that somebody else c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from greenroom.domain.digest import Digest
@@ -17,6 +17,10 @@ from greenroom.domain.verdict import Held, Passed, Refused, Verdict
 
 AGAIN = "-again"
 """The end of a role's name when the same run is made a second time, to tell flaky from broken."""
+
+TRIED_AGAIN_POINTS, MAX_COUNTED = 3, 5
+"""What each attempt before the one that counts adds to the risk, and how many are counted."""
+_ON_GREEN = ("base-on-green", "own", "diff")
 
 TestOutcome = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed"]
 LineClass = Literal["comment", "docs", "lint", "logic", "config", "tests", "binary"]
@@ -116,7 +120,31 @@ def conclude(check: str, about: Digest, runs: Sequence[Run], *, min_share: int =
     broken = [run for run in runs if run.receipt.ended_by != "exit" or run.result is None]
     if not runs or broken:
         return _evidence(check, about, runs, "inconclusive", facts=_why_broken(broken))
-    return rule(check, about, runs, min_share)
+    roles = {run.receipt.role for run in runs}
+    alone = sorted(role for role in roles if role.endswith(AGAIN) and role.removesuffix(AGAIN) not in roles)
+    if alone:
+        return _evidence(check, about, runs, "inconclusive", facts={"why": f"{alone[0]} without the first run"})
+    return _with_attempts(rule(check, about, runs, min_share), runs)
+
+
+def _with_attempts(found: Evidence, runs: Sequence[Run]) -> Evidence:
+    """`found` with a contribution for each run of Green that is not a first attempt: a person shall see it.
+
+    A classification's findings are the changed files, and its tool runs nothing of the repository: it stays as it is.
+    """
+    if found.verdict not in ("pass", "broken-before") or found.check == "classify":
+        return found
+    again = tuple(
+        Contribution(
+            name="tried-again",
+            points=TRIED_AGAIN_POINTS * min(MAX_COUNTED, run.receipt.attempt - 1),
+            why=f"{run.receipt.role} is attempt {run.receipt.attempt}: those before were cut or ended without a result",
+            source=run.digest,
+        )
+        for run in runs
+        if run.receipt.attempt > 1 and run.receipt.role.removesuffix(AGAIN) in _ON_GREEN
+    )
+    return replace(found, findings=(*again, *found.findings)) if again else found
 
 
 def verdict_on(evidence: Sequence[Evidence]) -> Verdict:
@@ -134,7 +162,8 @@ def verdict_on(evidence: Sequence[Evidence]) -> Verdict:
         if item.verdict == "inconclusive":
             why = item.facts.get("why", "no result")
             rule = "stopped" if item.facts.get("rule") == "stopped" else "inconclusive"
-            return Held(rule=rule, where=f"{item.check}: {why}", remedy=REMEDIES.get(item.check, ""))
+            remedy = item.facts.get("remedy") or REMEDIES.get(item.check, "")
+            return Held(rule=rule, where=f"{item.check}: {why}", remedy=remedy)
     return Passed()
 
 

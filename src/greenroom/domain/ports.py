@@ -141,7 +141,9 @@ class CheckRun:
     """One run that a check asks the keeper for.
 
     `trees` are mounted as throwaway copies at /mnt/<name>; `overlay` names a (from, onto) pair of mounts: the
-    tests, conftest files and test configuration of the first replace, read-only, those of the second.
+    tests, conftest files and test configuration of the first replace, read-only, those of the second. All members
+    together determine the run: it is made once, and asked for again it is the same receipt. `occasion` makes it a run
+    of its own for one promotion.
     """
 
     check: str
@@ -151,6 +153,7 @@ class CheckRun:
     trees: Mapping[str, Digest]
     golden: Digest
     overlay: tuple[str, str] | None = None
+    occasion: Digest | None = None
 
 
 class Keeper(Protocol):
@@ -294,7 +297,9 @@ class Planner(Protocol):
 class Evaluator(Protocol):
     """Runs one check through the keeper and concludes from its receipts."""
 
-    def verify(self, check: str, plan: Plan, base: Digest, green: Digest, golden: Digest) -> Evidence: ...
+    def verify(
+        self, check: str, plan: Plan, base: Digest, green: Digest, golden: Digest, occasion: Digest | None = None
+    ) -> Evidence: ...
 
 
 class Durable(Protocol):

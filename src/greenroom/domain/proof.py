@@ -69,7 +69,9 @@ class Receipt:
     """The keeper's record of one sandbox run; signed as Predicate.RECEIPT.
 
     `check` and `role` say what the run was for (`tests`/`base-on-green`); `mounted` names the trees by
-    mount name; `output` is the digest of the stored RunOutput; `layers` says which wall was enforced.
+    mount name; `output` is the digest of the stored RunOutput; `layers` says which wall was enforced. `attempt` is 1
+    unless earlier attempts at the very run ended without a result or were cut. `occasion` is what the run was made
+    for, where a run of another occasion would not do: the spent warrant, for the runs of a watch.
     """
 
     run: str
@@ -86,6 +88,8 @@ class Receipt:
     usage: Usage
     began: Instant
     ended: Instant
+    attempt: int = 1
+    occasion: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,7 @@ Tests that come out different on Green run again on both codes: that tells flaky
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from greenroom.domain import documents, outcomes
@@ -80,6 +79,7 @@ class _Case:
     green: Digest
     golden: Digest
     args: Mapping[str, str | int]
+    occasion: Digest | None
 
 
 class KeeperEvaluator:
@@ -87,8 +87,7 @@ class KeeperEvaluator:
 
     `tools` gives manifest digests by tool name; `min_share` is the percentage of base's tests that must pass;
     `known` tells what is remembered of a plan digest; `test_args` gives a subject's arguments of `run_tests_t1`
-    (a test command that the owner set); `cache` maps keys of base runs to receipts, so that many changes of one
-    base share them.
+    (a test command that the owner set). The keeper makes each run once, so many changes of one base share its runs.
     """
 
     def __init__(
@@ -101,7 +100,6 @@ class KeeperEvaluator:
         min_share: Callable[[], int],
         known: Callable[[Digest], Known] = _nothing_known,
         test_args: Callable[[Subject], Mapping[str, str | int]] = _no_test_args,
-        cache: MutableMapping[str, Digest] | None = None,
     ) -> None:
         self._keeper = keeper
         self._store = store
@@ -110,10 +108,11 @@ class KeeperEvaluator:
         self._min_share = min_share
         self._known = known
         self._test_args = test_args
-        self._cache: MutableMapping[str, Digest] = {} if cache is None else cache
 
-    def verify(self, check: str, plan: Plan, base: Digest, green: Digest, golden: Digest) -> Evidence:
-        """Evidence of `check` about `green`.
+    def verify(
+        self, check: str, plan: Plan, base: Digest, green: Digest, golden: Digest, occasion: Digest | None = None
+    ) -> Evidence:
+        """Evidence of `check` about `green`, from runs made for `occasion` where one is given.
 
         Inconclusive, with the keeper's rule and remedy as facts, when the keeper refused a run. Raises Unusable
         `unknown-check` or `unknown-tool`, Tampered for a receipt that the keeper did not sign.
@@ -123,7 +122,7 @@ class KeeperEvaluator:
         try:
             if check == "reseal":
                 return self._reseal(self._store.put("plan", encoded), green, known)
-            case = _Case(check, base, green, golden, self._args(check, plan, known))
+            case = _Case(check, base, green, golden, self._args(check, plan, known), occasion)
             runs = self._runs(case)
         except _Denied as denied:
             return _not_run(check, green, denied.refused)
@@ -142,7 +141,7 @@ class KeeperEvaluator:
         return [self._run(case, "diff")]
 
     def _compared(self, case: _Case) -> Sequence[Run]:
-        runs = [self._base_run(case), self._run(case, "base-on-green")]
+        runs = [self._run(case, "base"), self._run(case, "base-on-green")]
         if all(_ended(run) for run in runs) and _differ(runs[0], runs[1]):
             runs += [self._run(case, "base", AGAIN), self._run(case, "base-on-green", AGAIN)]
         return runs
@@ -150,18 +149,8 @@ class KeeperEvaluator:
     def _own(self, case: _Case) -> Sequence[Run]:
         runs = [self._run(case, "own")]
         if _ended(runs[0]) and _failing(runs[0]):
-            runs += [self._base_run(case), self._run(case, "own", AGAIN)]
+            runs += [self._run(case, "base"), self._run(case, "own", AGAIN)]
         return runs
-
-    def _base_run(self, case: _Case) -> Run:
-        key = _key(case, self._tool(case.check))
-        receipt = self._cache.get(key)
-        if receipt is not None and self._store.has(receipt):
-            return open_run(self._store, self._attestor, receipt)
-        run = self._run(case, "base")
-        if _ended(run):
-            self._cache[key] = run.digest
-        return run
 
     def _run(self, case: _Case, role: str, suffix: str = "") -> Run:
         ask = _ask(case.check)
@@ -175,6 +164,7 @@ class KeeperEvaluator:
                 trees={name: trees[which] for name, which in ask.mounts[role].items()},
                 golden=case.golden,
                 overlay=ask.overlay.get(role),
+                occasion=case.occasion,
             )
         )
         if isinstance(answer, Refused):
@@ -208,12 +198,6 @@ def _ask(check: str) -> Ask:
     if ask is None:
         raise Unusable("unknown-check", f"no rule for the check {check!r}")
     return ask
-
-
-def _key(case: _Case, tool: Digest) -> str:
-    args = documents.encode(dict(case.args))
-    parts = (case.check, case.base, case.golden, tool, hashlib.sha256(args).hexdigest())
-    return " ".join(parts)
 
 
 def _ended(run: Run) -> bool:

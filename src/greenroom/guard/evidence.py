@@ -18,6 +18,7 @@ from greenroom.domain.outcomes import RESULTS, Run
 from greenroom.domain.plan import Plan
 from greenroom.domain.ports import Attestor, Policy, Store
 from greenroom.domain.proof import Evidence, Predicate, Receipt, RunOutput, Seal
+from greenroom.guard.golden import check_golden
 
 MAX_RECEIPTS = 128
 MAX_SEALS = 8
@@ -54,13 +55,14 @@ SHAPES: Mapping[str, Shape] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """What the evidence must be about."""
+    """What the evidence must be about. `occasion` is what its runs were made for: a spent warrant, for a watch."""
 
     plan_digest: Digest
     plan: Plan
     green: Digest
     policy: Policy
     min_share: int
+    occasion: Digest | None = None
 
     @property
     def trees(self) -> Mapping[str, Digest]:
@@ -99,8 +101,10 @@ class EvidenceRoom:
     ) -> Found:
         """Evidence for each of `checks`.
 
-        Raises Unusable (`receipt-...`, `seal-...`), Tampered for a signature or digest that does not hold, NotFound.
+        Raises Unusable (`receipt-...`, `seal-...`, `golden-...`), Tampered for a signature or digest that does not
+        hold, NotFound.
         """
+        check_golden(self._store, case.plan)
         opened = self._receipts(case, receipts)
         evidence = []
         steps: list[Receipt] = []
@@ -131,8 +135,10 @@ class EvidenceRoom:
         found = [self._open(digest) for digest in dict.fromkeys(receipts)]
         if len({item.run.receipt.run for item in found}) != len(found):
             raise Unusable("receipt-repeated", "two receipts are of one run", remedy=_RERUN)
+        _check_one_each(found)
         for item in found:
             _check_shape(case, item)
+            _check_occasion(case, item)
         return sorted(found, key=lambda item: (item.run.receipt.began, item.run.receipt.run))
 
     def _open(self, digest: Digest) -> _Opened:
@@ -217,6 +223,21 @@ def _check_shape(case: Case, item: _Opened) -> None:
     narrowed = item.request.get("dry_run") is not False or item.request.get("inputs") not in ({}, None)
     if narrowed or not set(item.request["args"]) <= shape.args:
         raise _bent("receipt-wrong-args", receipt, "the run had arguments that this check does not take")
+
+
+def _check_one_each(found: Sequence[_Opened]) -> None:
+    """The keeper makes each run once: two receipts for one role are two draws, and nobody may choose."""
+    seen: set[tuple[str, str]] = set()
+    for item in found:
+        role = (item.run.receipt.check, item.run.receipt.role)
+        if role in seen:
+            raise _bent("receipt-of-a-second-draw", item.run.receipt, "there are two receipts for this run")
+        seen.add(role)
+
+
+def _check_occasion(case: Case, item: _Opened) -> None:
+    if item.run.receipt.occasion != case.occasion:
+        raise _bent("receipt-of-another-occasion", item.run.receipt, "the run was not made for this")
 
 
 def _bent(rule: str, receipt: Receipt, why: str) -> Unusable:

@@ -68,6 +68,7 @@ def _recompute(room: Room, generation: Generation, receipts: tuple[Digest, ...])
         green=generation.green,
         policy=rules.policy,
         min_share=rules.constitution.tests.min_share,
+        occasion=generation.paper,
     )
     found = EvidenceRoom(room.store, room.attestor).recompute(case, (CHECK,), receipts, ())
     for run in found.runs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import platform
@@ -30,8 +31,9 @@ class Golden:
     """What a run stands on besides the trees it is given; stored with the prefix `golden`.
 
     `toolchain` is the tree mounted at /golden (`site/`, `bin/`), `deps` the tree mounted at /deps with the
-    subject's own dependencies, installed from the wheels that `lock` pins. `helpers` are the modules beside every
-    tool's body. `notes` are facts for the card, such as optional dependencies that could not be had.
+    subject's own dependencies, installed from the wheels that `lock` pins. `tree` is the tree whose metadata named
+    them, also where it named none; None where no tree was asked. `helpers` are the modules beside every tool's body.
+    `notes` are facts for the card, such as optional dependencies that could not be had.
     Hashes that are not of stored bytes (interpreter, launcher) are SHA-256 in hex.
     """
 
@@ -46,6 +48,7 @@ class Golden:
     deps: Digest | None = None
     lock: Digest | None = None
     notes: tuple[str, ...] = field(default=())
+    tree: Digest | None = None
 
 
 class Goldens:
@@ -95,6 +98,10 @@ class Goldens:
         digest = self._store.put("golden", documents.encode(golden))
         self._marker(digest).touch(mode=0o644)
         return digest
+
+    def of_tree(self, digest: Digest, tree: Digest) -> Digest:
+        """The golden that `digest` names, as prepared from `tree`; what is mounted is the same for all trees."""
+        return self.register(dataclasses.replace(self.open(digest), tree=tree))
 
     def open(self, digest: Digest) -> Golden:
         """The golden that `digest` names; raises Unusable `golden-unknown` for one that this keeper did not make."""

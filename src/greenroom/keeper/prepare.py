@@ -81,7 +81,7 @@ class _NotNow(Exception):
 
 
 class Preparer:
-    """Makes goldens with dependencies; remembers them by (what is required, golden).
+    """Makes goldens with dependencies; remembers them by (what is required, golden), for all trees that ask for it.
 
     `runner` is the keeper's; `tools` gives manifest digests by tool name; `directory` is the preparer's own, for
     wheels on their way and for what is remembered.
@@ -105,7 +105,7 @@ class Preparer:
             path.mkdir(mode=0o755, parents=True, exist_ok=True)
 
     def prepare(self, tree: Digest) -> Digest | Held:
-        """The golden to build and try changes of `tree` on; the plain one when the project needs nothing.
+        """The golden to build and try changes of `tree` on, and of no other; its document names `tree`.
 
         Held: the fetch's rule when something that the project needs cannot be had (`where` names it), the run's
         rule when a sandbox refused or a tool broke.
@@ -115,7 +115,7 @@ class Preparer:
             found = self._discover(tree, golden)
             key = _key(found, golden)
             known = self._remembered(key)
-            return known if known is not None else self._make(found, golden, key)
+            return self._goldens.of_tree(known if known is not None else self._make(found, golden, key), tree)
         except _NotNow as barred:
             return barred.held
 

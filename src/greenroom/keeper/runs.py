@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from greenroom.domain import documents
 from greenroom.domain.digest import Digest, digest_of
 from greenroom.domain.errors import Bug, NotFound, Tampered, Unusable
+from greenroom.domain.outcomes import RESULTS
 from greenroom.domain.plan import ToolManifest
 from greenroom.domain.ports import Attestor, Cell, Clock, Mount, Outcome, Store, Trees, Walls
 from greenroom.domain.proof import Predicate, Receipt, RunOutput
@@ -29,6 +31,7 @@ Manifests = Callable[[Digest], tuple[ToolManifest, bytes] | None]
 
 MAX_INPUT_BYTES = 512 * 1024 * 1024
 MAX_PROTECTED = 32
+_BAD_RESULT = "bad-result"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _ENV = {
     "HOME": "/tmp",  # noqa: S108 - the cell's own
@@ -46,7 +49,8 @@ class Job:
 
     `directories` are mounted at /mnt/<name> as they are; `mounted` names what they hold, for the receipt.
     `inputs` are blobs at /in/<name> besides the arguments of type digest. `sealed` names a directory that the tool
-    writes below /out and that becomes a tree. A rehearsal (`dry_run`) can write nothing but /out.
+    writes below /out and that becomes a tree. A rehearsal (`dry_run`) can write nothing but /out. `occasion` names
+    what the run is made for, where a run of another occasion will not do.
     """
 
     check: str
@@ -61,6 +65,7 @@ class Job:
     inputs: Mapping[str, Digest] = field(default_factory=dict)
     sealed: str | None = None
     dry_run: bool = False
+    occasion: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +91,35 @@ class Ran:
     result: bytes | None
     refused: Refused | None
     sealed: Digest | None = None
+
+
+class Record(Protocol):
+    """What is told of an attempt, and must have it on the disk when the call returns."""
+
+    def begin(self) -> int:
+        """It is about to run; its number, from 1."""
+
+    def withdraw(self) -> None:
+        """Nothing ran."""
+
+    def end(self, envelope: Digest, *, concluded: bool) -> None:
+        """It ended; its receipt is signed, but nowhere to be read yet. `concluded` where its result is an answer."""
+
+
+class _NoRecord:
+    """For the keeper's own runs, which nobody else asks for."""
+
+    def begin(self) -> int:
+        return 1
+
+    def withdraw(self) -> None:
+        return
+
+    def end(self, envelope: Digest, *, concluded: bool) -> None:
+        del envelope, concluded
+
+
+_NO_RECORD = _NoRecord()
 
 
 class Runner:
@@ -118,11 +152,12 @@ class Runner:
         self._manifests = manifests
         self._rates = rates
 
-    def run(self, job: Job, *, counted: bool = True) -> Ran | Refused:
+    def run(self, job: Job, *, counted: bool = True, record: Record = _NO_RECORD) -> Ran | Refused:
         """Run `job`; Refused when nothing ran or a stop ended it.
 
         `counted` is False for the second half of one use (application after rehearsal), which the rate of the tool
-        has counted. Raises NotFound or Tampered when the store does not hold what the job names.
+        has counted. `record` is told of the attempt. Raises NotFound or Tampered when the store does not hold what
+        the job names.
         """
         if (refused := self.gate.refusal()) is not None:
             return refused
@@ -138,9 +173,11 @@ class Runner:
             return refused
         with ExitStack() as stack:
             waited = stack.enter_context(self.gate.cell())
-            return waited or self._lay_out(job, manifest, body, stack.enter_context(self.drafts.open()))
+            if waited is not None:
+                return waited
+            return self._lay_out(job, manifest, body, stack.enter_context(self.drafts.open()), record)
 
-    def _lay_out(self, job: Job, manifest: ToolManifest, body: bytes, draft: Path) -> Ran | Refused:
+    def _lay_out(self, job: Job, manifest: ToolManifest, body: bytes, draft: Path, record: Record) -> Ran | Refused:
         try:
             golden = self.goldens.open(job.golden)
             layout = _Layout(runner=self, job=job, manifest=manifest, draft=draft)
@@ -149,19 +186,20 @@ class Runner:
             raise
         except (Unusable, OSError) as error:
             return refusal_of(error)
-        began = self.clock.now()
+        attempt = _Attempt(record=record, number=record.begin(), began=self.clock.now())
         self.crash_point("run.laid-out")
         outcome = self.walls.run(_cell(job, manifest, golden, mounts), self.gate.shut)
         self.crash_point("run.ended")
         if isinstance(outcome, Refused):
+            record.withdraw()
             return outcome
         if outcome.ended_by == "stop":
             return self.gate.refusal() or Refused(
                 rule="stopped", where=manifest.name, remedy="a person lifts the stop with `greenroom lift`"
             )
-        return missing_layer(manifest, outcome.layers) or self._record(job, manifest, outcome, draft, began)
+        return missing_layer(manifest, outcome.layers) or self._record(job, manifest, outcome, draft, attempt)
 
-    def _record(self, job: Job, manifest: ToolManifest, outcome: Outcome, draft: Path, began: Instant) -> Ran | Refused:
+    def _record(self, job: Job, manifest: ToolManifest, outcome: Outcome, draft: Path, attempt: _Attempt) -> Ran:
         refused, left, sealed = ended_badly(manifest.name, outcome), results.Left(), None
         if refused is None:
             try:
@@ -172,8 +210,9 @@ class Runner:
             except Unusable as error:
                 refused = refusal_of(error)
         output = self._store_output(outcome, left)
-        receipt = self._receipt(job, outcome, self.store.put("output", documents.encode(output)), began)
+        receipt = self._receipt(job, outcome, self.store.put("output", documents.encode(output)), attempt)
         signed = self.attestor.sign(Predicate.RECEIPT, receipt.output, documents.encode(receipt))
+        attempt.record.end(digest_of("statement", signed), concluded=_concluded(job.check, left.result, refused))
         self.crash_point("run.signed")
         return Ran(
             envelope=self.store.put("statement", signed),
@@ -193,7 +232,7 @@ class Runner:
             artifacts={name: self.store.put("blob", data) for name, data in left.artifacts.items()},
         )
 
-    def _receipt(self, job: Job, outcome: Outcome, output: Digest, began: Instant) -> Receipt:
+    def _receipt(self, job: Job, outcome: Outcome, output: Digest, attempt: _Attempt) -> Receipt:
         request = Request(args=job.args, dry_run=job.dry_run, overlay=job.overlay, inputs=job.inputs)
         return Receipt(
             run=secrets.token_hex(16),
@@ -208,9 +247,18 @@ class Runner:
             ended_by=outcome.ended_by,
             output=output,
             usage=outcome.usage,
-            began=began,
+            began=attempt.began,
             ended=self.clock.now(),
+            attempt=attempt.number,
+            occasion=job.occasion,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Attempt:
+    record: Record
+    number: int
+    began: Instant
 
 
 class _Layout:
@@ -337,17 +385,31 @@ def said_no(result: bytes | None) -> Refused | None:
     A tool that ended with 0 and left no result, or none that is JSON, broke its promise: `bad-result`.
     """
     if result is None:
-        return Refused(rule="bad-result", where="the tool left no result.json", remedy="mend the tool")
+        return Refused(rule=_BAD_RESULT, where="the tool left no result.json", remedy="mend the tool")
     try:
         plain = documents.load_json(result, limit=results.MAX_RESULT_BYTES)
         if not isinstance(plain, dict) or plain.get("refused") is None:
             return None
         found = documents.from_plain(Refused, plain["refused"], "$.refused")
     except Unusable as error:
-        return Refused(rule="bad-result", where=error.message[:300], remedy="mend the tool")
+        return Refused(rule=_BAD_RESULT, where=error.message[:300], remedy="mend the tool")
     if not isinstance(found, Refused):
         raise Bug("bad-refusal", "a refusal was read as something else")
     return Refused(rule=found.rule[:60], where=found.where[:500], remedy=found.remedy[:500])
+
+
+def _concluded(check: str, result: bytes | None, refused: Refused | None) -> bool:
+    """Whether the run is an answer: it left a result that its check can read, or the tool said no for a reason."""
+    if result is None or refused is not None:
+        return result is not None and refused is not None and refused.rule != _BAD_RESULT
+    kind = RESULTS.get(check)
+    if kind is None:
+        return True
+    try:
+        documents.decode(kind, result)
+    except Unusable:
+        return False
+    return True
 
 
 def _cell(job: Job, manifest: ToolManifest, golden: Golden, mounts: tuple[Mount, ...]) -> Cell:

@@ -10,11 +10,13 @@ from greenroom.domain.digest import Digest
 from greenroom.domain.ports import Attestor, CheckRun, Clock, Store, Trees, Walls
 from greenroom.domain.verdict import Held, Refused
 from greenroom.domain.vocabulary import Subject
+from greenroom.keeper.attempts import Attempts
 from greenroom.keeper.bring import IMPORT_TOOL, Bringer
 from greenroom.keeper.build import Builder
 from greenroom.keeper.drafts import Drafts
 from greenroom.keeper.golden import Goldens
-from greenroom.keeper.runs import Job, Manifests, Runner
+from greenroom.keeper.once import Once
+from greenroom.keeper.runs import Manifests, Runner
 from greenroom.keeper.stop import Gate, Rates
 from greenroom.keeper.toolchain import DISTRIBUTIONS
 
@@ -85,6 +87,8 @@ class KeeperService:
             rates=Rates(self.gate),
             crash_point=crash_point,
         )
+        self._attempts = Attempts(directory / "attempts.db")
+        self._once = Once(self.runner, self._attempts)
         self._tools = tools
         self._prepare = prepare(self.runner)
         self._builder = Builder(self.runner)
@@ -92,6 +96,7 @@ class KeeperService:
     def close(self) -> None:
         """End what runs, start nothing more, and let another keeper use the directory."""
         self.gate.close()
+        self._attempts.close()
         self._drafts.close()
 
     def golden(self) -> Digest:
@@ -120,25 +125,7 @@ class KeeperService:
         return self._builder.build(plan)
 
     def check(self, run: CheckRun) -> Digest | Refused:
-        """The signed Receipt of one run on throwaway copies, however the run ended.
-
-        Refused when nothing ran, when a stop ended it, or when the tool itself said no.
-        """
+        """The signed Receipt of one run on throwaway copies, however the run ended; made once (see `Once.check`)."""
         if run.check in _OWN_CHECKS:
             return Refused(rule="check-reserved", where=run.check, remedy="only the keeper itself makes such runs")
-        ran = self.runner.run(
-            Job(
-                check=run.check,
-                role=run.role,
-                tool=run.tool,
-                golden=run.golden,
-                args=run.args,
-                trees=run.trees,
-                overlay=run.overlay,
-            )
-        )
-        if isinstance(ran, Refused):
-            return ran
-        if ran.refused is not None and ran.receipt.ended_by == "exit" and ran.receipt.exit == 0:
-            return ran.refused
-        return ran.envelope
+        return self._once.check(run)

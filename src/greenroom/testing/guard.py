@@ -164,11 +164,12 @@ class FakeGuard:
             return refused
         self._spent |= {warrant, *paper.consents}
         line.append(Stood(change=paper.change, green=paper.green, warrant=warrant, state="baking"))
-        self._write("live.promoted", f"promoted/{warrant}", change=paper.change, digests={"green": paper.green})
+        papers = {"green": paper.green, "warrant": warrant}
+        self._write("live.promoted", f"promoted/{warrant}", change=paper.change, digests=papers)
         return Passed(produced={"warrant": warrant, "green": paper.green})
 
     def mark_good(self, change: ChangeId, receipts: tuple[Digest, ...]) -> Verdict:
-        """Mark a promotion good; the receipts must be the keeper's."""
+        """Mark a promotion good; the receipts must be the keeper's, of runs made for this promotion."""
         line = next((line for line in self._lines.values() if line[-1].change == change), None)
         if line is None:
             return Refused(rule="not-promoted", where=change, remedy="promote it first")
@@ -179,7 +180,8 @@ class FakeGuard:
         try:
             for digest in receipts:
                 body = self._attestor.open(self._store.get(digest), Predicate.RECEIPT, "keeper").body
-                documents.decode(Receipt, body)
+                if documents.decode(Receipt, body).occasion != line[-1].warrant:
+                    return Refused(rule="receipt-of-another-occasion", where=digest, remedy="run the watch again")
         except Unusable as error:
             return _refused(error)
         if not receipts:

@@ -82,7 +82,8 @@ class MemoryHouse:
     """One box with one repository. `directory` is where the guard keeps its ledger and stop file.
 
     `checks` says how each check (`tests`, `own-tests`, `scan`, `loosened`, `live-tests`) comes out from then on;
-    what it does not name passes. `branch` empty makes the repository an unpacked release.
+    what it does not name passes. A run that was made already stays as it came out. `branch` empty makes the
+    repository an unpacked release.
     """
 
     def __init__(
@@ -338,9 +339,9 @@ class MemoryHouse:
         del golden
         return FindingProposer(self.store, self.findings, self.workshop)
 
-    def _prepare(self, tree: Digest) -> tuple[Digest, tuple[str, ...]]:
-        del tree
-        return self.keeper.golden(), ()
+    def _prepare(self, tree: Digest) -> tuple[Digest, tuple[str, ...]] | Held:
+        golden = self.keeper.prepare(tree)
+        return golden if isinstance(golden, Held) else (golden, ())
 
     def _facts(self, change: Change) -> Facts:
         return Facts(

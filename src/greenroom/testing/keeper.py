@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import replace
 from typing import Any
 
 from greenroom.domain import documents, vocabulary
 from greenroom.domain.digest import Digest, digest_of
+from greenroom.domain.errors import NotFound, Tampered
 from greenroom.domain.plan import Plan
 from greenroom.domain.ports import Attestor, CheckRun, Clock, Store
 from greenroom.domain.proof import Import, Predicate, Receipt, RunOutput, Seal, Usage
 from greenroom.domain.trees import Entry, File, Link, manifest_of, parse_manifest
 from greenroom.domain.verdict import Held, Refused
 from greenroom.domain.vocabulary import Subject, Trust
+from greenroom.keeper.attempts import Tally
+from greenroom.keeper.golden import Golden
+from greenroom.keeper.once import exhausted, key_of
 
 Files = Mapping[bytes, bytes]
 Apply = Callable[[Plan, MutableMapping[bytes, bytes]], Refused | None]
@@ -23,6 +28,17 @@ Results = Callable[[CheckRun], Any]
 
 LAYERS: Mapping[str, bool] = dict.fromkeys(vocabulary.LAYERS, True)
 """Every wall, enforced."""
+GOLDEN = Golden(
+    interpreter="/usr/bin/python3",
+    interpreter_sha256="0" * 64,
+    python="3.11.2",
+    host={"id": "debian"},
+    toolchain=digest_of("tree", b"a toolchain that nobody mounts"),
+    packages={"pytest": "8"},
+    helpers={},
+    launcher_sha256="0" * 64,
+)
+"""The golden of no tree."""
 
 
 class FakeKeeper:
@@ -50,10 +66,11 @@ class FakeKeeper:
         self._stopped = stopped
         self.repositories = dict(repositories or {})
         self.calls: list[str] = []
+        self._tallies: dict[str, Tally] = {}
 
     def golden(self) -> Digest:
-        """A golden that never changes."""
-        return self._store.put("golden", documents.encode({"toolchain": "fake"}))
+        """A golden that never changes, of no tree."""
+        return self._store.put("golden", documents.encode(GOLDEN))
 
     def layers(self) -> Mapping[str, bool]:
         """Every wall."""
@@ -83,12 +100,11 @@ class FakeKeeper:
         return self._sign(Predicate.IMPORT, record.tree, record)
 
     def prepare(self, tree: Digest) -> Digest | Held:
-        """The golden; no tree here has dependencies."""
-        del tree
+        """The golden of the tree; no tree here has dependencies."""
         self.calls.append("prepare")
         if (refused := self._refusal()) is not None:
             return Held(rule=refused.rule, where=refused.where, remedy=refused.remedy)
-        return self.golden()
+        return golden_of(self._store, tree)
 
     def build(self, plan: Digest) -> Digest | Refused:
         """The Seal of base with `apply` done to it; Refused where the real one refuses a plan."""
@@ -117,15 +133,40 @@ class FakeKeeper:
         return self._sign(Predicate.SEAL, green, seal)
 
     def check(self, run: CheckRun) -> Digest | Refused:
-        """The Receipt of a run with the result document that `results` gives."""
+        """The Receipt of a run with the result document that `results` gives; made once, as the real keeper does it.
+
+        Where `results` gives None the run ended badly; where it refuses, nothing ran.
+        """
         self.calls.append(f"check {run.check}/{run.role}")
         if (refused := self._refusal()) is not None:
+            return refused
+        key = key_of(run)
+        tally = self._tallies.get(key, Tally())
+        if tally.concluded is not None and self._has_all(tally.concluded):
+            return tally.concluded
+        if tally.concluded is not None:
+            tally = Tally(bad=tally.bad + 1)
+        if (refused := exhausted(run, tally)) is not None:
             return refused
         result = self._results(run)
         if isinstance(result, Refused):
             return result
         request = {"args": dict(run.args), "overlay": run.overlay}
-        return self._receipt(run.check, run.role, run.tool, run.golden, run.trees, request, result)
+        ended: dict[str, Any] = {"occasion": run.occasion, "attempt": 1 + tally.bad}
+        if result is None:
+            ended |= {"ended_by": "wall", "exit": 137}
+        receipt = self._receipt(run.check, run.role, run.tool, run.golden, run.trees, request, result, **ended)
+        concluded = None if result is None else receipt
+        self._tallies[key] = Tally(bad=tally.bad + (result is None), concluded=concluded)
+        return receipt
+
+    def _has_all(self, envelope: Digest) -> bool:
+        try:
+            signed = self._attestor.open(self._store.get(envelope), Predicate.RECEIPT, "keeper")
+            output = documents.decode(RunOutput, self._store.get(documents.decode(Receipt, signed.body).output))
+            return output.result is None or bool(self._store.get(output.result))
+        except (NotFound, Tampered):
+            return False
 
     def _receipt(
         self,
@@ -136,6 +177,7 @@ class FakeKeeper:
         trees: Mapping[str, Digest],
         request: Mapping[str, Any],
         result: Any,
+        **ended: Any,
     ) -> Digest:
         empty = self._store.put("text", b"")
         output = RunOutput(
@@ -145,22 +187,23 @@ class FakeKeeper:
             truncated=False,
         )
         asked = {"args": {}, "dry_run": role.endswith("/rehearsal"), "overlay": None, "inputs": {}, **request}
-        receipt = Receipt(
-            run=secrets.token_hex(16),
-            check=check,
-            role=role,
-            mounted=dict(trees),
-            golden=golden,
-            tool=tool,
-            args=self._store.put("text", documents.encode(asked)),
-            layers=LAYERS,
-            exit=0,
-            ended_by="exit",
-            output=self._store.put("output", documents.encode(output)),
-            usage=Usage(wall_ms=1, cpu_ms=1),
-            began=self._clock.now(),
-            ended=self._clock.now(),
-        )
+        usual: dict[str, Any] = {
+            "run": secrets.token_hex(16),
+            "check": check,
+            "role": role,
+            "mounted": dict(trees),
+            "golden": golden,
+            "tool": tool,
+            "args": self._store.put("text", documents.encode(asked)),
+            "layers": LAYERS,
+            "exit": 0,
+            "ended_by": "exit",
+            "output": self._store.put("output", documents.encode(output)),
+            "usage": Usage(wall_ms=1, cpu_ms=1),
+            "began": self._clock.now(),
+            "ended": self._clock.now(),
+        }
+        receipt = Receipt(**(usual | ended))
         return self._sign(Predicate.RECEIPT, receipt.output, receipt)
 
     def _sign(self, predicate: Predicate, about: Digest, document: Any) -> Digest:
@@ -170,6 +213,11 @@ class FakeKeeper:
         if not self._stopped():
             return None
         return Refused(rule="stopped", where="keeper", remedy="a person lifts the stop with `greenroom lift`")
+
+
+def golden_of(store: Store, tree: Digest) -> Digest:
+    """The golden that the fake keeper prepares from `tree`, in the store."""
+    return store.put("golden", documents.encode(replace(GOLDEN, tree=tree)))
 
 
 def files_of(store: Store, tree: Digest) -> dict[bytes, bytes]:

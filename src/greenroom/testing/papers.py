@@ -40,6 +40,7 @@ from greenroom.guard.room import Rules
 from greenroom.guard.service import GuardService
 from greenroom.release.trees import StoreTrees
 from greenroom.testing.clock import ManualClock
+from greenroom.testing.keeper import golden_of
 from greenroom.testing.log import MemoryLog, attestors
 from greenroom.testing.policy import FakePolicy
 from greenroom.testing.release import MemoryRelease
@@ -84,7 +85,6 @@ TOOLS = {
     for name in ("apply_patch_t1", "classify_diff_t0", "scan_diff_t0", "compare_tests_t0", "run_tests_t1")
 }
 MANIFESTS = {TOOLS[name]: tool(name) for name in TOOLS}
-GOLDEN = digest_of("golden", b"golden")
 
 
 def constitution(**caps: int) -> Constitution:
@@ -157,6 +157,12 @@ class PaperHouse:
     def names(self) -> list[str]:
         """The names of the log's entries, in order."""
         return [documents.decode(Event, entry).name for entry in self.log.read(0, self.log.size())]
+
+    def spent_on(self, change: ChangeId) -> Digest | None:
+        """The warrant of the last promotion of `change`, by the log."""
+        events = [documents.decode(Event, entry) for entry in self.log.read(0, self.log.size())]
+        spent = [e.digests["warrant"] for e in events if e.name == "live.promoted" and e.change == change]
+        return spent[-1] if spent else None
 
     def start(self) -> GuardService:
         """A guard process on the same files and log."""
@@ -273,7 +279,7 @@ class PaperHouse:
             "check": check,
             "role": role,
             "mounted": mounted,
-            "golden": GOLDEN,
+            "golden": members.get("golden") or golden_of(self.store, self.base),
             "tool": self.tools["run_tests_t1"],
             "args": self.store.put("text", documents.encode(plain | dict(request or {}))),
             "layers": LAYERS,
@@ -418,7 +424,13 @@ class Papers:
     def diff_run(self, check: str, tool_name: str, result: Any, **members: Any) -> Digest:
         """A run of a tool that looks at both trees."""
         mounted = {"base": self.base, "green": self.green}
-        return self.house.receipt(check, "diff", mounted, result, **({"tool": self.house.tools[tool_name]} | members))
+        return self.house.receipt(
+            check,
+            "diff",
+            mounted,
+            result,
+            **({"tool": self.house.tools[tool_name], "golden": self.plan.golden} | members),
+        )
 
     def test_run(self, role: str, outcome: TestOutcome = "passed", check: str = "tests", **members: Any) -> Digest:
         """A run of one test with that outcome."""
@@ -428,13 +440,19 @@ class Papers:
         if role.startswith("own"):
             mounted = {"work": self.green}
         request = {"overlay": ["base", "work"] if over else None}
-        usual: dict[str, Any] = {"mounted": mounted, "request": request, "result": result}
+        usual: dict[str, Any] = {
+            "mounted": mounted,
+            "request": request,
+            "result": result,
+            "golden": self.plan.golden,
+        }
         given = usual | members
         return self.house.receipt(check, role, given.pop("mounted"), given.pop("result"), **given)
 
-    def live_runs(self, outcome: TestOutcome = "passed") -> tuple[Digest, ...]:
-        """What the watch runs."""
-        return (self.test_run("base", check="live-tests"), self.test_run("base-on-green", outcome, check="live-tests"))
+    def live_runs(self, outcome: TestOutcome = "passed", **members: Any) -> tuple[Digest, ...]:
+        """What the watch of the last promotion runs."""
+        given = {"check": "live-tests", "occasion": self.house.spent_on(self.change)} | members
+        return (self.test_run("base", **given), self.test_run("base-on-green", outcome, **given))
 
 
 def papers(
@@ -453,7 +471,7 @@ def papers(
         subject=SUBJECT,
         intent="Mend a typo",
         base=start,
-        golden=GOLDEN,
+        golden=golden_of(house.store, start),
         steps=(Step(id="apply", tool=house.tools["apply_patch_t1"], args={"patch": Arg(value=patch, trust=trust)}),),
         blobs=(patch,),
     )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
 from greenroom.domain.digest import digest_of
 from greenroom.domain.errors import Unusable
 from greenroom.domain.outcomes import (
+    MAX_COUNTED,
+    TRIED_AGAIN_POINTS,
     DiffClass,
     FileDiff,
     Finding,
@@ -197,3 +200,45 @@ def test_two_separate_builds_with_one_digest_pass() -> None:
     assert conclude_reseal(TREE, plan, [seal("1"), seal("2")]).verdict == "pass"  # type: ignore[list-item]
     assert conclude_reseal(TREE, plan, [seal("1"), seal("1")]).verdict == "inconclusive"  # type: ignore[list-item]
     assert conclude_reseal(TREE, plan, [seal("1"), seal("2", other)]).verdict == "fail"  # type: ignore[list-item]
+
+
+def _attempt(run: Run, number: int) -> Run:
+    return replace(run, receipt=replace(run.receipt, attempt=number))
+
+
+def test_an_attempt_after_others_is_shown_and_counts() -> None:
+    """A run of Green that is not the first attempt passes with a named contribution; one of base adds nothing."""
+    base, green = run_of("base", {"a": "passed"}), run_of("base-on-green", {"a": "passed"})
+    found = conclude("tests", TREE, [_attempt(base, 3), _attempt(green, 3)])
+    assert found.verdict == "pass"
+    (shown,) = found.findings
+    assert (shown.name, shown.source, shown.points) == ("tried-again", green.digest, 6)
+    assert "attempt 3" in shown.why
+    assert conclude("tests", TREE, [_attempt(base, 3), green]).findings == ()
+
+
+def test_an_attempt_after_others_makes_nothing_better() -> None:
+    """What fails fails for its own reason, named first."""
+    base, green = run_of("base", {"a": "passed"}), run_of("base-on-green", {"a": "failed"})
+    found = conclude("tests", TREE, [base, _attempt(green, 2)])
+    assert (found.verdict, found.findings[0].name) == ("fail", "test-broken")
+
+
+def test_points_for_attempts_are_bounded() -> None:
+    """However many attempts were cut, the contribution stays within its bound."""
+    runs = [run_of("base", {"a": "passed"}), _attempt(run_of("base-on-green", {"a": "passed"}), 12)]
+    assert conclude("tests", TREE, runs).findings[0].points == TRIED_AGAIN_POINTS * MAX_COUNTED
+
+
+@pytest.mark.parametrize("roles", [("base", "base-on-green-again"), ("base-again", "base-on-green")])
+def test_a_rerun_alone_is_no_run(roles: tuple[str, str]) -> None:
+    """Whoever hands in the second run without the first has two draws: that concludes nothing."""
+    found = conclude("tests", TREE, [run_of(role, {"a": "passed"}) for role in roles])
+    assert found.verdict == "inconclusive"
+    assert "without the first run" in found.facts["why"]
+
+
+def test_a_second_scan_alone_is_no_scan() -> None:
+    """That holds for every check."""
+    run = Run(digest=TREE, receipt=receipt("diff-again"), result=ScanResult(findings=()))
+    assert conclude("scan", TREE, [run]).verdict == "inconclusive"

@@ -18,6 +18,7 @@ from greenroom.domain.proof import Attestation, Predicate, Receipt, Role, RunOut
 from greenroom.domain.verdict import Instant, Refused
 from greenroom.domain.vocabulary import Kind, Subject
 from greenroom.evaluation.verify import KeeperEvaluator, Known
+from greenroom.keeper.once import key_of
 from greenroom.testing.store import MemoryStore
 
 BASE, GREEN = digest_of("tree", b"base"), digest_of("tree", b"green")
@@ -163,16 +164,27 @@ def test_equal_tests_pass_with_one_run_each() -> None:
 
 
 def test_the_base_run_is_shared_by_changes_of_one_base() -> None:
-    """A second change of the same base and golden runs only its Green; another golden runs base again."""
+    """Changes of one base and golden ask for base in the same words, so that the keeper makes it once."""
     evaluator, keeper = house(by_role(base=suite_of(a="passed"), base_on_green=suite_of(a="passed")))
     evaluator.verify("tests", PLAN, BASE, GREEN, GOLDEN)
     evaluator.verify("tests", PLAN, BASE, digest_of("tree", b"other"), GOLDEN)
     evaluator.verify("tests", PLAN, BASE, GREEN, digest_of("golden", b"other"))
-    assert roles(keeper) == ["base", "base-on-green", "base-on-green", "base", "base-on-green"]
+    base = [run for run in keeper.asked if run.role == "base"]
+    green = [run for run in keeper.asked if run.role == "base-on-green"]
+    assert base[0] == base[1] != base[2]
+    assert len({key_of(run) for run in green}) == 3
 
 
-def test_a_run_without_a_result_is_not_remembered() -> None:
-    """A malformed result is inconclusive, and base is run anew the next time."""
+def test_a_watch_has_runs_of_its_own() -> None:
+    """Every run of the live tests is asked for with the promotion that it is for."""
+    evaluator, keeper = house(by_role(base=suite_of(a="passed"), base_on_green=suite_of(a="passed")))
+    occasion = digest_of("statement", b"warrant")
+    evaluator.verify("live-tests", PLAN, BASE, GREEN, GOLDEN, occasion)
+    assert [run.occasion for run in keeper.asked] == [occasion, occasion]
+
+
+def test_a_run_without_a_result_is_inconclusive_and_asked_for_again() -> None:
+    """A malformed result says nothing; the next time base is asked for anew, and the keeper counts the attempts."""
     evaluator, keeper = house(by_role(base=b"{not json", base_on_green=suite_of(a="passed")))
     assert evaluator.verify("tests", PLAN, BASE, GREEN, GOLDEN).verdict == "inconclusive"
     evaluator.verify("tests", PLAN, BASE, GREEN, GOLDEN)

@@ -74,11 +74,11 @@ def test_guard_watch_does_not_mark_failures(house: PaperHouse) -> None:
 def test_guard_watch_wants_runs_of_after_the_promotion(house: PaperHouse) -> None:
     """Live tests that ran before the promotion prove nothing about it."""
     made = papers(house)
-    early = made.live_runs()
-    house.clock.advance(5)
     made.approve()
     warrant = house.guard.warrant(made.dossier())
     assert isinstance(warrant, str)
+    early = made.live_runs(occasion=warrant)
+    house.clock.advance(5)
     house.guard.promote(warrant)
     verdict = house.guard.mark_good(made.change, early)
     assert isinstance(verdict, Refused)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from greenroom.domain import documents
-from greenroom.domain.digest import digest_of
+from greenroom.domain.digest import Digest, digest_of
 from greenroom.domain.errors import Unusable
 from greenroom.domain.events import GUARD_ONLY, Event
 from greenroom.domain.outcomes import DiffClass, FileDiff, Finding, ScanResult, TestRun
@@ -19,7 +19,8 @@ from greenroom.domain.trees import File, manifest_of
 from greenroom.domain.verdict import Held, Instant, Passed, Refused
 from greenroom.domain.vocabulary import Kind, Mode, Subject, Trust
 from greenroom.guard.promote import check_green
-from greenroom.testing.papers import GOLDEN, SECOND, SUBJECT, TOOLS, PaperHouse, Papers, constitution, papers, promoted
+from greenroom.testing.keeper import GOLDEN, golden_of
+from greenroom.testing.papers import SECOND, SUBJECT, TOOLS, PaperHouse, Papers, constitution, papers, promoted
 
 Bend = Callable[[Papers], Any]
 
@@ -80,6 +81,22 @@ def _secret(made: Papers) -> Any:
     return made.diff_run("scan", "scan_diff_t0", ScanResult(findings=(found,)))
 
 
+def _replan(made: Papers, golden: Digest) -> None:
+    """All papers made anew on another golden."""
+    made.plan = dataclasses.replace(made.plan, golden=golden)
+    made.plan_digest = made.house.store.put("plan", documents.encode(made.plan))
+    made.seals = (made.seal(), made.seal())
+    made.receipts |= {
+        "classify": made.diff_run("classify", "classify_diff_t0", DIFF),
+        "scan": made.diff_run("scan", "scan_diff_t0", ScanResult(findings=())),
+        "loosened": made.diff_run("loosened", "compare_tests_t0", ScanResult(findings=())),
+        "base": made.test_run("base"),
+        "green": made.test_run("base-on-green"),
+        "own": made.test_run("own", check="own-tests"),
+    }
+
+
+DIFF = DiffClass(files=(FileDiff(path="README", line_class="docs", added=1, removed=1, why="prose"),))
 BENT: dict[str, tuple[Bend, str]] = {
     "a receipt that a stranger signed": (_put("green", _forged), "statement-forged"),
     "a receipt that the owner's key signed": (_put("green", _by_owner), "statement-forged"),
@@ -130,6 +147,32 @@ BENT: dict[str, tuple[Bend, str]] = {
         lambda m: m.receipts.update(a=m.test_run("base", run="r"), b=m.test_run("base", "failed", run="r")),
         "receipt-repeated",
     ),
+    "two draws of one run": (
+        lambda m: m.receipts.update(first=m.test_run("base-on-green", "failed")),
+        "receipt-of-a-second-draw",
+    ),
+    "two draws with other arguments": (
+        lambda m: m.receipts.update(first=m.test_run("base", request={"args": {"argv": "true"}})),
+        "receipt-of-a-second-draw",
+    ),
+    "a second run without the first": (
+        lambda m: m.receipts.update(green=m.test_run("base-on-green-again")),
+        "evidence",
+    ),
+    "a run that was made for something else": (
+        _green_with(occasion=digest_of("statement", b"w")),
+        "receipt-of-another-occasion",
+    ),
+    "a golden of Green's dependencies": (
+        lambda m: _replan(m, golden_of(m.house.store, m.green)),
+        "golden-of-another-tree",
+    ),
+    "a golden of no tree": (
+        lambda m: _replan(m, m.house.store.put("golden", documents.encode(GOLDEN))),
+        "golden-of-another-tree",
+    ),
+    "a golden that is no golden": (lambda m: _replan(m, Digest(m.base)), "golden-of-another-tree"),
+    "a golden that nobody has": (lambda m: _replan(m, digest_of("golden", b"?")), "not-stored"),
     "a forged sentinel": (_put("green", _sentinel), "evidence"),
     "failing tests": (_put("green", lambda m: m.test_run("base-on-green", "failed")), "evidence"),
     "a secret in the diff": (_put("scan", _secret), "evidence"),
@@ -532,7 +575,7 @@ def test_guard_takes_nothing_back_from_under_a_commit(house: PaperHouse) -> None
 def test_guard_weighs_nothing_of_an_unknown_subject(house: PaperHouse) -> None:
     """A subject that was never imported has no live state to promote over."""
     made = papers(house)
-    made.plan = dataclasses.replace(made.plan, subject=Subject(kind=Kind.CONFIG, address="x"), golden=GOLDEN)
+    made.plan = dataclasses.replace(made.plan, subject=Subject(kind=Kind.CONFIG, address="x"))
     made.plan_digest = house.store.put("plan", documents.encode(made.plan))
     assert _rule(house.guard.warrant(made.dossier())) == "unknown-subject"
 

@@ -13,7 +13,7 @@ from greenroom.domain.digest import Digest, digest_of
 from greenroom.domain.errors import Tampered
 from greenroom.domain.plan import Arg, ArgRule, Caps, Plan, Step, ToolManifest
 from greenroom.domain.ports import Cell, Outcome
-from greenroom.domain.proof import Attestation, Role, Usage
+from greenroom.domain.proof import Attestation, Receipt, Role, RunOutput, Usage
 from greenroom.domain.verdict import Refused
 from greenroom.domain.vocabulary import Kind, Subject, Tier, Trust, Undo
 from greenroom.keeper.service import KeeperService
@@ -153,6 +153,10 @@ class House:
         assert isinstance(envelope, str), envelope
         signed = self.attestor.open(self.store.get(Digest(envelope)), predicate, "keeper")
         return documents.decode(kind, signed.body)
+
+    def opened_output(self, receipt: Receipt) -> RunOutput:
+        """The stored output of a run."""
+        return documents.decode(RunOutput, self.store.get(receipt.output))
 
 
 def manifest_for(name: str, body: bytes, **more: Any) -> ToolManifest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -74,10 +75,14 @@ def preparer(house: House, found: Any, fetch: Fetch) -> Preparer:
     )
 
 
+def _golden(answer: Digest | Held) -> Digest:
+    assert not isinstance(answer, Held), answer
+    return answer
+
+
 def made(house: House, answer: Digest | Held) -> tuple[Golden, list[str]]:
     """The golden that was answered, and the names in its dependencies."""
-    assert not isinstance(answer, Held), answer
-    golden = house.keeper.goldens.open(answer)
+    golden = house.keeper.goldens.open(_golden(answer))
     assert golden.deps is not None
     return golden, [entry.path.decode() for entry in house.trees.manifest(golden.deps).entries]
 
@@ -105,20 +110,30 @@ def test_the_tree_is_read_only_and_the_install_sees_no_tree(house: House) -> Non
 
 
 def test_the_same_requirements_are_prepared_once(house: House) -> None:
-    """Another tree with the same requirements gets the same golden without another fetch, also after a restart."""
+    """Another tree with the same requirements shares all that is heavy, without another fetch, also after a restart."""
     broker = Broker()
     room = preparer(house, needs("six"), broker)
-    first = room.prepare(house.tree({"a.py": b""}))
-    assert room.prepare(house.tree({"b.py": b""})) == first
-    again = preparer(house, needs("six"), broker)
-    assert again.prepare(house.tree({"c.py": b""})) == first
+    trees = [house.tree({name: b""}) for name in ("a.py", "b.py", "c.py")]
+    first, second = (made(house, room.prepare(tree))[0] for tree in trees[:2])
+    third, _ = made(house, preparer(house, needs("six"), broker).prepare(trees[2]))
+    assert [golden.tree for golden in (first, second, third)] == trees
+    assert dataclasses.replace(second, tree=first.tree) == dataclasses.replace(third, tree=first.tree) == first
+    mounts = {house.keeper.goldens.mounts(golden) for golden in (first, second, third)}
+    assert len(mounts) == 1
     assert broker.asked == [("six",)]
 
 
-def test_a_project_that_needs_nothing_keeps_the_plain_golden(house: House) -> None:
-    """Nothing is fetched or installed for a folder of files."""
-    broker = Broker()
-    assert preparer(house, needs(project=""), broker).prepare(house.tree({})) == house.keeper.golden()
+def test_a_tree_that_is_prepared_twice_has_one_golden(house: House) -> None:
+    """The same tree and requirements give the same document."""
+    room, tree = preparer(house, needs("six"), Broker()), house.tree({"a.py": b""})
+    assert room.prepare(tree) == room.prepare(tree)
+
+
+def test_a_project_that_needs_nothing_has_the_plain_golden_of_its_tree(house: House) -> None:
+    """Nothing is fetched or installed for a folder of files; the golden still says whose it is."""
+    broker, tree = Broker(), house.tree({})
+    golden = house.keeper.goldens.open(_golden(preparer(house, needs(project=""), broker).prepare(tree)))
+    assert golden == dataclasses.replace(house.keeper.goldens.open(house.keeper.golden()), tree=tree)
     assert broker.asked == []
 
 

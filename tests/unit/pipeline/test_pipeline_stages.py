@@ -35,7 +35,7 @@ from greenroom.testing.log import attestors
 from greenroom.testing.policy import FakePolicy
 from greenroom.testing.store import MemoryStore
 
-TOOL = digest_of("tool", b"apply_patch_t1")
+TOOL, WARRANT = digest_of("tool", b"apply_patch_t1"), digest_of("statement", b"warrant")
 NO = Refused(rule="no", where="here", remedy="there")
 WAIT = Held(rule="wait", where="here", remedy="later")
 PATCH = b"diff --git a/README.md b/README.md\n--- a/README.md\n+++ b/README.md\n@@ -1 +1 @@\n-teh\n+the\n"
@@ -294,10 +294,14 @@ class ToldEvaluator:
     def __init__(self, **verdicts: EvidenceVerdict) -> None:
         self.verdicts = verdicts
         self.asked: list[str] = []
+        self.occasions: list[Digest | None] = []
         self.error: Exception | None = None
 
-    def verify(self, check: str, plan: Plan, base: Digest, green: Digest, golden: Digest) -> Evidence:
+    def verify(
+        self, check: str, plan: Plan, base: Digest, green: Digest, golden: Digest, occasion: Digest | None = None
+    ) -> Evidence:
         self.asked.append(check)
+        self.occasions.append(occasion)
         if self.error is not None:
             raise self.error
         receipt = digest_of("statement", check.encode())
@@ -327,6 +331,7 @@ def test_verify_runs_every_check_and_shows_a_card(store: MemoryStore) -> None:
     done = stage.run(change)
     assert isinstance(done.verdict, Passed)
     assert evaluator.asked == list(CHECKS)
+    assert evaluator.occasions == [None] * len(CHECKS)
     stored = [documents.decode(Evidence, store.get(digest)) for digest in done.change.evidence]
     assert [item.check for item in stored] == list(CHECKS)
     assert done.change.seals == (digest_of("statement", b"reseal"),)
@@ -484,14 +489,14 @@ def test_promote_without_green_is_our_bug(store: MemoryStore) -> None:
 
 def watching(store: MemoryStore, guard: ToldGuard, evaluator: ToldEvaluator) -> Done:
     stage = WatchStage(store=store, evaluator=evaluator, guard=guard)  # type: ignore[arg-type]
-    return stage.run(dataclasses.replace(approved(store), state=State.PROMOTED))
+    return stage.run(dataclasses.replace(approved(store), state=State.PROMOTED, warrant=WARRANT))
 
 
 def test_watch_marks_good_explicitly(store: MemoryStore) -> None:
     """Passing live tests go to the guard, with their receipts; its word passes the change."""
     guard, evaluator = ToldGuard(), ToldEvaluator()
     assert isinstance(watching(store, guard, evaluator).verdict, Passed)
-    assert evaluator.asked == ["live-tests"]
+    assert (evaluator.asked, evaluator.occasions) == (["live-tests"], [WARRANT])
     assert guard.calls == [("good", (digest_of("statement", b"live-tests"),))]
 
 

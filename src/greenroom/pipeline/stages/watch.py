@@ -26,11 +26,13 @@ class WatchStage:
         return Done(verdict, change) if isinstance(verdict, Passed) else take_back(self._guard, change, verdict)
 
     def _judge(self, change: Change) -> Verdict:
-        if change.plan is None or change.green is None:
-            raise Bug("no-green", "watch needs a plan and a Green")
+        if change.plan is None or change.green is None or change.warrant is None:
+            raise Bug("no-green", "watch needs a plan, a Green and the warrant that was spent")
         plan = documents.decode(Plan, self._store.get(change.plan))
         try:
-            evidence = self._evaluator.verify("live-tests", plan, change.base, change.green, change.golden)
+            evidence = self._evaluator.verify(
+                "live-tests", plan, change.base, change.green, change.golden, change.warrant
+            )
         except Unreachable:
             raise
         except GreenroomError as error:
