@@ -70,7 +70,7 @@ class KeyAttestor:
 
         Raises Unusable `bad-envelope` or `bad-statement` for another shape, `wrong-predicate` for another kind.
         """
-        parsed = parse_envelope(envelope)
+        parsed = _parse_envelope(envelope)
         signer = parsed.signer
         public = self._public(role, signer)
         if public is None:
@@ -86,7 +86,7 @@ class KeyAttestor:
         except InvalidSignature:
             where = f"key {signer[:16]}"
             raise Tampered("statement-forged", f"the signature of {role} does not hold", where=where) from None
-        return parse_statement(parsed.payload, str(predicate), role)
+        return _statement(parsed.payload, str(predicate), role)
 
     def _public(self, role: Role, signer: str) -> bytes | None:
         known = self._publics.get(role, {}).get(signer)
@@ -143,7 +143,7 @@ def _envelope(payload: bytes, signer: str, signature: bytes) -> bytes:
     )
 
 
-def parse_envelope(envelope: bytes) -> Envelope:
+def _parse_envelope(envelope: bytes) -> Envelope:
     """An envelope's parts; only the one spelling that `sign_statement` writes is taken (Unusable `bad-envelope`)."""
     if len(envelope) > MAX_ENVELOPE_BYTES:
         raise TooLarge("envelope-too-large", f"an envelope has at most {MAX_ENVELOPE_BYTES} bytes")
@@ -161,7 +161,7 @@ def parse_envelope(envelope: bytes) -> Envelope:
     return Envelope(payload=payload, signer=signer, signature=signature)
 
 
-def parse_statement(payload: bytes, predicate: str, role: Role) -> Attestation:
+def _statement(payload: bytes, predicate: str, role: Role) -> Attestation:
     """What a verified payload says; raises Unusable `bad-statement` or `wrong-predicate`."""
     plain = documents.load_json(payload, limit=MAX_ENVELOPE_BYTES)
     if not isinstance(plain, dict) or set(plain) != {"_type", "subject", "predicateType", "predicate"}:
