@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from greenroom.audit import keys
-from greenroom.audit.attest import KeyAttestor
+from greenroom.audit.attest import KeyAttestor, sign_statement
 from greenroom.audit.check import check
 from greenroom.audit.epochs import CHAIN
 from greenroom.audit.log import TileLog
@@ -18,8 +19,8 @@ from greenroom.domain import documents
 from greenroom.domain.digest import digest_of
 from greenroom.domain.errors import Unusable
 from greenroom.domain.events import Event
-from greenroom.domain.proof import Epoch, Predicate
-from greenroom.domain.verdict import Instant, Passed
+from greenroom.domain.proof import Epoch, Predicate, Warrant
+from greenroom.domain.verdict import Instant, Passed, Refused
 from greenroom.guard.epochs import EPOCH_SECONDS, SHORTEST_SECONDS, FreshKeys, epoch_seconds
 from greenroom.guard.journal import Journal, SteadyClock
 from greenroom.testing.clock import ManualClock
@@ -121,6 +122,27 @@ def test_a_warrant_of_the_epoch_before_is_spent(keyed: KeyedHouse) -> None:
     keyed.clock.advance(120)
     assert isinstance(keyed.guard.promote(warrant), Passed)
     assert keyed.guard.status().epoch == 1
+
+
+def test_a_warrant_that_a_destroyed_key_signed_is_refused(keyed: KeyedHouse) -> None:
+    """A thief kept the first key: its warrant opens, for the chain knows the key, and the ledger has not issued it."""
+    thief = keys.load_private(keyed.place / "guard.key")
+    made = papers(keyed)
+    made.approve()
+    real = keyed.guard.warrant(made.dossier())
+    assert isinstance(real, str)
+    envelope = keyed.store.get(real)
+    opened = keyed.attestor.open(envelope, Predicate.WARRANT, "guard")
+    keyed.clock.advance(HOUR)
+    keyed.guard.append(Event(key="a", at=Instant(0), actor="executor", name="change.seen"))
+    later = dataclasses.replace(
+        documents.decode(Warrant, opened.body), expires=Instant(keyed.clock.now() + HOUR * 10**9), nonce="0" * 32
+    )
+    forged = sign_statement(thief, Predicate.WARRANT, opened.about, documents.encode(later))
+    refused = keyed.guard.promote(keyed.store.put("statement", forged))
+    assert isinstance(refused, Refused)
+    assert refused.rule == "warrant-spent"
+    assert keyed.guard.live(SUBJECT) == made.base
 
 
 def test_no_key_signs_when_it_is_an_hour_old(keyed: KeyedHouse) -> None:
