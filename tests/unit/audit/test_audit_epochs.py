@@ -194,9 +194,8 @@ def test_the_predecessor_s_key_is_gone(place: Place) -> None:
     assert not (place.root / "guard" / "epoch.next").exists()
 
 
-@pytest.mark.parametrize("which", [1, 2, 3])
-def test_a_thief_of_a_key_cannot_write_the_past_again(place: Place, which: int) -> None:
-    """With key n every entry and tile can be made again and signed; the root before n's span is fixed by key n - 1."""
+def rewritten(place: Place, which: int) -> Path:
+    """The log again with another entry 3, all of it signed with the key of epoch `which`."""
     thief = place.root / "thief"
     ring = walk(place.log / CHAIN, (place.anchor,)).ring
     with TileLog(place.log, NoteSigner(ORIGIN, place.stolen[3]), ring=ring) as log:
@@ -205,6 +204,24 @@ def test_a_thief_of_a_key_cannot_write_the_past_again(place: Place, which: int) 
         for index, entry in enumerate(entries):
             changed = entry.replace(b'"about":"true"', b'"about":"lie"') if index == 3 else entry
             log.append(documents.decode(Event, changed))
+    return thief
+
+
+def test_the_guard_does_not_go_on_with_a_past_that_was_written_again(place: Place) -> None:
+    """With its present key everything was made again, and the kept checkpoint taken away: it does not start."""
+    thief, chain = rewritten(place, 3), (place.log / CHAIN).read_bytes()
+    shutil.rmtree(place.log)
+    thief.rename(place.log)
+    (place.log / CHAIN).write_bytes(chain)
+    (place.root / "kept").unlink()
+    with pytest.raises(Tampered, match="log-changed"), place.open():
+        pass
+
+
+@pytest.mark.parametrize("which", [1, 2, 3])
+def test_a_thief_of_a_key_cannot_write_the_past_again(place: Place, which: int) -> None:
+    """With key n every entry and tile can be made again and signed; the root before n's span is fixed by key n - 1."""
+    thief = rewritten(place, which)
     (thief / CHAIN).write_bytes(b"".join(place.lines()[:which]))
     (thief / "journal").unlink()
     found = check(thief, [place.anchor])
