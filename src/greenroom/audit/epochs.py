@@ -76,7 +76,7 @@ class KeyRing:
         follow; Unusable for another shape.
         """
         envelope, certificate = _parsed(line)
-        self._check_place(certificate)
+        self.check_place(certificate)
         present = {key_id(public): public for public in self._keys[-1]}.get(envelope.signer)
         if present is None:
             raise _forged(certificate.epoch, "the key before it did not sign it")
@@ -129,7 +129,8 @@ class KeyRing:
         """The public keys of the last epoch; more than one only before the first certificate."""
         return self._keys[-1]
 
-    def _check_place(self, found: EpochCertificate) -> None:
+    def check_place(self, found: EpochCertificate) -> None:
+        """Raise Tampered `epoch-misplaced`, TooLarge or Unusable unless `found` can be the next of the chain."""
         last = self.certified[-1].certificate if self.certified else None
         number = len(self.certified) + 1
         if found.epoch != number:

@@ -115,8 +115,9 @@ class EpochKeys:
     def turn(self, at: Instant) -> Epoch:
         """Begin the next epoch at `at`; the present key is gone when this returns.
 
-        Raises Unusable `log-unwritable`; after one that leaves in doubt what is on the disk, nothing is signed any
-        more until the guard starts again.
+        Raises Unusable `log-unwritable`, and Tampered `epoch-misplaced` where the log has no entry since the last
+        turn. Where it is in doubt what the disk holds, nothing is signed any more (`key-in-doubt`) until the guard
+        starts again.
         """
         if self._log is None:
             raise Bug("no-log-to-turn", "these keys have no log yet")
@@ -145,6 +146,7 @@ class EpochKeys:
             root=head.root,
             at=max(at, last),
         )
+        self._ring.check_place(certificate)
         line = sign_certificate(self._key, certificate)
         self._forget_next()
         keys.save_private(self._directory / NEXT, following)

@@ -476,6 +476,24 @@ def test_one_guard_at_a_time_holds_the_keys(place: Place) -> None:
         pass
 
 
+def test_an_epoch_without_an_entry_is_not_begun(tmp_path: Path) -> None:
+    """On an empty log, and twice at one size: refused before anything is written, and the key signs on."""
+    place = Place(tmp_path / "place")
+    with place.open() as (held, log):
+        with pytest.raises(Tampered, match="epoch-misplaced"):
+            held.turn(Instant(place.at))
+        place.fill(log, 1)
+        held.turn(Instant(place.at))
+        before = (place.log / CHAIN).read_bytes()
+        with pytest.raises(Tampered, match="epoch-misplaced"):
+            held.turn(Instant(place.at))
+        assert (place.log / CHAIN).read_bytes() == before
+        place.enter(held, log)
+        assert held.turn(Instant(place.at)).number == 2
+        place.enter(held, log)
+    assert check(place.log, [place.anchor]).findings == ()
+
+
 def test_a_full_disk_keeps_the_present_key(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the certificate cannot be written nothing of it stays, and the next turn works."""
     with place.open() as (held, log):
