@@ -10,7 +10,8 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -31,14 +32,21 @@ class KeyAttestor:
     """Signs as `role`, and opens what any role of the box signed; implements the Attestor port.
 
     `private_key` is None for those who only verify. `public_keys` holds raw Ed25519 keys by role, the
-    present one and former ones; one key in two roles would unbind the roles, and is refused.
+    present one and former ones; one key in two roles would unbind the roles, and is refused. `certified` gives
+    the guard's key with an id that is not among them, where the chain of its keys has one.
     """
 
     def __init__(
-        self, role: Role, private_key: SigningKey | None, public_keys: Mapping[Role, tuple[bytes, ...]]
+        self,
+        role: Role,
+        private_key: SigningKey | None,
+        public_keys: Mapping[Role, tuple[bytes, ...]],
+        *,
+        certified: Callable[[str], bytes | None] | None = None,
     ) -> None:
         self._role = role
         self._private = private_key
+        self._certified = certified
         self._publics = {name: {key_id(key): key for key in keys} for name, keys in public_keys.items()}
         every = [key for keys in self._publics.values() for key in keys]
         if len(every) != len(set(every)):
@@ -55,27 +63,16 @@ class KeyAttestor:
         """An envelope: the body document (canonical JSON, an object) about `about`, signed as this role."""
         if self._private is None:
             raise Bug("no-signing-key", f"{self._role} has no private key here")
-        content = documents.load_json(body, limit=MAX_ENVELOPE_BYTES)
-        if not isinstance(content, dict) or documents.encode(content) != body:
-            raise Bug("body-not-canonical", "what is signed is a canonical JSON object")
-        payload = documents.encode(
-            {
-                "_type": STATEMENT_TYPE,
-                "subject": [{"name": about, "digest": {"sha256": hex_of(about)}}],
-                "predicateType": str(predicate),
-                "predicate": content,
-            }
-        )
-        signature = self._private.sign(pre_authentication_encoding(PAYLOAD_TYPE, payload))
-        return _envelope(payload, key_id(self._private.public), signature)
+        return sign_statement(self._private, predicate, about, body)
 
     def open(self, envelope: bytes, predicate: str, role: Role) -> Attestation:
         """What `envelope` says; raises Tampered `statement-forged` unless a known key of `role` signed it.
 
         Raises Unusable `bad-envelope` or `bad-statement` for another shape, `wrong-predicate` for another kind.
         """
-        payload, signer, signature = _parse_envelope(envelope)
-        public = self._publics.get(role, {}).get(signer)
+        parsed = _parse_envelope(envelope)
+        signer = parsed.signer
+        public = self._public(role, signer)
         if public is None:
             raise Tampered(
                 "statement-forged",
@@ -84,12 +81,45 @@ class KeyAttestor:
                 remedy="only statements that this box's own processes and its owner signed count",
             )
         try:
-            message = pre_authentication_encoding(PAYLOAD_TYPE, payload)
-            Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
+            message = pre_authentication_encoding(PAYLOAD_TYPE, parsed.payload)
+            Ed25519PublicKey.from_public_bytes(public).verify(parsed.signature, message)
         except InvalidSignature:
             where = f"key {signer[:16]}"
             raise Tampered("statement-forged", f"the signature of {role} does not hold", where=where) from None
-        return _statement(payload, str(predicate), role)
+        return _statement(parsed.payload, str(predicate), role)
+
+    def _public(self, role: Role, signer: str) -> bytes | None:
+        known = self._publics.get(role, {}).get(signer)
+        if known is not None or role != "guard" or self._certified is None:
+            return known
+        elsewhere = any(signer in keys for keys in self._publics.values())
+        return None if elsewhere else self._certified(signer)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """A DSSE envelope taken apart and not verified: `signer` is the key id that it names."""
+
+    payload: bytes
+    signer: str
+    signature: bytes
+
+
+def sign_statement(key: SigningKey, predicate: str, about: Digest, body: bytes) -> bytes:
+    """An envelope: the body document (canonical JSON, an object) about `about`, signed with `key`."""
+    content = documents.load_json(body, limit=MAX_ENVELOPE_BYTES)
+    if not isinstance(content, dict) or documents.encode(content) != body:
+        raise Bug("body-not-canonical", "what is signed is a canonical JSON object")
+    payload = documents.encode(
+        {
+            "_type": STATEMENT_TYPE,
+            "subject": [{"name": about, "digest": {"sha256": hex_of(about)}}],
+            "predicateType": str(predicate),
+            "predicate": content,
+        }
+    )
+    signature = key.sign(pre_authentication_encoding(PAYLOAD_TYPE, payload))
+    return _envelope(payload, key_id(key.public), signature)
 
 
 def key_id(public: bytes) -> str:
@@ -113,8 +143,8 @@ def _envelope(payload: bytes, signer: str, signature: bytes) -> bytes:
     )
 
 
-def _parse_envelope(envelope: bytes) -> tuple[bytes, str, bytes]:
-    """Payload, key id and signature; only the one spelling that `_envelope` writes is taken."""
+def _parse_envelope(envelope: bytes) -> Envelope:
+    """An envelope's parts; only the one spelling that `sign_statement` writes is taken (Unusable `bad-envelope`)."""
     if len(envelope) > MAX_ENVELOPE_BYTES:
         raise TooLarge("envelope-too-large", f"an envelope has at most {MAX_ENVELOPE_BYTES} bytes")
     try:
@@ -128,10 +158,11 @@ def _parse_envelope(envelope: bytes) -> tuple[bytes, str, bytes]:
         same = False
     if not same:
         raise Unusable("bad-envelope", "not a DSSE envelope in its one canonical form with one signature")
-    return payload, signer, signature
+    return Envelope(payload=payload, signer=signer, signature=signature)
 
 
 def _statement(payload: bytes, predicate: str, role: Role) -> Attestation:
+    """What a verified payload says; raises Unusable `bad-statement` or `wrong-predicate`."""
     plain = documents.load_json(payload, limit=MAX_ENVELOPE_BYTES)
     if not isinstance(plain, dict) or set(plain) != {"_type", "subject", "predicateType", "predicate"}:
         raise _bad("it has other members than an in-toto statement")

@@ -12,12 +12,13 @@ from pathlib import Path
 
 from greenroom.audit.checkpoint import NO_WITNESS
 from greenroom.audit.merkle import Frontier, leaf_hash, root_of
-from greenroom.audit.note import open_checkpoint
 from greenroom.audit.reader import Head, LogCopy, read_copy
 from greenroom.audit.tiles import WIDTH
 from greenroom.domain import documents
 from greenroom.domain.errors import GreenroomError
 from greenroom.domain.events import Event
+
+_CERTIFIED = b'"name":"key.certified"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,22 +63,29 @@ def check(
 ) -> Report:
     """Check the log below `directory` against raw Ed25519 public keys; changes nothing.
 
+    `publics` are the anchors: the keys that were trusted from the beginning; the chain beside the tiles says which
+    keys followed, and each counts for its own span.
+
     `checkpoint` is one that was exported earlier, `kept` the one that the guard keeps apart: both reveal a log
     that was cut short. Raises Unusable or Tampered `checkpoint-forged` only when a given checkpoint is unusable
     itself; what is wrong with the log is in the report.
     """
-    keys = tuple(publics)
-    copy = read_copy(directory, keys)
+    copy = read_copy(directory, publics)
     for note, source in ((checkpoint, "the given checkpoint"), (kept, "the kept checkpoint")):
         if note is not None:
-            copy.heads.append(Head(checkpoint=open_checkpoint(note, keys), source=source))
+            copy.heads.append(Head(checkpoint=copy.ring.open(note), source=source))
     work = _begin(copy)
     for message in copy.damaged:
         work.find("log-damaged", message)
+    for message in copy.outlived:
+        work.find("key-outlived", message)
+    if copy.chain is not None:
+        work.find(copy.chain.reference, copy.chain.message)
     _check_heads(work)
     if not any(finding.entry is not None for finding in work.findings):
         _check_tiles(work)
         _check_events(work)
+        _check_epochs(work)
         _check_journal(work)
     if checkpoint is None:
         work.notes.append(NO_WITNESS)
@@ -216,6 +224,34 @@ def _check_events(work: _Check) -> None:
             work.find("time-fell", f"entry {index} is older than the entry before it", index)
         keys.setdefault(event.key, index)
         last = max(last, event.at)
+
+
+def _check_epochs(work: _Check) -> None:
+    """Each key of the chain is entered in its own span, under its certificate's digest, and no other key is."""
+    ring = work.copy.ring
+    chain = {found.digest: found.certificate for found in ring.certified}
+    entered = set()
+    for index, entry in enumerate(work.copy.entries):
+        if _CERTIFIED not in entry:
+            continue
+        try:
+            event = documents.decode(Event, entry)
+        except GreenroomError:
+            continue
+        digest = event.digests.get("certificate")
+        found = chain.get(digest) if digest is not None else None
+        if found is None:
+            message = f"entry {index} tells of a key that is not in the chain: the chain was cut or forked"
+            work.find("epoch-unknown", message, index)
+        elif ring.epoch_at(index + 1) != found.epoch:
+            work.find("epoch-misplaced", f"entry {index} tells of epoch {found.epoch} outside of its span", index)
+        entered.add(digest)
+    for certified in ring.certified[:-1]:
+        if certified.digest not in entered:
+            found = certified.certificate
+            work.find("epoch-unlogged", f"no entry tells of the key of epoch {found.epoch}", found.size)
+    if ring.certified and ring.certified[-1].digest not in entered:
+        work.notes.append("the last key is not entered in the log yet: the guard does so when it starts")
 
 
 def _check_journal(work: _Check) -> None:

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from greenroom.audit import files
-from greenroom.audit.note import Checkpoint, open_checkpoint
+from greenroom.audit.epochs import KeyRing, ring_of
+from greenroom.audit.note import Checkpoint
 from greenroom.domain.errors import GreenroomError, NotFound, Tampered
 
 NO_WITNESS = "no outside witness: give a checkpoint that was exported earlier to find out whether the end is missing"
@@ -24,9 +25,9 @@ class KeptCheckpoint:
     After a power loss at most the slot being written is torn, and the other still holds.
     """
 
-    def __init__(self, path: Path, publics: Iterable[bytes]) -> None:
+    def __init__(self, path: Path, publics: Iterable[bytes] | KeyRing) -> None:
         self._path = path
-        self._publics = tuple(publics)
+        self._ring = ring_of(publics)
         self._descriptor: int | None = None
         self._next = 0
 
@@ -42,7 +43,7 @@ class KeptCheckpoint:
         found = []
         for note in (data[:_SLOT].rstrip(b"\0"), data[_SLOT:].rstrip(b"\0")):
             try:
-                found.append((open_checkpoint(note, self._publics), note))
+                found.append((self._ring.open(note), note))
             except GreenroomError:
                 continue
         if not found:

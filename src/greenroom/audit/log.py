@@ -17,9 +17,10 @@ from pathlib import Path
 from greenroom.audit import files
 from greenroom.audit.checkpoint import KeptCheckpoint
 from greenroom.audit.entry import encode_event
+from greenroom.audit.epochs import KeyRing
 from greenroom.audit.journal import Journal, Record
 from greenroom.audit.merkle import leaf_hash
-from greenroom.audit.note import NoteSigner, sign_checkpoint
+from greenroom.audit.note import Checkpoint, NoteSigner, sign_checkpoint
 from greenroom.audit.publish import Publisher, seal_bundle
 from greenroom.audit.recover import recover
 from greenroom.audit.tiles import WIDTH, TileFiles
@@ -86,7 +87,8 @@ class TileLog:
     """The log in `directory`, whose origin is the signer's name; implements the Log port.
 
     Opening takes the write lock (Unusable `log-in-use`), recovers what a crash left, and verifies every entry
-    against the last signed head (Tampered). `kept` is where the guard keeps its last checkpoint apart.
+    against the last signed head (Tampered). `kept` is where the guard keeps its last checkpoint apart; `ring` has
+    the keys that count for it, where the signer's key is not the only one and is not followed by `former_keys`.
     `crash_point` is told the name of each point at which a crash matters; tests stop the world there.
     """
 
@@ -97,12 +99,13 @@ class TileLog:
         *,
         kept: Path | None = None,
         former_keys: Iterable[bytes] = (),
+        ring: KeyRing | None = None,
         crash_point: CrashPoint | None = None,
     ) -> None:
         self._directory = directory
         self._signer = signer
-        self._publics = (signer.verifier.public, *former_keys)
-        self._kept = KeptCheckpoint(kept, self._publics) if kept else None
+        self._ring = ring or KeyRing((signer.verifier.public, *former_keys))
+        self._kept = KeptCheckpoint(kept, self._ring) if kept else None
         self._crash_point = crash_point or _nothing
         self._queue: list[_Ticket] = []
         self._queue_lock = threading.Lock()
@@ -180,6 +183,17 @@ class TileLog:
                 raise _unwritable(self._directory, error) from None
             return self._shape.head
 
+    def turn(self, certify: Callable[[Checkpoint], NoteSigner]) -> None:
+        """Sign every later head with what `certify` makes for the present one; no append falls in between."""
+        with self._commit_lock:
+            try:
+                self._require_open()
+                self._publisher.publish(self._shape)
+                size, root = self._frontier.size, self._frontier.root()
+                self._signer = certify(Checkpoint(origin=self.origin, size=size, root=root))
+            except OSError as error:
+                raise _unwritable(self._directory, error) from None
+
     def close(self) -> None:
         """Publish, flush and give the lock back. Safe to call twice."""
         with self._commit_lock:
@@ -200,7 +214,7 @@ class TileLog:
         self.close()
 
     def _start(self) -> None:
-        found = recover(self._directory, self._publics, self._kept.latest() if self._kept else None)
+        found = recover(self._directory, self._ring, self._kept.latest() if self._kept else None)
         self._frontier = found.frontier
         self._keys = found.keys
         self._last = found.last

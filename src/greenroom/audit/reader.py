@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from greenroom.audit import files
+from greenroom.audit.epochs import CHAIN, KeyRing, Walk, walk
 from greenroom.audit.journal import Record, read_journal
 from greenroom.audit.merkle import HASH_BYTES
-from greenroom.audit.note import Checkpoint, open_checkpoint
+from greenroom.audit.note import Checkpoint
 from greenroom.audit.recover import read_checkpoint
 from greenroom.audit.tiles import (
     ENTRIES,
@@ -39,13 +40,20 @@ class Head:
 
 @dataclass(slots=True, kw_only=True)
 class LogCopy:
-    """What is in the directory: entries in order, verified heads, the journal, and what could not be read."""
+    """What is in the directory: entries in order, verified heads, the journal, and what could not be read.
+
+    `ring` are the keys that the chain beside the tiles certifies, as far as it holds; `chain` is what ends it early,
+    `outlived` what was signed with the key of another epoch.
+    """
 
     directory: Path
     entries: list[bytes] = field(default_factory=list)
     heads: list[Head] = field(default_factory=list)
     journal: list[Record] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
+    outlived: list[str] = field(default_factory=list)
+    ring: KeyRing = field(default_factory=lambda: KeyRing(()))
+    chain: GreenroomError | None = None
     unpublished: int = 0
 
     def leaf_tiles(self, size: int) -> list[bytes]:
@@ -84,19 +92,37 @@ class LogCopy:
 
 
 def read_copy(directory: Path, publics: Iterable[bytes]) -> LogCopy:
-    """Read what is there, also while the guard writes; raises NotFound `no-log` when there is no log at all."""
-    keys = tuple(publics)
+    """Read what is there, also while the guard writes; raises NotFound `no-log` when there is no log at all.
+
+    `publics` are the anchors: the keys of the guard that are trusted beforehand.
+    """
+    anchors = tuple(publics)
     if not (directory / "checkpoint").exists() and not (directory / "journal").exists():
         raise NotFound("no-log", "there is no log here", where=str(directory), remedy="name the log's directory")
     for _ in range(_ATTEMPTS):
-        copy = _read(directory, keys)
-        if not copy.journal or copy.journal[0].first <= len(copy.entries):
+        chain = walk(directory / CHAIN, anchors)
+        copy = _read(directory, chain)
+        followed = not copy.journal or copy.journal[0].first <= len(copy.entries)
+        if followed and _chain_size(directory) == chain.size:
             break
     return copy
 
 
-def _read(directory: Path, keys: tuple[bytes, ...]) -> LogCopy:
-    copy = LogCopy(directory=directory)
+def _chain_size(directory: Path) -> int:
+    """A chain that grew while the rest was read is read again: the rest may be signed with a later key."""
+    try:
+        return (directory / CHAIN).lstat().st_size
+    except OSError:
+        return 0
+
+
+def _read(directory: Path, chain: Walk) -> LogCopy:
+    keys = chain.ring
+    copy = LogCopy(directory=directory, ring=keys, chain=chain.error)
+    copy.heads += [
+        Head(checkpoint=epoch.head, source=f"the certificate of epoch {epoch.certificate.epoch}")
+        for epoch in keys.certified
+    ]
     size = _read_published(copy, keys)
     _read_entries(copy, size)
     _read_heads(copy, keys, size)
@@ -104,11 +130,15 @@ def _read(directory: Path, keys: tuple[bytes, ...]) -> LogCopy:
     return copy
 
 
-def _read_published(copy: LogCopy, keys: tuple[bytes, ...]) -> int | None:
+def _note(copy: LogCopy, where: str, error: GreenroomError) -> None:
+    (copy.outlived if error.reference == "key-outlived" else copy.damaged).append(f"{where}: {error.message}")
+
+
+def _read_published(copy: LogCopy, keys: KeyRing) -> int | None:
     try:
         published = read_checkpoint(copy.directory, keys)
     except GreenroomError as error:
-        copy.damaged.append(f"the checkpoint cannot be used: {error.message}")
+        _note(copy, "the checkpoint cannot be used", error)
         return None
     if published is None:
         if not (copy.directory / "checkpoint").exists():
@@ -143,24 +173,24 @@ def _widest(directory: Path, number: int) -> int:
     return WIDTH if full.is_file() else max(partial_widths(full), default=0)
 
 
-def _read_heads(copy: LogCopy, keys: tuple[bytes, ...], size: int | None) -> None:
+def _read_heads(copy: LogCopy, keys: KeyRing, size: int | None) -> None:
     tiles = TileFiles(copy.directory)
     for number in range(tiles.full_bundles() if size is None else size // WIDTH):
         try:
             for note in tiles.heads(number):
-                copy.heads.append(Head(checkpoint=open_checkpoint(note, keys), source=heads_path(number)))
+                copy.heads.append(Head(checkpoint=keys.open(note), source=heads_path(number)))
         except GreenroomError as error:
-            copy.damaged.append(f"{heads_path(number)}: {error.message}")
+            _note(copy, heads_path(number), error)
 
 
-def _read_journal(copy: LogCopy, keys: tuple[bytes, ...], size: int | None) -> None:
+def _read_journal(copy: LogCopy, keys: KeyRing, size: int | None) -> None:
     """Take what the journal has beyond the published entries; it may not stand in for published ones."""
     whole = len(copy.entries) == (size or 0)
     for record in read_journal(copy.directory / "journal"):
         try:
-            head = Head(checkpoint=open_checkpoint(record.head, keys), source="the journal")
+            head = Head(checkpoint=keys.open(record.head), source="the journal")
         except GreenroomError as error:
-            copy.damaged.append(f"the journal's head after entry {record.first}: {error.message}")
+            _note(copy, f"the journal's head after entry {record.first}", error)
             return
         copy.journal.append(record)
         copy.heads.append(head)

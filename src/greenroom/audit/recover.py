@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from greenroom.audit import files
+from greenroom.audit.epochs import KeyRing, ring_of
 from greenroom.audit.journal import Record, read_journal
 from greenroom.audit.merkle import EMPTY_ROOT, Frontier, leaf_hash
-from greenroom.audit.note import MAX_NOTE_BYTES, Checkpoint, open_checkpoint
+from greenroom.audit.note import MAX_NOTE_BYTES, Checkpoint
 from greenroom.audit.publish import Shape, climb
 from greenroom.audit.tiles import WIDTH, TileFiles
 from greenroom.domain.errors import GreenroomError, NotFound, Tampered, Unusable
@@ -35,13 +36,14 @@ class Recovered:
         return Shape(size=self.frontier.size, entries=self.tail, levels=self.levels, head=head)
 
 
-def recover(directory: Path, publics: Iterable[bytes], kept: tuple[Checkpoint, bytes] | None) -> Recovered:
+def recover(directory: Path, publics: Iterable[bytes] | KeyRing, kept: tuple[Checkpoint, bytes] | None) -> Recovered:
     """Read and verify the log below `directory`; an empty directory is an empty log.
 
     Raises Tampered: `log-truncated` when entries that a signed head covers are missing, `log-changed` when
-    the entries are not those that were signed, `checkpoint-forged` when a head is not ours.
+    the entries are not those that were signed, `checkpoint-forged` when a head is not ours, `key-outlived` when it
+    is signed with the key of another epoch.
     """
-    keys = tuple(publics)
+    keys = ring_of(publics)
     tiles = TileFiles(directory)
     published = read_checkpoint(directory, keys)
     full = tiles.full_bundles()
@@ -50,21 +52,22 @@ def recover(directory: Path, publics: Iterable[bytes], kept: tuple[Checkpoint, b
     checkpoints = [found for found in (published, kept) if found is not None]
     if head is not None:
         checkpoints.append((_opened(head, keys), head))
-    found = _load(tiles, full, records, [checkpoint for checkpoint, _ in checkpoints])
+    certified = [epoch.head for epoch in keys.certified]
+    found = _load(tiles, full, records, [*(checkpoint for checkpoint, _ in checkpoints), *certified])
     if head is None and found.frontier.size:
         raise Tampered("log-changed", "the log has entries, but no signed head", remedy=_REMEDY)
     found.head = head
     return found
 
 
-def _opened(head: bytes, publics: tuple[bytes, ...]) -> Checkpoint:
+def _opened(head: bytes, ring: KeyRing) -> Checkpoint:
     try:
-        return open_checkpoint(head, publics)
+        return ring.open(head)
     except Unusable as error:
         raise Tampered("log-changed", f"the last signed head: {error.message}", remedy=_REMEDY) from None
 
 
-def read_checkpoint(directory: Path, publics: Iterable[bytes]) -> tuple[Checkpoint, bytes] | None:
+def read_checkpoint(directory: Path, publics: Iterable[bytes] | KeyRing) -> tuple[Checkpoint, bytes] | None:
     """The published checkpoint; None when there is none, or when a power loss left the file without content."""
     try:
         note = files.read_bounded(directory / "checkpoint", MAX_NOTE_BYTES)
@@ -72,7 +75,7 @@ def read_checkpoint(directory: Path, publics: Iterable[bytes]) -> tuple[Checkpoi
         return None
     if not note.strip(b"\0"):
         return None
-    return open_checkpoint(note, publics), note
+    return ring_of(publics).open(note), note
 
 
 def _current(records: list[Record], full: int) -> list[Record]:

@@ -19,7 +19,12 @@ from greenroom.keeper import separation
 PROGRAMS = ("git", "bwrap", "cc")
 
 
-def examine(box: Box, layers: Callable[[], Mapping[str, bool]], signed_tools: Callable[[], bool]) -> Mapping[str, Any]:
+def examine(
+    box: Box,
+    layers: Callable[[], Mapping[str, bool]],
+    signed_tools: Callable[[], bool],
+    guard_key: Callable[[], str],
+) -> Mapping[str, Any]:
     """Facts and problems; `ok` is False when the sandbox cannot be had."""
     facts: dict[str, Any] = {"greenroom": __version__, "python": platform.python_version(), "box": str(box.root)}
     problems: list[dict[str, str]] = []
@@ -37,6 +42,7 @@ def examine(box: Box, layers: Callable[[], Mapping[str, bool]], signed_tools: Ca
             facts |= {f"layer {name}": "enforced" if on else "not enforced" for name, on in sorted(found.items())}
             facts["separation"] = _separation(box)
             problems += _separation_problems(box, facts["separation"])
+            facts["guard key"] = guard_key()
             if not signed_tools():
                 message = "the tools of this installation are not signed; the box goes on with the earlier ones"
                 problems.append({"message": message, "remedy": "greenroom init, with the owner's key"})

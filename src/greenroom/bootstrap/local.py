@@ -212,7 +212,7 @@ class LocalServices:
         """See Services."""
         from greenroom.bootstrap.doctor import examine
 
-        return examine(self.box, lambda: self.desk("layers"), self._signed_tools)
+        return examine(self.box, lambda: self.desk("layers"), self._signed_tools, self._guard_key)
 
     def down(self) -> None:
         """See Services."""
@@ -308,11 +308,12 @@ class LocalServices:
 
     def _kept(self) -> bytes | None:
         from greenroom.audit.checkpoint import KeptCheckpoint
+        from greenroom.audit.epochs import CHAIN, walk
 
         path = self.box.guard / "checkpoint"
         if not path.exists():
             return None
-        latest = KeptCheckpoint(path, (self._public("guard"),)).latest()
+        latest = KeptCheckpoint(path, walk(self.box.log / CHAIN, (self._public("guard"),)).ring).latest()
         return latest[1] if latest else None
 
     def _constitution(self) -> str:
@@ -330,6 +331,12 @@ class LocalServices:
         from greenroom.bootstrap.making import save_policy
 
         return save_policy(self.box, self._constitution().encode()) == self._remote().policy()
+
+    def _guard_key(self) -> str:
+        """Which epoch the guard's key is of, and how old it is."""
+        status = self._remote().status()
+        age = max(0, self.now() - (status.key_since or self.now())) // 60_000_000_000
+        return f"epoch {status.epoch}, {age} min old"
 
     def _consent_seconds(self) -> int:
         from greenroom.policy.constitution import parse

@@ -20,6 +20,8 @@ from greenroom.domain.vocabulary import address_of
 
 if TYPE_CHECKING:
     from greenroom.audit.attest import KeyAttestor
+    from greenroom.audit.epochs import KeyRing
+    from greenroom.audit.turn import EpochKeys
     from greenroom.domain.digest import Digest
     from greenroom.domain.ports import Attestor, Facts, Keeper, Proposer, Store
     from greenroom.domain.proof import Role
@@ -48,27 +50,63 @@ class SystemClock:
 
 
 def attestor(box: Box, role: Role, *, signing: bool) -> KeyAttestor:
-    """Opens what any role of the box signed; signs as `role` when `signing`."""
+    """Opens what any role of the box signed; signs as `role` when `signing`.
+
+    A key of the guard's that came into being meanwhile is looked up in its chain, where this process may read it.
+    """
     from greenroom.audit import keys
     from greenroom.audit.attest import KeyAttestor
 
-    publics: dict[Role, tuple[bytes, ...]] = {
+    private = keys.load_private(box.keys / f"{role}.key") if signing else None
+    return KeyAttestor(role, private, public_keys(box), certified=ChainOnDisk(box).find)
+
+
+def public_keys(box: Box) -> dict[Role, tuple[bytes, ...]]:
+    """The public keys that `init` made, by role; the guard's is the anchor of its chain."""
+    from greenroom.audit import keys
+
+    return {
         "owner": (keys.load_public(box.public / "owner.pub"),),
         "guard": (keys.load_public(box.public / "guard.pub"),),
         "keeper": (keys.load_public(box.public / "keeper.pub"),),
     }
-    private = keys.load_private(box.keys / f"{role}.key") if signing else None
-    return KeyAttestor(role, private, publics)
+
+
+class ChainOnDisk:
+    """The guard's keys as its chain has them, read again when a key is asked for that was not there."""
+
+    def __init__(self, box: Box) -> None:
+        self._box = box
+        self._ring: KeyRing | None = None
+        self._size = -1
+
+    def find(self, identity: str) -> bytes | None:
+        """The guard's public key with this id, wherever the chain certifies one."""
+        found = None if self._ring is None else self._ring.find(identity)
+        if found is None:
+            self._read()
+            found = None if self._ring is None else self._ring.find(identity)
+        return None if found is None else found[1]
+
+    def _read(self) -> None:
+        from greenroom.audit.epochs import CHAIN, walk
+
+        try:
+            size = (self._box.log / CHAIN).lstat().st_size
+        except OSError:
+            return
+        if size != self._size:
+            self._ring, self._size = walk(self._box.log / CHAIN, public_keys(self._box)["guard"]).ring, size
 
 
 @contextlib.contextmanager
 def open_guard(box: Box) -> Iterator[GuardService]:
     """The guard of a box, in this process; one at a time (Unusable `log-in-use`)."""
-    from greenroom.audit import keys
+    from greenroom.audit.attest import KeyAttestor
     from greenroom.audit.log import TileLog
-    from greenroom.audit.note import NoteSigner
-    from greenroom.domain import documents
+    from greenroom.audit.turn import EpochAttestor
     from greenroom.domain.vocabulary import Kind
+    from greenroom.guard.epochs import epoch_seconds
     from greenroom.guard.room import Rules
     from greenroom.guard.service import GuardService
     from greenroom.policy.bundle import load_policy
@@ -78,19 +116,23 @@ def open_guard(box: Box) -> Iterator[GuardService]:
     from greenroom.release.trees import StoreTrees
 
     store = FileStore(box.store)
-    identity = documents.load_json(box.identity.read_bytes())
-    signer = NoteSigner(ORIGIN.format(identity["id"]), keys.load_private(box.keys / "guard.key"))
 
     def rules(digest: Digest) -> Rules:
         policy = load_policy(store, digest)
         return Rules(policy=policy, constitution=policy.constitution)
 
-    with TileLog(box.log, signer, kept=box.guard / "checkpoint", crash_point=crash_points("log")) as log:
+    with (
+        _guard_keys(box) as epochs,
+        TileLog(
+            box.log, epochs.signer(), kept=box.guard / "checkpoint", ring=epochs.ring, crash_point=crash_points("log")
+        ) as log,
+    ):
+        epochs.serve(log)
         guard = GuardService(
             store=store,
             release=ReleaseByKind({Kind.WORKSPACE: RefRelease(box.live, store, StoreTrees(store))}),
             log=log,
-            attestor=attestor(box, "guard", signing=True),
+            attestor=EpochAttestor(epochs, KeyAttestor("guard", None, public_keys(box), certified=epochs.find)),
             clock=SystemClock(),
             rules=rules,
             database=box.guard / "guard.db",
@@ -99,11 +141,33 @@ def open_guard(box: Box) -> Iterator[GuardService]:
             checkpoint=lambda: log.checkpoint().decode(),
             belongs=lambda brought: brought.subject.address == address_of(brought.source, brought.branch),
             crash_point=crash_points("guard"),
+            epochs=epochs,
+            epoch_seconds=epoch_seconds(os.environ.get("GREENROOM_EPOCH_SECONDS", "")),
         )
         try:
             yield guard
         finally:
             guard.close()
+
+
+@contextlib.contextmanager
+def _guard_keys(box: Box) -> Iterator[EpochKeys]:
+    from greenroom.audit.epochs import CHAIN
+    from greenroom.audit.turn import EpochKeys
+    from greenroom.domain import documents
+
+    keys = EpochKeys(
+        origin=ORIGIN.format(documents.load_json(box.identity.read_bytes())["id"]),
+        anchor=public_keys(box)["guard"][0],
+        first=box.keys / "guard.key",
+        directory=box.guard,
+        chain=box.log / CHAIN,
+        crash_point=crash_points("guard"),
+    )
+    try:
+        yield keys
+    finally:
+        keys.close()
 
 
 def make_keeper(box: Box, guard: GuardClient) -> KeeperService:

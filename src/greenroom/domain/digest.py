@@ -27,6 +27,7 @@ PREFIXES = (
     "policy",
     "lock",
     "dossier",
+    "key",
 )
 _SHAPE = re.compile(r"(?P<prefix>[a-z]{1,16}):(?P<hex>[0-9a-f]{64})")
 

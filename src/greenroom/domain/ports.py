@@ -10,7 +10,7 @@ from greenroom.domain.change import Change
 from greenroom.domain.digest import Digest
 from greenroom.domain.events import Event
 from greenroom.domain.plan import Caps, Plan, ToolManifest
-from greenroom.domain.proof import Attestation, EndedBy, Evidence, Risk, Role, Usage
+from greenroom.domain.proof import Attestation, EndedBy, Epoch, Evidence, Risk, Role, Usage
 from greenroom.domain.trees import Manifest
 from greenroom.domain.verdict import Held, Instant, Refused, Verdict
 from greenroom.domain.vocabulary import Agree, ChangeId, ConsentLevel, Mode, Stage, Subject
@@ -47,6 +47,16 @@ class Log(Protocol):
     def append(self, event: Event) -> int: ...
     def size(self) -> int: ...
     def read(self, start: int, count: int) -> Sequence[bytes]: ...
+
+
+class Epochs(Protocol):
+    """The guard's signing keys, one an epoch. `turn` makes the next, certified by the present one, which is gone then.
+
+    Statements and heads of the log change keys together. Raises Unusable where the next key cannot be made durable.
+    """
+
+    def present(self) -> Epoch: ...
+    def turn(self, at: Instant) -> Epoch: ...
 
 
 class Changes(Protocol):
@@ -232,6 +242,8 @@ class GuardStatus:
     log_size: int
     checkpoint: str
     live: Mapping[str, Digest]
+    epoch: int = 0
+    key_since: Instant | None = None
 
 
 class Guard(Protocol):

@@ -28,6 +28,7 @@ class Predicate(StrEnum):
     MODE = "https://greenroom.example/mode/v1"
     CONSTITUTION = "https://greenroom.example/constitution/v1"
     LIFT = "https://greenroom.example/lift/v1"
+    EPOCH = "https://greenroom.example/epoch/v1"
     SUMMARY = "https://slsa.dev/verification_summary/v1"
     TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
 
@@ -184,3 +185,32 @@ class Warrant:
     undo: Digest
     expires: Instant
     nonce: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochCertificate:
+    """The guard's word, under the key of epoch - 1, that `key` (raw Ed25519) signs after it; Predicate.EPOCH.
+
+    `log` is the log's origin; `size` and `root` (SHA-256) are its head at which the key takes over: it signs heads of
+    more entries. Epoch 0 is that of the key which `init` made.
+    """
+
+    log: str
+    epoch: int
+    key: bytes
+    size: int
+    root: bytes
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epoch:
+    """An epoch of the guard's keys: its number, its public key, and the envelope that certifies it.
+
+    `certificate` and `since` are None for epoch 0, which nothing certifies.
+    """
+
+    number: int
+    key: Digest
+    certificate: Digest | None = None
+    since: Instant | None = None

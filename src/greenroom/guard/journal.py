@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from greenroom.domain import documents
 from greenroom.domain.digest import Digest
@@ -57,11 +57,15 @@ class SteadyClock:
 
 
 class Journal:
-    """Appends to the log: the guard's own entries, and those of callers once they are checked."""
+    """Appends to the log: the guard's own entries, and those of callers once they are checked.
 
-    def __init__(self, log: Log, clock: SteadyClock) -> None:
+    `before` is called before each append, which the log signs.
+    """
+
+    def __init__(self, log: Log, clock: SteadyClock, before: Callable[[], None] | None = None) -> None:
         self._log = log
         self._clock = clock
+        self._before = before or _nothing
 
     @property
     def size(self) -> int:
@@ -96,6 +100,7 @@ class Journal:
         return self._append(dataclasses.replace(event, about=about))
 
     def _append(self, event: Event) -> int:
+        self._before()
         return self._log.append(dataclasses.replace(event, at=self._clock.floor()))
 
 
@@ -124,3 +129,7 @@ def _last_time(log: Log) -> Instant:
     if size == 0:
         return Instant(0)
     return documents.decode(Event, bytes(log.read(size - 1, 1)[0])).at
+
+
+def _nothing() -> None:
+    return None

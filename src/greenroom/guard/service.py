@@ -9,11 +9,12 @@ from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Unusable
 from greenroom.domain.events import Event
 from greenroom.domain.plan import Caps
-from greenroom.domain.ports import Attestor, Clock, Dossier, GuardStatus, Log, Release, Store
+from greenroom.domain.ports import Attestor, Clock, Dossier, Epochs, GuardStatus, Log, Release, Store
 from greenroom.domain.proof import Import
 from greenroom.domain.verdict import Held, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Subject
 from greenroom.guard import adopt, budget, consent, orders, promote, revert, stop, warrants, watch
+from greenroom.guard.epochs import EPOCH_SECONDS, FreshAttestor, FreshKeys
 from greenroom.guard.journal import Journal, SteadyClock
 from greenroom.guard.ledger import Generation, Ledger
 from greenroom.guard.room import Room, Rules, RulesInForce
@@ -39,7 +40,8 @@ class GuardService:
     guard's own SQLite file; `stop_file` is there while the box is stopped; `disk_free` gives bytes; `checkpoint`
     gives the log's signed checkpoint; `belongs` says whether an import was read at the place that its subject names
     (else a caller could pass any directory off as a person's repository); `crash_point` is told each named place
-    where a crash is tried.
+    where a crash is tried. `epochs` are the keys that `log` and `attestor` sign with: none signs when it is
+    `epoch_seconds` old; without them the guard keeps one key.
     """
 
     def __init__(
@@ -57,17 +59,20 @@ class GuardService:
         checkpoint: Callable[[], str],
         belongs: Callable[[Import], bool],
         crash_point: Callable[[str], None] = _nothing,
+        epochs: Epochs | None = None,
+        epoch_seconds: float = EPOCH_SECONDS,
     ) -> None:
         """Open the ledger, check the constitution, and settle what a crash left open; raises Tampered."""
         steady = SteadyClock(clock, log)
         ledger = Ledger(database)
         self._checkpoint = checkpoint
+        self._keys = FreshKeys(epochs, log, steady, epoch_seconds)
         self._room = Room(
             store=store,
             release=release,
-            attestor=attestor,
+            attestor=FreshAttestor(attestor, self._keys),
             clock=steady,
-            journal=Journal(log, steady),
+            journal=Journal(log, steady, self._keys.freshen),
             ledger=ledger,
             stop=stop.StopSwitch(stop_file),
             rules=RulesInForce(rules, ledger),
@@ -83,6 +88,7 @@ class GuardService:
         What cannot be reconciled, or a pointer that moved outside the gate, stops the box: a person has to look.
         """
         room = self._room
+        self._keys.freshen()
         orders.check_constitution(room)
         stop.log_stop_found(room.stop, room.journal)
         try:
@@ -106,6 +112,7 @@ class GuardService:
     def status(self) -> GuardStatus:
         """What the guard says about itself; raises NotFound `no-constitution` before the first one."""
         room = self._room
+        epoch, since = self._keys.present()
         live = {str(subject): room.release.live(subject) for subject in room.ledger.subjects()}
         return GuardStatus(
             stopped=room.stop.pulled,
@@ -115,6 +122,8 @@ class GuardService:
             log_size=room.journal.size,
             checkpoint=self._checkpoint(),
             live={name: digest for name, digest in live.items() if digest is not None},
+            epoch=epoch,
+            key_since=since,
         )
 
     def stop_id(self) -> Digest | None:

@@ -32,8 +32,8 @@ GUARD_USER = "greenroom-guard"
 EXECUTOR_USER = "greenroom-executor"
 READ_BY_ALL = ("box.json", "public", "run")
 WRITTEN_BY_EXECUTOR = ("db", "run/desk", "store")
-READ_BY_GUARD = (*READ_BY_ALL, "keys/guard.key")
-WRITTEN_BY_GUARD = ("guard", "live", "log", "run/guard", "store")
+WRITTEN_BY_GUARD = ("guard", "keys/guard.key", "live", "log", "run/guard", "store")
+"""The guard overwrites the key that `init` made, once the next one is certified."""
 HIDDEN_FROM_EXECUTOR = ("keys", "log", "live", "guard", "keeper")
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
 _SETTINGS = ("alternatives", "group", "ld.so.cache", "localtime", "passwd")
@@ -124,7 +124,7 @@ def executor_as(users: Users | None, box: Box, argv: tuple[str, ...]) -> tuple[s
 
 def guard_command(box: Box, argv: tuple[str, ...], users: Users) -> tuple[str, ...]:
     """`argv` as the guard's user, in a view with its share of the box, its own key, and no network."""
-    view = _view(box, READ_BY_GUARD, WRITTEN_BY_GUARD)
+    view = _view(box, READ_BY_ALL, WRITTEN_BY_GUARD)
     return (_bwrap(), *view, *_powers(NEEDED_TO_DROP), "--", *dropped(users.guard, users.guard_group, users, argv))
 
 

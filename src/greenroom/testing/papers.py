@@ -18,7 +18,7 @@ from greenroom.domain.errors import Bug
 from greenroom.domain.events import Event
 from greenroom.domain.outcomes import DiffClass, FileDiff, Run, ScanResult, TestOutcome, TestRun
 from greenroom.domain.plan import Arg, Caps, Plan, Step, ToolManifest
-from greenroom.domain.ports import Attestor, Dossier, Facts
+from greenroom.domain.ports import Attestor, Dossier, Epochs, Facts
 from greenroom.domain.proof import Consent, Evidence, Import, Predicate, Receipt, Role, RunOutput, Seal, Usage
 from greenroom.domain.trees import File, manifest_of
 from greenroom.domain.verdict import Held, Instant, Passed, Refused, Verdict
@@ -127,9 +127,13 @@ class PaperHouse:
         store: Any = None,
         release: Callable[[Any], Any] | None = None,
         log: Callable[[KeyAttestor], Any] | None = None,
+        keyed: Callable[[KeyAttestor], tuple[Any, Attestor, Epochs]] | None = None,
         tools: Mapping[str, Digest] = TOOLS,
     ) -> None:
-        """Fakes everywhere but where a driver is given; `adopted` starts with a constitution and a live tree."""
+        """Fakes everywhere but where a driver is given; `adopted` starts with a constitution and a live tree.
+
+        `keyed` makes log, attestor and epochs of a guard whose key changes.
+        """
         self.directory = directory
         self.tools = tools
         self.clock = ManualClock()
@@ -139,6 +143,10 @@ class PaperHouse:
         signers = attestors()
         self.owner, self.keeper, self.signer = signers["owner"], signers["keeper"], signers["guard"]
         self.log: Any = log(self.signer) if log else MemoryLog()
+        self.attestor: Attestor = self.signer
+        self.epochs: Epochs | None = None
+        if keyed:
+            self.log, self.attestor, self.epochs = keyed(self.signer)
         self.stranger: Mapping[Role, KeyAttestor] = attestors()
         self.policies: dict[Digest, Rules] = {}
         self.first = self.policy()
@@ -170,7 +178,7 @@ class PaperHouse:
             store=self.store,
             release=self.release,
             log=self.log,
-            attestor=self.signer,
+            attestor=self.attestor,
             clock=self.clock,
             rules=self.rules,
             database=self.directory / "guard.db",
@@ -179,6 +187,7 @@ class PaperHouse:
             checkpoint=lambda: "checkpoint",
             belongs=lambda document: document.source == document.subject.address,
             crash_point=self._crash_point,
+            epochs=self.epochs,
         )
 
     def restart(self) -> GuardService:

@@ -102,8 +102,8 @@ def test_the_guard_starts_with_its_share_of_the_box_and_no_network(box: Box) -> 
     """As its user, and root's powers are gone but for the three that the change of user needs."""
     command = separation.guard_command(box, ARGV, USERS)
     assert shown(command, box) == {
-        **dict.fromkeys(("box.json", "public", "run", "keys/guard.key"), "--ro-bind"),
-        **dict.fromkeys(("guard", "live", "log", "run/guard", "store"), "--bind"),
+        **dict.fromkeys(("box.json", "public", "run"), "--ro-bind"),
+        **dict.fromkeys(("guard", "keys/guard.key", "live", "log", "run/guard", "store"), "--bind"),
     }
     assert "--unshare-net" in command
     assert ("--cap-drop", "ALL") in pairs(command)

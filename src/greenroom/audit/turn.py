@@ -1,0 +1,364 @@
+"""The guard's present key: made for one epoch, certified by the one before it, and then the only one there is.
+
+The order of a turn, in which a crash at any point leaves a key that the chain certifies:
+
+1. the next key is durable beside the present one;
+2. its certificate, signed with the present one, is durable in the chain;
+3. the next key takes the present one's place in one step, and the bytes of the earlier one are overwritten.
+
+After a crash before 2 the next key is thrown away; after 2 it takes its place. No head is signed in between: the
+log holds its appends up for as long as a turn takes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from greenroom.audit import files, keys
+from greenroom.audit.attest import KeyAttestor, key_id, sign_statement
+from greenroom.audit.epochs import Certified, KeyRing, Walk, sign_certificate, walk
+from greenroom.audit.note import Checkpoint, NoteSigner, SigningKey
+from greenroom.domain import documents
+from greenroom.domain.digest import Digest, digest_of
+from greenroom.domain.errors import Bug, GreenroomError, NotFound, Tampered, Unusable
+from greenroom.domain.proof import Attestation, Epoch, EpochCertificate, Role
+from greenroom.domain.verdict import Instant
+
+PRESENT = "epoch.key"
+NEXT = "epoch.next"
+MARK = "epoch.mark"
+_MAX_MARK = 1024
+
+
+class TurnsLog(Protocol):
+    """The log whose heads the keys sign."""
+
+    def turn(self, certify: Callable[[Checkpoint], NoteSigner]) -> None:
+        """Sign with what `certify` gives for the present head, from then on."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """How much of the chain was verified before: its bytes and their SHA-256."""
+
+    size: int
+    sha256: bytes
+
+
+class EpochKeys:
+    """The keys of the log named `origin`, for its one writer; implements the Epochs port once it has a log.
+
+    `anchor` is the public key that `init` made and `first` the file of its private half; `chain` is the file of the
+    certificates; the later keys are in `directory`. Opening takes a lock (Unusable `log-in-use`) and finishes what a
+    crash left. Raises Tampered `epoch-forged` or `epoch-misplaced` for a chain that does not hold, and `key-unknown`
+    where the private key is not the one that it certifies last.
+    """
+
+    def __init__(
+        self,
+        *,
+        origin: str,
+        anchor: bytes,
+        first: Path,
+        directory: Path,
+        chain: Path,
+        crash_point: Callable[[str], None] | None = None,
+    ) -> None:
+        self._origin = origin
+        self._first = first
+        self._directory = directory
+        self._chain = chain
+        self._crash_point = crash_point or _nothing
+        self._turning = threading.Lock()
+        self._log: TurnsLog | None = None
+        files.make_directory(directory)
+        self._lock = files.lock(directory / "epoch.lock")
+        try:
+            self._key = self._opened(anchor)
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    @property
+    def ring(self) -> KeyRing:
+        """Every key of the log with its span; grows with each turn."""
+        return self._ring
+
+    @property
+    def key(self) -> SigningKey:
+        """The present key. Ask again for each signature."""
+        return self._key
+
+    def signer(self) -> NoteSigner:
+        """Signs heads with the present key."""
+        return NoteSigner(self._origin, self._key)
+
+    def serve(self, log: TurnsLog) -> None:
+        """Turn together with `log`, whose heads this signs."""
+        self._log = log
+
+    def present(self) -> Epoch:
+        """The present epoch."""
+        last = self._ring.certified[-1] if self._ring.certified else None
+        if last is None:
+            return Epoch(number=0, key=digest_of("key", self._key.public))
+        return _epoch(last)
+
+    def turn(self, at: Instant) -> Epoch:
+        """Begin the next epoch at `at`; the present key is gone when this returns.
+
+        Raises Unusable `log-unwritable`, and Tampered `epoch-misplaced` where the log has no entry since the last
+        turn. Where it is in doubt what the disk holds, nothing is signed any more (`key-in-doubt`) until the guard
+        starts again.
+        """
+        if self._log is None:
+            raise Bug("no-log-to-turn", "these keys have no log yet")
+        with self._turning:
+            self._log.turn(lambda head: self._certify(head, at))
+            return self.present()
+
+    def find(self, identity: str) -> bytes | None:
+        """The public key with this `keyid`, of the present epoch or an earlier one."""
+        found = self._ring.find(identity)
+        return None if found is None else found[1]
+
+    def close(self) -> None:
+        """Give the lock back."""
+        os.close(self._lock)
+
+    def _certify(self, head: Checkpoint, at: Instant) -> NoteSigner:
+        following = keys.generate()
+        number = len(self._ring.certified) + 1
+        last = self._ring.certified[-1].certificate.at if self._ring.certified else at
+        certificate = EpochCertificate(
+            log=self._origin,
+            epoch=number,
+            key=following.public,
+            size=head.size,
+            root=head.root,
+            at=max(at, last),
+        )
+        self._ring.check_place(certificate)
+        line = sign_certificate(self._key, certificate)
+        self._forget_next()
+        keys.save_private(self._directory / NEXT, following)
+        self._crash_point("epoch.key-saved")
+        try:
+            self._extend(line)
+            self._crash_point("epoch.certified")
+            self._replace()
+        except OSError as error:
+            if not isinstance(error, _Withdrawn):
+                # The log gets a signer that refuses, so that no append goes on with the earlier key.
+                self._key = _Lost(self._key.public)
+                return self.signer()
+            raise
+        self._ring.add(line)
+        self._key = following
+        self._crash_point("epoch.key-replaced")
+        return self.signer()
+
+    def _extend(self, line: bytes) -> None:
+        """Write a line of the chain, durably; raises _Withdrawn when surely nothing of it is there, else OSError."""
+        fresh = not self._chain.exists()
+        descriptor = os.open(self._chain, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        before = os.fstat(descriptor).st_size
+        try:
+            try:
+                if os.write(descriptor, line + b"\n") != len(line) + 1:
+                    raise OSError("the certificate was written only in part")
+                os.fsync(descriptor)
+            except OSError as error:
+                os.ftruncate(descriptor, before)
+                os.fsync(descriptor)
+                raise _Withdrawn(error.errno, error.strerror) from None
+        finally:
+            os.close(descriptor)
+        if fresh:
+            files.sync_directory(self._chain.parent)
+
+    def _opened(self, anchor: bytes) -> SigningKey:
+        marked = self._marked()
+        found = walk(self._chain, (anchor,), verified=marked)
+        if found.error is not None and found.error.reference == "log-unreadable":
+            raise found.error
+        self._ring = found.ring
+        held = self._held(found)
+        if found.good < found.size:
+            self._drop_tail(found, held)
+        self._forget_next()
+        if self._ring.certified:
+            _wipe(self._first)
+        if found.good != marked:
+            self._write_mark(found.good)
+        return held
+
+    def _held(self, found: Walk) -> SigningKey:
+        """The private key that the chain names last; the next one takes its place where a crash kept it from it."""
+        wanted = self._ring.publics
+        places = (self._directory / PRESENT, self._directory / NEXT) if self._ring.certified else (self._first,)
+        for path in places:
+            key = _private(path)
+            if key is not None and key.public in wanted:
+                if path.name == NEXT:
+                    self._replace()
+                return key
+        if found.error is not None:
+            raise found.error
+        raise Tampered(
+            "key-unknown",
+            "the guard's private key is not the one that the chain of its keys names last",
+            where=str(places[0]),
+            remedy="the chain or the key file was put back or changed: put back the one that belongs to the other",
+        )
+
+    def _drop_tail(self, found: Walk, held: SigningKey) -> None:
+        """Cut off what a power loss made of a last line; the key that it would certify never signed."""
+        if found.error is not None and (found.lines_after or held.public not in self._ring.publics):
+            raise found.error
+        with open(os.open(self._chain, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC), "r+b") as file:
+            file.truncate(found.good)
+            os.fsync(file.fileno())
+
+    def _replace(self) -> None:
+        """The next key in the present one's place, durably; then the present one's bytes are overwritten."""
+        present = self._directory / PRESENT
+        with contextlib.ExitStack() as stack:
+            earlier = _open_to_wipe(present)
+            if earlier is not None:
+                stack.callback(os.close, earlier)
+            os.rename(self._directory / NEXT, present)
+            files.sync_directory(self._directory)
+            if earlier is not None:
+                _overwrite(earlier)
+        _wipe(self._first)
+
+    def _forget_next(self) -> None:
+        path = self._directory / NEXT
+        _wipe(path)
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+
+    def _marked(self) -> int:
+        """How many bytes of the chain were verified at an earlier start; 0 where they are not the same any more."""
+        try:
+            mark = documents.decode(Mark, files.read_bounded(self._directory / MARK, _MAX_MARK), limit=_MAX_MARK)
+        except GreenroomError:
+            return 0
+        return mark.size if _sha256(self._chain, mark.size) == mark.sha256 else 0
+
+    def _write_mark(self, size: int) -> None:
+        digest = _sha256(self._chain, size)
+        if size and digest is not None:
+            mark = documents.encode(Mark(size=size, sha256=digest))
+            files.replace(self._directory / MARK, mark, durable=False)
+
+
+class EpochAttestor:
+    """Signs statements with the guard's present key; implements the Attestor port. `opener` opens them."""
+
+    def __init__(self, epochs: EpochKeys, opener: KeyAttestor) -> None:
+        self._epochs = epochs
+        self._opener = opener
+
+    def sign(self, predicate: str, about: Digest, body: bytes) -> bytes:
+        """See KeyAttestor."""
+        return sign_statement(self._epochs.key, predicate, about, body)
+
+    def open(self, envelope: bytes, predicate: str, role: Role) -> Attestation:
+        """See KeyAttestor."""
+        return self._opener.open(envelope, predicate, role)
+
+
+class _Withdrawn(OSError):
+    """The certificate could not be written, and no part of it is left."""
+
+
+class _Lost:
+    """Stands for a key while nobody knows what is on the disk: nothing may be signed."""
+
+    def __init__(self, public: bytes) -> None:
+        self.public = public
+
+    def sign(self, data: bytes) -> bytes:
+        """Refused."""
+        del data
+        raise _doubtful()
+
+
+def _doubtful() -> Unusable:
+    return Unusable(
+        "key-in-doubt",
+        "the guard's key could not be replaced, and the disk did not say what it holds",
+        remedy="mend the disk, then `greenroom down`: the guard settles it when it starts",
+    )
+
+
+def _epoch(certified: Certified) -> Epoch:
+    found = certified.certificate
+    identity = Digest(f"key:{key_id(found.key)}")
+    return Epoch(number=found.epoch, key=identity, certificate=certified.digest, since=found.at)
+
+
+def _private(path: Path) -> SigningKey | None:
+    """The key in a file; None where there is none, or one that was cut off or overwritten."""
+    try:
+        return keys.load_private(path)
+    except NotFound:
+        return None
+    except Unusable as error:
+        if error.reference == "bad-key":
+            return None
+        raise
+
+
+def _open_to_wipe(path: Path) -> int | None:
+    try:
+        return os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+
+
+def _wipe(path: Path) -> None:
+    """Overwrite a key file and leave it empty; a file system or a disk may keep the earlier bytes elsewhere."""
+    descriptor = _open_to_wipe(path)
+    if descriptor is None:
+        return
+    try:
+        _overwrite(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _overwrite(descriptor: int) -> None:
+    size = os.fstat(descriptor).st_size
+    if size:
+        os.pwrite(descriptor, bytes(size), 0)
+        os.fsync(descriptor)
+        os.ftruncate(descriptor, 0)
+        os.fsync(descriptor)
+
+
+def _sha256(path: Path, size: int) -> bytes | None:
+    """The digest of the first `size` bytes of a file; None where it has fewer."""
+    digest, left = hashlib.sha256(), size
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
+            while left and (part := file.read(min(left, 1 << 20))):
+                digest.update(part)
+                left -= len(part)
+    except OSError:
+        return None
+    return None if left else digest.digest()
+
+
+def _nothing(_: str) -> None:
+    return None

@@ -1,0 +1,577 @@
+"""Keys by the hour: what a chain certifies, what a thief of one key can do, and a crash at every point of a turn."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from greenroom.audit import keys
+from greenroom.audit.attest import KeyAttestor
+from greenroom.audit.check import check
+from greenroom.audit.checkpoint import KeptCheckpoint
+from greenroom.audit.epochs import CHAIN, MAX_LINE, KeyRing, sign_certificate, walk
+from greenroom.audit.keys import PrivateKey
+from greenroom.audit.log import TileLog
+from greenroom.audit.note import NoteSigner, sign_checkpoint
+from greenroom.audit.turn import EpochAttestor, EpochKeys
+from greenroom.domain import documents
+from greenroom.domain.digest import digest_of
+from greenroom.domain.errors import Tampered, Unusable
+from greenroom.domain.events import Event
+from greenroom.domain.proof import EpochCertificate, Predicate
+from greenroom.domain.verdict import Instant
+
+ORIGIN = "box.example/one"
+POINTS = ("epoch.key-saved", "epoch.certified", "epoch.key-replaced")
+
+
+class Killed(BaseException):
+    """The process is gone at this point."""
+
+
+class Place:
+    """A guard's keys and log on disk, and copies of every private key that a thief might have taken."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.log = root / "log"
+        root.mkdir(exist_ok=True)
+        self.first = root / "guard.key"
+        self.stolen: list[PrivateKey] = [keys.generate()]
+        keys.save_private(self.first, self.stolen[0])
+        self.anchor = self.stolen[0].public
+        self.at = 1_000
+        self.crash_at = ""
+
+    def crash_point(self, name: str) -> None:
+        if name == self.crash_at:
+            self.crash_at = ""
+            raise Killed(name)
+
+    @contextmanager
+    def open(self) -> Iterator[tuple[EpochKeys, TileLog]]:
+        """The guard's side; each open key is copied by the thief."""
+        held = EpochKeys(
+            origin=ORIGIN,
+            anchor=self.anchor,
+            first=self.first,
+            directory=self.root / "guard",
+            chain=self.log / CHAIN,
+            crash_point=self.crash_point,
+        )
+        try:
+            with TileLog(self.log, held.signer(), kept=self.root / "kept", ring=held.ring) as log:
+                held.serve(log)
+                yield held, log
+        finally:
+            held.close()
+
+    def fill(self, log: TileLog, count: int) -> None:
+        for _ in range(count):
+            self.at += 1
+            log.append(Event(key=f"k{self.at}", at=Instant(self.at), actor="a", name="n", about="true"))
+
+    def turn(self, held: EpochKeys, log: TileLog) -> None:
+        """One turn, entered in the log as the guard does it."""
+        self.at += 1
+        epoch = held.turn(Instant(self.at))
+        self.enter(held, log)
+        key = held.key
+        assert isinstance(key, PrivateKey)
+        assert len(self.stolen) == epoch.number
+        self.stolen.append(key)
+
+    def enter(self, held: EpochKeys, log: TileLog) -> None:
+        epoch = held.present()
+        if epoch.certificate is None:
+            return
+        digests = {"certificate": epoch.certificate, "key": epoch.key}
+        key = f"guard/epoch/{epoch.number}"
+        log.append(Event(key=key, at=Instant(self.at), actor="guard", name="key.certified", digests=digests))
+
+    def copy(self, name: str = "copy") -> Path:
+        return Path(shutil.copytree(self.log, self.root / name))
+
+    def lines(self) -> list[bytes]:
+        return (self.log / CHAIN).read_bytes().splitlines(keepends=True)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """A log of four epochs: entries 0-4, 5-10, 11-16, 17-22; the first of each later one tells of its key."""
+    made = Place(tmp_path / "place")
+    with made.open() as (held, log):
+        made.fill(log, 5)
+        for _ in range(3):
+            made.turn(held, log)
+            made.fill(log, 5)
+    return made
+
+
+def rules(directory: Path, anchor: bytes, checkpoint: bytes | None = None) -> set[str]:
+    return {finding.rule for finding in check(directory, [anchor], checkpoint).findings}
+
+
+def certificate(number: int, size: int, key: bytes, root: bytes = bytes(32), at: int = 10) -> EpochCertificate:
+    return EpochCertificate(log=ORIGIN, epoch=number, key=key, size=size, root=root, at=Instant(at))
+
+
+def test_a_copy_is_checked_with_the_anchor_alone(place: Place) -> None:
+    """After three turns the copy and the first public key are enough, also without the journal."""
+    copy = place.copy()
+    report = check(copy, [place.anchor])
+    assert (report.findings, report.size) == ((), 23)
+    (copy / "journal").unlink()
+    assert check(copy, [place.anchor]).ok
+    assert not check(copy, [place.stolen[3].public]).ok
+
+
+def test_each_key_counts_for_its_own_span(place: Place) -> None:
+    """Heads of more entries than the size at which a key took over, up to the size at which it was followed."""
+    ring = walk(place.log / CHAIN, (place.anchor,)).ring
+    assert [found.certificate.size for found in ring.certified] == [5, 11, 17]
+    for size in range(24):
+        right = sum(size > taken for taken in (5, 11, 17))
+        for epoch, key in enumerate(place.stolen):
+            note = sign_checkpoint(NoteSigner(ORIGIN, key), size, bytes(32))
+            if epoch == right:
+                assert ring.open(note).size == size
+            else:
+                with pytest.raises(Tampered, match="key-outlived"):
+                    ring.open(note)
+        with pytest.raises(Tampered, match="checkpoint-forged"):
+            ring.open(sign_checkpoint(NoteSigner(ORIGIN, keys.generate()), size, bytes(32)))
+
+
+def test_a_log_of_many_epochs_opens_again_and_goes_on(place: Place) -> None:
+    """The guard verifies its own log with the chain; heads, tiles and kept checkpoint are of different keys."""
+    for _ in range(3):
+        with place.open() as (held, log):
+            place.fill(log, 100)
+            place.turn(held, log)
+    with place.open() as (held, log):
+        assert held.present().number == 6
+        place.fill(log, 1)
+    kept = KeptCheckpoint(place.root / "kept", walk(place.log / CHAIN, (place.anchor,)).ring).latest()
+    assert kept is not None
+    assert check(place.log, [place.anchor], kept=kept[1]).findings == ()
+
+
+def test_an_export_of_an_earlier_epoch_still_counts(tmp_path: Path) -> None:
+    """A checkpoint that was exported epochs ago is a witness for its size."""
+    place = Place(tmp_path / "place")
+    with place.open() as (held, log):
+        place.fill(log, 3)
+        exported = log.checkpoint()
+        for _ in range(2):
+            place.turn(held, log)
+            place.fill(log, 2)
+        assert check(place.log, [place.anchor], exported).findings == ()
+
+
+def test_the_predecessor_s_key_is_gone(place: Place) -> None:
+    """One private key is on disk, the present one; what other names led to the earlier bytes finds none."""
+    present = place.root / "guard" / "epoch.key"
+    other = place.root / "other-name"
+    os.link(present, other)
+    assert keys.load_private(other).public == place.stolen[3].public
+    with place.open() as (held, log):
+        place.turn(held, log)
+    assert other.read_bytes() == b""
+    assert place.first.read_bytes() == b""
+    assert keys.load_private(present).public == place.stolen[4].public
+    secrets = [key.raw() for key in place.stolen[:4]]
+    for path in place.root.rglob("*"):
+        if path.is_file():
+            assert not any(secret in path.read_bytes() for secret in secrets), path
+    assert not (place.root / "guard" / "epoch.next").exists()
+
+
+def rewritten(place: Place, which: int) -> Path:
+    """The log again with another entry 3, all of it signed with the key of epoch `which`."""
+    thief = place.root / "thief"
+    ring = walk(place.log / CHAIN, (place.anchor,)).ring
+    with TileLog(place.log, NoteSigner(ORIGIN, place.stolen[3]), ring=ring) as log:
+        entries = log.read(0, 100)
+    with TileLog(thief, NoteSigner(ORIGIN, place.stolen[which])) as log:
+        for index, entry in enumerate(entries):
+            changed = entry.replace(b'"about":"true"', b'"about":"lie"') if index == 3 else entry
+            log.append(documents.decode(Event, changed))
+    return thief
+
+
+def test_the_guard_does_not_go_on_with_a_past_that_was_written_again(place: Place) -> None:
+    """With its present key everything was made again, and the kept checkpoint taken away: it does not start."""
+    thief, chain = rewritten(place, 3), (place.log / CHAIN).read_bytes()
+    shutil.rmtree(place.log)
+    thief.rename(place.log)
+    (place.log / CHAIN).write_bytes(chain)
+    (place.root / "kept").unlink()
+    with pytest.raises(Tampered, match="log-changed"), place.open():
+        pass
+
+
+@pytest.mark.parametrize("which", [1, 2, 3])
+def test_a_thief_of_a_key_cannot_write_the_past_again(place: Place, which: int) -> None:
+    """With key n every entry and tile can be made again and signed; the root before n's span is fixed by key n - 1."""
+    thief = rewritten(place, which)
+    (thief / CHAIN).write_bytes(b"".join(place.lines()[:which]))
+    (thief / "journal").unlink()
+    found = check(thief, [place.anchor])
+    assert (found.findings[0].rule, found.findings[0].entry) == ("entry-changed", 0)
+
+
+def test_a_destroyed_key_signs_nothing_later(place: Place) -> None:
+    """A kept copy of key 1 makes a head beyond its span: found by name, and the guard does not start on it."""
+    copy = place.copy()
+    size, root = 23, bytes.fromhex(check(copy, [place.anchor]).root)
+    (copy / "checkpoint").write_bytes(sign_checkpoint(NoteSigner(ORIGIN, place.stolen[1]), size, root))
+    assert rules(copy, place.anchor) == {"key-outlived"}
+    shutil.copy(copy / "checkpoint", place.log / "checkpoint")
+    with pytest.raises(Tampered, match="key-outlived"), place.open():
+        pass
+
+
+def test_a_fork_by_a_destroyed_key_is_found_by_what_the_true_chain_signed(place: Place) -> None:
+    """Key 1 certifies a key of the thief's: the entries that follow, and any later checkpoint, belie it."""
+    copy = place.copy()
+    own = keys.generate()
+    root = bytes.fromhex(check(copy, [place.anchor]).root)
+    for size in (8, 11, 14, 22):
+        fork = sign_certificate(place.stolen[1], certificate(2, size, own.public, at=10_000))
+        (copy / CHAIN).write_bytes(place.lines()[0] + fork + b"\n")
+        (copy / "checkpoint").write_bytes(sign_checkpoint(NoteSigner(ORIGIN, own), 23, root))
+        assert rules(copy, place.anchor)
+    exported = (place.log / "checkpoint").read_bytes()
+    with pytest.raises(Tampered, match="checkpoint-forged"):
+        check(copy, [place.anchor], exported)
+
+
+def test_a_fork_that_keeps_the_entries_of_the_true_chain_is_named(place: Place) -> None:
+    """A thief with right roots and heads of its own still has entries that tell of keys which it does not certify."""
+    own = keys.generate()
+    true = place.copy("true")
+    (true / "journal").unlink()
+    fork = place.copy()
+    (fork / "journal").unlink()
+    ring = walk(true / CHAIN, (place.anchor,)).ring
+    with (
+        TileLog(place.root / "prefix", NoteSigner(ORIGIN, own)) as log,
+        TileLog(true, NoteSigner(ORIGIN, place.stolen[3]), ring=ring) as source,
+    ):
+        for entry in source.read(0, 14):
+            log.append(documents.decode(Event, entry))
+    root = bytes.fromhex(check(place.root / "prefix", [own.public]).root)
+    forged = sign_certificate(place.stolen[1], certificate(2, 14, own.public, root, at=10_000))
+    (fork / CHAIN).write_bytes(place.lines()[0] + forged + b"\n")
+    whole = bytes.fromhex(check(place.log, [place.anchor]).root)
+    (fork / "checkpoint").write_bytes(sign_checkpoint(NoteSigner(ORIGIN, own), 23, whole))
+    found = check(fork, [place.anchor]).findings
+    assert [(finding.rule, finding.entry) for finding in found] == [("epoch-unknown", 11), ("epoch-unknown", 17)]
+
+
+@pytest.mark.parametrize(
+    ("order", "rule"),
+    [
+        ((0, 1), "log-damaged"),
+        ((), "log-damaged"),
+        ((1, 0, 2), "epoch-misplaced"),
+        ((0, 2), "epoch-misplaced"),
+        ((0, 1, 1, 2), "epoch-misplaced"),
+    ],
+)
+def test_a_chain_that_was_cut_or_reordered_is_found(place: Place, order: tuple[int, ...], rule: str) -> None:
+    """Without the last certificates the heads have no key; in another order they do not follow."""
+    copy = place.copy()
+    lines = place.lines()
+    (copy / CHAIN).write_bytes(b"".join(lines[at] for at in order))
+    assert rule in rules(copy, place.anchor)
+
+
+def test_every_changed_byte_of_the_chain_is_found(place: Place) -> None:
+    """No byte of a certificate is free; what is behind the last line's end is passed over as a crash leaves it."""
+    copy = place.copy()
+    data = (copy / CHAIN).read_bytes()
+    for at in range(0, len(data), 7):
+        (copy / CHAIN).write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+        assert rules(copy, place.anchor), at
+    (copy / CHAIN).write_bytes(data + data[:100])
+    assert rules(copy, place.anchor) == set()
+
+
+def test_an_epoch_that_the_log_does_not_tell_of_is_found(tmp_path: Path) -> None:
+    """Each key is entered before the next is made; only the last may still wait for it."""
+    place = Place(tmp_path / "place")
+    with place.open() as (held, log):
+        place.fill(log, 2)
+        held.turn(Instant(place.at))
+        report = check(place.log, [place.anchor])
+        assert (report.findings, len(report.notes)) == ((), 2)
+        place.fill(log, 2)
+        place.enter(held, log)
+        held.turn(Instant(place.at))
+        place.fill(log, 1)
+        held.turn(Instant(place.at))
+        place.fill(log, 1)
+        place.enter(held, log)
+    found = check(place.log, [place.anchor]).findings
+    assert [(finding.rule, finding.entry) for finding in found] == [("epoch-unlogged", 5)]
+
+
+@pytest.mark.parametrize(
+    ("bad", "rule"),
+    [
+        (certificate(2, 5, bytes(32)), "epoch-misplaced"),
+        (certificate(0, 5, bytes(32)), "epoch-misplaced"),
+        (certificate(1, 0, bytes(32)), "epoch-misplaced"),
+        (certificate(1, 5, bytes(31)), "bad-epoch"),
+        (certificate(1, 5, bytes(32), root=bytes(31)), "bad-epoch"),
+    ],
+)
+def test_a_certificate_must_follow(bad: EpochCertificate, rule: str) -> None:
+    """Numbers without gaps, sizes that grow from one on, keys and roots of their length."""
+    key = keys.generate()
+    with pytest.raises(Unusable, match=rule):
+        KeyRing([key.public]).add(sign_certificate(key, bad))
+
+
+def test_a_certificate_follows_in_time_log_and_key() -> None:
+    """Not older than the one before, of the same log, and never a key again; another's signature counts nothing."""
+    first, second, third = keys.generate(), keys.generate(), keys.generate()
+    ring = KeyRing([first.public])
+    ring.add(sign_certificate(first, certificate(1, 5, second.public, at=10)))
+    other_log = EpochCertificate(log="else", epoch=2, key=third.public, size=9, root=bytes(32), at=Instant(11))
+    for bad in (
+        sign_certificate(second, certificate(2, 9, third.public, at=9)),
+        sign_certificate(second, certificate(2, 5, third.public, at=11)),
+        sign_certificate(second, certificate(2, 9, first.public, at=11)),
+        sign_certificate(second, other_log),
+    ):
+        with pytest.raises(Tampered, match="epoch-misplaced"):
+            ring.add(bad)
+    with pytest.raises(Tampered, match="epoch-forged"):
+        ring.add(sign_certificate(first, certificate(2, 9, third.public, at=11)))
+    assert ring.add(sign_certificate(second, certificate(2, 9, third.public, at=11))).certificate.epoch == 2
+
+
+@given(st.binary(max_size=3 * MAX_LINE))
+def test_walking_any_bytes_ends_with_what_is_good(tmp_path_factory: pytest.TempPathFactory, junk: bytes) -> None:
+    """Whatever the file holds, the walk returns; nothing of it counts."""
+    path = tmp_path_factory.mktemp("chain") / CHAIN
+    path.write_bytes(junk)
+    found = walk(path, (bytes(32),))
+    assert (found.good, found.ring.certified) == (0, [])
+    assert found.size == len(junk)
+    assert (found.error is not None) == (b"\n" in junk or len(junk) > MAX_LINE)
+
+
+@given(
+    st.text(st.characters(codec="utf-8"), max_size=20),
+    st.integers(1, 2**53 - 1),
+    st.integers(0, 2**62),
+    st.binary(min_size=32, max_size=32),
+    st.binary(min_size=32, max_size=32),
+)
+def test_a_certificate_is_a_statement_like_any_other(log: str, size: int, at: int, key: bytes, root: bytes) -> None:
+    """The chain's own reader takes what the attestor signs, byte for byte, and reads the same out of it."""
+    signer = keys.generate()
+    made = EpochCertificate(log=log, epoch=1, key=key, size=size, root=root, at=Instant(at))
+    line = sign_certificate(signer, made)
+    opened = KeyAttestor("guard", None, {"guard": (signer.public,)}).open(line, Predicate.EPOCH, "guard")
+    assert (opened.about, documents.decode(EpochCertificate, opened.body)) == (digest_of("key", key), made)
+    assert KeyRing([signer.public]).add(line).certificate == made
+
+
+@given(st.binary(max_size=600))
+def test_a_certificate_of_any_bytes_is_refused_in_our_words(junk: bytes) -> None:
+    """Also what is signed by the right key and is no certificate."""
+    with pytest.raises(Unusable):
+        KeyRing([bytes(32)]).add(junk)
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("point", POINTS)
+def test_a_crash_in_a_turn_leaves_a_guard_that_starts(place: Place, point: str, again: bool) -> None:
+    """At each point: the chain holds, the guard has its last key, and appends, turns and checks go on."""
+    place.crash_at = point
+    with place.open() as (held, log):
+        place.fill(log, 300 if again else 0)
+        with pytest.raises(Killed):
+            held.turn(Instant(place.at))
+    with place.open() as (held, log):
+        taken = point != "epoch.key-saved"
+        assert held.present().number == 3 + taken
+        assert not (place.root / "guard" / "epoch.next").exists()
+        place.enter(held, log)
+        place.fill(log, 3)
+        held.turn(Instant(place.at))
+        place.enter(held, log)
+    assert check(place.copy(), [place.anchor]).findings == ()
+    found = [path for path in place.root.rglob("*") if path.is_file() and b"PRIVATE KEY" in path.read_bytes()]
+    assert found == [place.root / "guard" / "epoch.key"]
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_crash_in_the_first_turn_leaves_a_guard_that_starts(tmp_path: Path, point: str) -> None:
+    """The key that `init` made lies elsewhere, and goes too."""
+    place = Place(tmp_path / "place")
+    place.crash_at = point
+    with place.open() as (held, log):
+        place.fill(log, 2)
+        with pytest.raises(Killed):
+            held.turn(Instant(place.at))
+    with place.open() as (held, log):
+        assert held.present().number == (point != "epoch.key-saved")
+        assert (place.first.read_bytes() == b"") == (point != "epoch.key-saved")
+        place.enter(held, log)
+        place.fill(log, 1)
+    assert check(place.log, [place.anchor]).findings == ()
+
+
+@pytest.mark.parametrize("torn", [b"{", b"\0" * 700, b"\0" * 700 + b'"}\n'])
+def test_a_torn_certificate_is_dropped(place: Place, torn: bytes) -> None:
+    """A power loss may leave part of a last line, or zeros: the key that it would certify never signed."""
+    before = (place.log / CHAIN).read_bytes()
+    (place.log / CHAIN).write_bytes(before + torn)
+    with place.open() as (held, log):
+        assert held.present().number == 3
+        assert (place.log / CHAIN).read_bytes() == before
+        place.turn(held, log)
+    assert check(place.log, [place.anchor]).findings == ()
+
+
+def test_the_guard_does_not_start_on_another_chain_or_key(place: Place) -> None:
+    """A chain that was cut, or changed before its end, and a key that was put back, are named."""
+    chain, key = place.log / CHAIN, place.root / "guard" / "epoch.key"
+    lines, present = place.lines(), key.read_bytes()
+    chain.write_bytes(b"".join(lines[:2]))
+    with pytest.raises(Tampered, match="key-unknown"), place.open():
+        pass
+    chain.write_bytes(lines[0] + lines[2] + lines[1])
+    with pytest.raises(Tampered, match="epoch-misplaced"), place.open():
+        pass
+    chain.unlink()
+    with pytest.raises(Tampered, match="key-unknown"), place.open():
+        pass
+    chain.write_bytes(b"".join(lines))
+    key.unlink()
+    keys.save_private(key, place.stolen[2])
+    with pytest.raises(Tampered, match="key-unknown"), place.open():
+        pass
+    key.write_bytes(present)
+    with place.open() as (held, _):
+        assert held.present().number == 3
+
+
+def test_one_guard_at_a_time_holds_the_keys(place: Place) -> None:
+    """A second one is refused before it changes anything."""
+    with place.open(), pytest.raises(Unusable, match="log-in-use"), place.open():
+        pass
+
+
+def test_an_epoch_without_an_entry_is_not_begun(tmp_path: Path) -> None:
+    """On an empty log, and twice at one size: refused before anything is written, and the key signs on."""
+    place = Place(tmp_path / "place")
+    with place.open() as (held, log):
+        with pytest.raises(Tampered, match="epoch-misplaced"):
+            held.turn(Instant(place.at))
+        place.fill(log, 1)
+        held.turn(Instant(place.at))
+        before = (place.log / CHAIN).read_bytes()
+        with pytest.raises(Tampered, match="epoch-misplaced"):
+            held.turn(Instant(place.at))
+        assert (place.log / CHAIN).read_bytes() == before
+        place.enter(held, log)
+        assert held.turn(Instant(place.at)).number == 2
+        place.enter(held, log)
+    assert check(place.log, [place.anchor]).findings == ()
+
+
+def test_a_full_disk_keeps_the_present_key(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the certificate cannot be written nothing of it stays, and the next turn works."""
+    with place.open() as (held, log):
+        real = os.write
+
+        def full(descriptor: int, data: bytes) -> int:
+            if data.endswith(b"}\n"):
+                real(descriptor, data[:10])
+                raise OSError(28, "No space left on device")
+            return real(descriptor, data)
+
+        before = (place.log / CHAIN).read_bytes()
+        monkeypatch.setattr(os, "write", full)
+        with pytest.raises(Unusable, match="log-unwritable"):
+            held.turn(Instant(place.at))
+        monkeypatch.undo()
+        assert (place.log / CHAIN).read_bytes() == before
+        place.fill(log, 2)
+        place.turn(held, log)
+    assert check(place.log, [place.anchor]).findings == ()
+
+
+def test_nothing_is_signed_while_the_key_is_in_doubt(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A certificate that is written and a key that could not be put in place: refused until the guard starts again."""
+
+    def broken(old: Path, new: Path) -> None:
+        raise OSError(5, f"Input/output error: {old} {new}")
+
+    with place.open() as (held, log):
+        monkeypatch.setattr(os, "rename", broken)
+        held.turn(Instant(place.at))
+        monkeypatch.undo()
+        with pytest.raises(Unusable, match="key-in-doubt"):
+            held.turn(Instant(place.at))
+        with pytest.raises(Unusable, match="key-in-doubt"):
+            place.fill(log, 1)
+    with place.open() as (held, log):
+        assert held.present().number == 4
+        place.enter(held, log)
+        place.fill(log, 1)
+    assert check(place.log, [place.anchor]).findings == ()
+
+
+def test_what_was_verified_at_an_earlier_start_is_trusted_by_its_digest_only(place: Place) -> None:
+    """The mark saves the signatures of an unchanged chain; a changed one is verified again."""
+    mark = place.root / "guard" / "epoch.mark"
+    with place.open():
+        pass
+    assert mark.exists()
+    lines = place.lines()
+    envelope = documents.load_json(lines[0])
+    envelope["signatures"][0]["sig"] = documents.load_json(lines[1])["signatures"][0]["sig"]
+    (place.log / CHAIN).write_bytes(documents.encode(envelope) + b"\n" + lines[1] + lines[2])
+    with pytest.raises(Tampered, match="epoch-forged"), place.open():
+        pass
+    mark.write_bytes(b"no mark")
+    (place.log / CHAIN).write_bytes(b"".join(lines))
+    with place.open() as (held, _):
+        assert held.present().number == 3
+
+
+def test_statements_change_keys_with_the_heads(place: Place) -> None:
+    """Statements of every epoch open by the chain; another role's key never counts as the guard's."""
+    body, about = documents.encode({"a": "b"}), digest_of("blob", b"x")
+    keeper = keys.generate()
+    publics = {"guard": (place.anchor,), "keeper": (keeper.public,)}
+    signed = []
+    with place.open() as (held, log):
+        attestor = EpochAttestor(held, KeyAttestor("guard", None, publics, certified=held.find))
+        for _ in range(2):
+            signed.append(attestor.sign(Predicate.UNDO, about, body))
+            place.turn(held, log)
+        assert len({documents.load_json(envelope)["signatures"][0]["keyid"] for envelope in signed}) == 2
+        for envelope in signed:
+            assert attestor.open(envelope, Predicate.UNDO, "guard").body == body
+            with pytest.raises(Tampered, match="statement-forged"):
+                attestor.open(envelope, Predicate.UNDO, "keeper")
+    gullible = KeyAttestor("guard", None, publics, certified=lambda _: keeper.public)
+    by_keeper = KeyAttestor("keeper", keeper, publics).sign(Predicate.UNDO, about, body)
+    with pytest.raises(Tampered, match="statement-forged"):
+        gullible.open(by_keeper, Predicate.UNDO, "guard")
