@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from greenroom.domain import documents, outcomes
+from greenroom.domain.arguments import unfit
 from greenroom.domain.digest import Digest, prefix_of
 from greenroom.domain.errors import TooLarge, Unusable
 from greenroom.domain.outcomes import RESULTS, Run
-from greenroom.domain.plan import Plan
+from greenroom.domain.plan import Arg, Plan, ToolManifest
 from greenroom.domain.ports import Attestor, Policy, Store
 from greenroom.domain.proof import Evidence, Predicate, Receipt, RunOutput, Seal
+from greenroom.domain.vocabulary import Trust
 
 MAX_RECEIPTS = 128
 MAX_SEALS = 8
@@ -54,13 +56,14 @@ SHAPES: Mapping[str, Shape] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """What the evidence must be about."""
+    """What the evidence must be about. `trust` is the most that words of the subject's proposers may claim."""
 
     plan_digest: Digest
     plan: Plan
     green: Digest
     policy: Policy
     min_share: int
+    trust: Trust
 
     @property
     def trees(self) -> Mapping[str, Digest]:
@@ -217,6 +220,20 @@ def _check_shape(case: Case, item: _Opened) -> None:
     narrowed = item.request.get("dry_run") is not False or item.request.get("inputs") not in ({}, None)
     if narrowed or not set(item.request["args"]) <= shape.args:
         raise _bent("receipt-wrong-args", receipt, "the run had arguments that this check does not take")
+    _check_args(case, item, manifest)
+
+
+def _check_args(case: Case, item: _Opened, manifest: ToolManifest) -> None:
+    """Each argument keeps the manifest's rule for it, by the trust that is known here.
+
+    A test command counts as a person's words: no warrant goes without a consent whose card shows it.
+    """
+    labelled = {
+        name: Arg(value=value, trust=Trust.PERSON if name == TEST_COMMAND else case.trust)
+        for name, value in item.request["args"].items()
+    }
+    for problem in unfit("the run", labelled, manifest, case.plan.blobs):
+        raise _bent("receipt-wrong-args", item.run.receipt, f"{problem.rule}: {problem.where}: {problem.remedy}"[:300])
 
 
 def _bent(rule: str, receipt: Receipt, why: str) -> Unusable:

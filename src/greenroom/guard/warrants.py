@@ -67,6 +67,7 @@ def decide(room: Room, dossier: Dossier) -> Digest | Refused | Held:
         green=dossier.green,
         policy=rules.policy,
         min_share=rules.constitution.tests.min_share,
+        trust=_most_trust(room, dossier),
     )
     checks = _with_reseal(rules.policy.checks(plan))
     found = EvidenceRoom(room.store, room.attestor).recompute(case, checks, dossier.receipts, dossier.seals)  # 4, 5, 6
@@ -121,7 +122,12 @@ def _plan(room: Room, rules: Rules, dossier: Dossier) -> Plan:
         raise Unusable("unknown-tool", "the signed policy has no such tool", where=f"step {unknown[0]}"[:200])
     if dossier.green == dossier.base:
         raise Unusable("no-change", "Green equals Blue", remedy="nothing to do; it is as wished already")
-    return _trusted_no_further(plan, min(Trust.BOX, room.ledger.trust(dossier.subject)))
+    return _trusted_no_further(plan, _most_trust(room, dossier))
+
+
+def _most_trust(room: Room, dossier: Dossier) -> Trust:
+    """What words about the subject may claim at most: its imports' trust, and never a person's."""
+    return min(Trust.BOX, room.ledger.trust(dossier.subject))
 
 
 def _trusted_no_further(plan: Plan, most: Trust) -> Plan:
@@ -164,11 +170,10 @@ def _policy_says(
     room: Room, rules: Rules, dossier: Dossier, plan: Plan, found: Found, risk: Risk, mode: Mode, now: Instant
 ) -> Passed | Refused | Held:
     """The policy at approve and at promote, asked about a change of which only the proven parts are filled in."""
-    trust = min(Trust.BOX, room.ledger.trust(dossier.subject))
     change = Change(
         id=dossier.change,
         subject=dossier.subject,
-        origin=Origin(actor="guard", door="guard", engine=None, prompt=None, trust=Trust(trust)),
+        origin=Origin(actor="guard", door="guard", engine=None, prompt=None, trust=_most_trust(room, dossier)),
         request=dossier.plan,
         mode=mode,
         state=State.VERIFIED,

@@ -6,8 +6,9 @@ from greenroom.domain import documents, outcomes
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Unreachable, Unusable
 from greenroom.domain.plan import Plan
+from greenroom.domain.proof import Evidence, Warrant
 from greenroom.domain.verdict import Passed, Refused, Verdict
-from greenroom.domain.vocabulary import ChangeId
+from greenroom.domain.vocabulary import ChangeId, Trust
 from greenroom.guard.evidence import AGAIN, Case, EvidenceRoom, Found
 from greenroom.guard.ledger import Generation
 from greenroom.guard.room import Room
@@ -15,6 +16,7 @@ from greenroom.guard.warrants import open_warrant
 
 CHECK = "live-tests"
 LIVE_ROLE = "base-on-green"
+TESTS = ("tests", "own-tests")
 
 
 def mark_good(room: Room, change: ChangeId, receipts: tuple[Digest, ...]) -> Verdict:
@@ -68,8 +70,12 @@ def _recompute(room: Room, generation: Generation, receipts: tuple[Digest, ...])
         green=generation.green,
         policy=rules.policy,
         min_share=rules.constitution.tests.min_share,
+        trust=min(Trust.BOX, room.ledger.trust(generation.subject)),
     )
-    found = EvidenceRoom(room.store, room.attestor).recompute(case, (CHECK,), receipts, ())
+    papers = EvidenceRoom(room.store, room.attestor)
+    found = papers.recompute(case, (CHECK,), receipts, ())
+    if found.test_command != _command_agreed(room, papers, case, warrant):
+        raise Unusable("receipt-wrong-args", "the live tests had another command than was agreed to", remedy=_RERUN)
     for run in found.runs:
         if run.receipt.check != CHECK:
             raise Unusable("receipt-unknown-role", "a watch takes receipts of the live tests only", where=run.digest)
@@ -77,6 +83,13 @@ def _recompute(room: Room, generation: Generation, receipts: tuple[Digest, ...])
             where = f"run {run.receipt.run}"
             raise Unusable("receipt-too-old", "the run was made before the promotion", where=where, remedy=_RERUN)
     return found
+
+
+def _command_agreed(room: Room, papers: EvidenceRoom, case: Case, warrant: Warrant) -> str | None:
+    """The test command of the runs that the warrant rests on; None where the suite was found by itself."""
+    evidence = [documents.decode(Evidence, room.store.get(digest)) for digest in warrant.evidence]
+    tested = [item for item in evidence if item.check in TESTS]
+    return papers.recompute(case, (), [d for item in tested for d in item.receipts], ()).test_command
 
 
 _RERUN = "run the watch again"

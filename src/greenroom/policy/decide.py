@@ -12,18 +12,18 @@ from importlib import resources
 
 import cedarpy
 
+from greenroom.domain.arguments import int_range
 from greenroom.domain.change import Change
 from greenroom.domain.constitution import Constitution
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Bug
+from greenroom.domain.patterns import compile_pattern
 from greenroom.domain.plan import Plan, ToolManifest
 from greenroom.domain.ports import Facts
 from greenroom.domain.proof import Evidence, Risk
 from greenroom.domain.verdict import Passed, Verdict
 from greenroom.domain.vocabulary import Agree, ConsentLevel, Mode, Stage
 from greenroom.policy import consent, question, risk, rules
-from greenroom.policy.arguments import int_range
-from greenroom.policy.patterns import compile_pattern
 from greenroom.policy.vocabulary import CHECKS
 
 _RESOURCE = {"type": "Constitution", "id": "box"}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from greenroom.domain import arguments
 from greenroom.domain.change import Change
 from greenroom.domain.constitution import Constitution
 from greenroom.domain.digest import Digest
@@ -19,7 +20,7 @@ from greenroom.domain.ports import Facts
 from greenroom.domain.proof import Evidence
 from greenroom.domain.verdict import Held, Refused
 from greenroom.domain.vocabulary import CGROUP_LAYERS, Stage, Trust
-from greenroom.policy import arguments, never, risk, rules
+from greenroom.policy import never, risk, rules
 from greenroom.policy.globs import Globs
 from greenroom.policy.vocabulary import CHECKS, NEVER, TESTING_CHECKS
 

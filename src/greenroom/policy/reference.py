@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from greenroom.domain import arguments
 from greenroom.domain.change import Change
 from greenroom.domain.constitution import Constitution
 from greenroom.domain.digest import Digest
@@ -16,7 +17,7 @@ from greenroom.domain.plan import Plan, ToolManifest
 from greenroom.domain.ports import Facts
 from greenroom.domain.proof import Evidence
 from greenroom.domain.vocabulary import Kind, Stage
-from greenroom.policy import arguments, never, risk
+from greenroom.policy import never, risk
 from greenroom.policy.globs import Globs
 
 Answer = tuple[Literal["passed", "refused", "held"], str]

@@ -17,7 +17,7 @@ from greenroom.domain.digest import Digest, digest_of
 from greenroom.domain.errors import Bug
 from greenroom.domain.events import Event
 from greenroom.domain.outcomes import DiffClass, FileDiff, Run, ScanResult, TestOutcome, TestRun
-from greenroom.domain.plan import Arg, Caps, Plan, Step, ToolManifest
+from greenroom.domain.plan import Arg, ArgRule, Caps, Plan, Step, ToolManifest
 from greenroom.domain.ports import Attestor, Dossier, Facts
 from greenroom.domain.proof import Consent, Evidence, Import, Predicate, Receipt, Role, RunOutput, Seal, Usage
 from greenroom.domain.trees import File, manifest_of
@@ -60,13 +60,25 @@ _CAPS = Caps(
 )
 
 
+_COMMAND = ArgRule(
+    type="argv", allow="[^\\n\\-][^\\n]*", deny="", min_trust=Trust.PERSON, max_bytes=4096, required=False
+)
+_REPRODUCE = ArgRule(
+    type="text", allow="[a-z]+(:[A-Z0-9]+)?", deny="", min_trust=Trust.UNTRUSTED, max_bytes=80, required=False
+)
+_ARGS: Mapping[str, Mapping[str, ArgRule]] = {
+    "run_tests_t1": {"argv": _COMMAND},
+    "classify_diff_t0": {"reproduce": _REPRODUCE},
+}
+
+
 def tool(name: str, tier: Tier = Tier.COMPUTE) -> ToolManifest:
     """A manifest of a tool that exists by name only."""
     return ToolManifest(
         name=name,
         body=digest_of("blob", name.encode()),
         tier=tier,
-        args={},
+        args=_ARGS.get(name, {}),
         caps=_CAPS,
         roots=(),
         network=False,

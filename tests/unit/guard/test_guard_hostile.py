@@ -112,6 +112,22 @@ BENT: dict[str, tuple[Bend, str]] = {
         "card-differs",
     ),
     "another test command on Green than on base": (_green_run(args={"argv": "true"}), "receipt-wrong-args"),
+    "a test command that is no command line": (_green_run(args={"argv": "pytest 'open"}), "receipt-wrong-args"),
+    "a test command that its rule does not allow": (_green_run(args={"argv": "-c true"}), "receipt-wrong-args"),
+    "a test command that is longer than its rule allows": (
+        _green_run(args={"argv": "pytest " + "x" * 4096}),
+        "receipt-wrong-args",
+    ),
+    "a test command that is a number": (_green_run(args={"argv": 1}), "receipt-wrong-args"),
+    "a classification made again with words that its rule does not allow": (
+        _put(
+            "classify",
+            lambda m: m.diff_run(
+                "classify", "classify_diff_t0", DiffClass(files=()), request={"args": {"reproduce": "ruff:F401;x"}}
+            ),
+        ),
+        "receipt-wrong-args",
+    ),
     "another tool": (_green_with(tool=TOOLS["scan_diff_t0"]), "receipt-wrong-tool"),
     "a tool that the policy does not know": (
         _put("green", lambda m: m.test_run("base-on-green", tool=digest_of("tool", b"?"))),
