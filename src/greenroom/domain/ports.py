@@ -176,7 +176,13 @@ class Totals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What a decision may know about the world; gathered by whoever asks."""
+    """What a decision may know about the world; gathered by whoever asks.
+
+    `policy` is the bundle that the guard has in force. `health` is what is not well with box and subject, empty when
+    it is green. `snapshots` are the steps before which Green was kept; `violations` the places where a run of the
+    change was ended by a wall. `watched` asks whether what was watched may be marked good; `probe_green_s` is for how
+    many seconds its probes were green without a break.
+    """
 
     now: Instant
     stopped: bool
@@ -184,8 +190,14 @@ class Facts:
     live: Digest | None
     layers: Mapping[str, bool]
     disk_free_bytes: int
+    policy: Digest | None
+    health: tuple[Held, ...]
     totals: Totals = field(default_factory=Totals)
     tripcode: bool = False
+    snapshots: frozenset[str] = frozenset()
+    violations: tuple[str, ...] = ()
+    watched: bool = False
+    probe_green_s: int = 0
 
 
 class Policy(Protocol):
@@ -238,6 +250,7 @@ class Guard(Protocol):
     def status(self) -> GuardStatus: ...
     def live(self, subject: Subject) -> Digest | None: ...
     def position(self, subject: Subject) -> str: ...
+    def health(self, subject: Subject) -> tuple[Held, ...]: ...
     def adopt(self, imported: Digest) -> Digest | Refused: ...
     def consent(self, envelope: bytes) -> Digest | Refused: ...
     def warrant(self, dossier: Dossier) -> Digest | Refused | Held: ...

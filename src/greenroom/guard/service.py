@@ -13,7 +13,7 @@ from greenroom.domain.ports import Attestor, Clock, Dossier, GuardStatus, Log, R
 from greenroom.domain.proof import Import
 from greenroom.domain.verdict import Held, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Subject
-from greenroom.guard import adopt, budget, consent, orders, promote, revert, stop, warrants, watch
+from greenroom.guard import adopt, budget, consent, facts, orders, promote, revert, stop, warrants, watch
 from greenroom.guard.journal import Journal, SteadyClock
 from greenroom.guard.ledger import Generation, Ledger
 from greenroom.guard.room import Room, Rules, RulesInForce
@@ -38,7 +38,8 @@ class GuardService:
     `rules` loads the policy bundle of a digest from the store and is asked once for each; `database` is the
     guard's own SQLite file; `stop_file` is there while the box is stopped; `disk_free` gives bytes; `checkpoint`
     gives the log's signed checkpoint; `belongs` says whether an import was read at the place that its subject names
-    (else a caller could pass any directory off as a person's repository); `crash_point` is told each named place
+    (else a caller could pass any directory off as a person's repository); `log_writable` tells whether the log can
+    take an entry; `crash_point` is told each named place
     where a crash is tried.
     """
 
@@ -56,6 +57,7 @@ class GuardService:
         disk_free: Callable[[], int],
         checkpoint: Callable[[], str],
         belongs: Callable[[Import], bool],
+        log_writable: Callable[[], bool],
         crash_point: Callable[[str], None] = _nothing,
     ) -> None:
         """Open the ledger, check the constitution, and settle what a crash left open; raises Tampered."""
@@ -74,6 +76,7 @@ class GuardService:
             disk_free=disk_free,
             crash_point=crash_point,
             belongs=belongs,
+            log_writable=log_writable,
         )
         self.recover()
 
@@ -132,6 +135,10 @@ class GuardService:
     def position(self, subject: Subject) -> str:
         """The name of what is live (a commit)."""
         return self._room.release.position(subject)
+
+    def health(self, subject: Subject) -> tuple[Held, ...]:
+        """What is not well with box and subject; empty when health is green."""
+        return facts.health(self._room, subject)
 
     def adopt(self, imported: Digest) -> Digest | Refused:
         """Take an import of the keeper in; the live digest afterwards."""

@@ -24,6 +24,7 @@ from greenroom.domain.vocabulary import ChangeId, Mode, Origin, Stage, State, Tr
 from greenroom.guard.budget import over_cap
 from greenroom.guard.consent import Recomputed, agreed
 from greenroom.guard.evidence import Case, EvidenceRoom, Found
+from greenroom.guard.facts import ailing, gather
 from greenroom.guard.room import Room, Rules
 
 MAX_PLAN_BYTES = 1024 * 1024
@@ -58,7 +59,7 @@ def decide(room: Room, dossier: Dossier) -> Digest | Refused | Held:
     now = room.clock.now()
     rules = room.rules.current()
     plan = _plan(room, rules, dossier)  # 2: the plan is about this
-    refused = _live_is_base(room, dossier)  # 3: live == base, and settled
+    refused = _live_is_base(room, dossier)  # 3: live == base, and health is green
     if refused is not None:
         return refused
     case = Case(
@@ -150,16 +151,7 @@ def _live_is_base(room: Room, dossier: Dossier) -> Refused | Held | None:
     if live != dossier.base:
         remedy = "the change was made against an earlier live state; propose it again"
         return Refused(rule="base-moved", where=f"live is {live}", remedy=remedy)
-    return baking(room, dossier)
-
-
-def baking(room: Room, dossier: Dossier | Warrant) -> Held | None:
-    """Held while an earlier change of the subject is not yet marked good: one at a time."""
-    for generation in room.ledger.standing(dossier.subject):
-        if generation.state != "kept":
-            where = f"change {generation.change} is still watched"
-            return Held(rule="change-baking", where=where, remedy="greenroom resume, then try again")
-    return None
+    return ailing(room, dossier.subject)
 
 
 def _with_reseal(checks: tuple[str, ...]) -> tuple[str, ...]:
@@ -186,7 +178,7 @@ def _policy_says(
         consents=dossier.consents,
         risk=risk,
     )
-    facts = room.facts(dossier.subject, mode, found.layers, now)
+    facts = gather(room, dossier.subject, mode, found, now)
     for stage, state in ((Stage.APPROVE, State.VERIFIED), (Stage.PROMOTE, State.APPROVED)):
         verdict = rules.policy.may(dataclasses.replace(change, state=state), stage, plan, facts, found.evidence)
         if not isinstance(verdict, Passed):

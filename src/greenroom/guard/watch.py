@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from greenroom.domain import documents, outcomes
+from greenroom.domain.change import Change
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Unreachable, Unusable
 from greenroom.domain.plan import Plan
 from greenroom.domain.proof import Evidence, Warrant
-from greenroom.domain.verdict import Passed, Refused, Verdict
-from greenroom.domain.vocabulary import ChangeId, Trust
+from greenroom.domain.verdict import Instant, Passed, Refused, Verdict
+from greenroom.domain.vocabulary import ChangeId, Origin, Stage, State, Trust
 from greenroom.guard.evidence import AGAIN, Case, EvidenceRoom, Found
+from greenroom.guard.facts import gather
 from greenroom.guard.ledger import Generation
 from greenroom.guard.room import Room
 from greenroom.guard.warrants import open_warrant
@@ -45,9 +47,11 @@ def _judge(room: Room, generation: Generation, receipts: tuple[Digest, ...]) -> 
     live = room.release.live(generation.subject)
     if live != generation.green:
         return Refused(rule="live-moved", where=f"live is {live}", remedy="look at `greenroom log`")
-    room.clock.now()
+    now = room.clock.now()
     found = _recompute(room, generation, receipts)
     verdict = outcomes.verdict_on(found.evidence)
+    if isinstance(verdict, Passed):
+        verdict = _policy_says(room, generation, found, now)
     if not isinstance(verdict, Passed):
         return verdict
     evidence = room.store.put("output", documents.encode(found.evidence[0]))
@@ -59,6 +63,26 @@ def _judge(room: Room, generation: Generation, receipts: tuple[Digest, ...]) -> 
     room.crash_point("watch.logged")
     room.ledger.move(generation.id, "kept")
     return Passed(produced={"green": generation.green, "evidence": evidence})
+
+
+def _policy_says(room: Room, generation: Generation, found: Found, now: Instant) -> Verdict:
+    """The policy on whether the live state keeps what the constitution asks of its kind."""
+    warrant = open_warrant(room, generation.paper)
+    plan = documents.decode(Plan, room.store.get(warrant.plan))
+    change = Change(
+        id=warrant.change,
+        subject=generation.subject,
+        origin=Origin(actor="guard", door="guard", engine=None, prompt=None, trust=room.ledger.trust(warrant.subject)),
+        request=warrant.plan,
+        mode=room.mode,
+        state=State.PROMOTED,
+        base=warrant.base,
+        golden=plan.golden,
+        plan=warrant.plan,
+        green=generation.green,
+    )
+    facts = gather(room, generation.subject, room.mode, found, now, watched=True)
+    return room.rules.current().policy.may(change, Stage.WATCH, plan, facts, found.evidence)
 
 
 def _recompute(room: Room, generation: Generation, receipts: tuple[Digest, ...]) -> Found:

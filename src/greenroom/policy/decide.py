@@ -34,8 +34,7 @@ class CedarPolicy:
 
     def __init__(self, digest: Digest, constitution: Constitution, manifests: Mapping[Digest, ToolManifest]) -> None:
         """Parse everything once; raises Unusable for a pattern or glob that cannot be used."""
-        self._digest = digest
-        self._law = question.law(constitution, dict(manifests))
+        self._law = question.law(digest, constitution, dict(manifests))
         for manifest in manifests.values():
             _check_patterns(manifest)
         text = cedar_text()
@@ -48,7 +47,7 @@ class CedarPolicy:
     @property
     def digest(self) -> Digest:
         """The digest of the policy bundle."""
-        return self._digest
+        return self._law.digest
 
     @property
     def constitution(self) -> Constitution:
@@ -119,6 +118,7 @@ def entities(constitution: Constitution) -> list[dict[str, object]]:
         "cap_lines": constitution.caps.lines,
         "cap_risk": constitution.caps.risk,
         "cap_spend": constitution.caps.spend_micro,
+        "probe_seconds": constitution.tests.probe_seconds,
     }
     return [{"uid": _RESOURCE, "attrs": limits, "parents": []}]
 

@@ -22,7 +22,7 @@ from greenroom.domain.verdict import Held, Refused
 from greenroom.domain.vocabulary import CGROUP_LAYERS, Stage, Trust
 from greenroom.policy import never, risk, rules
 from greenroom.policy.globs import Globs
-from greenroom.policy.vocabulary import CHECKS, NEVER, TESTING_CHECKS
+from greenroom.policy.vocabulary import CHECKS, NEVER, PROBE, TESTING_CHECKS
 
 Fact = bool | int | str | list[str]
 JUDGING = frozenset({Stage.APPROVE, Stage.PROMOTE})
@@ -38,17 +38,22 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Law:
-    """What the questions are asked against: the constitution, ready to match, and the tools by manifest digest."""
+    """What the questions are asked against: the constitution, ready to match, and the tools by manifest digest.
 
+    `digest` is that of the bundle of both.
+    """
+
+    digest: Digest
     constitution: Constitution
     manifests: Mapping[Digest, ToolManifest]
     protected: Globs
     allowed: Globs
 
 
-def law(constitution: Constitution, manifests: Mapping[Digest, ToolManifest]) -> Law:
+def law(digest: Digest, constitution: Constitution, manifests: Mapping[Digest, ToolManifest]) -> Law:
     """The law of `constitution` over the tools `manifests`; raises Unusable for a glob that cannot be used."""
     return Law(
+        digest=digest,
         constitution=constitution,
         manifests=manifests,
         protected=Globs(constitution.protected_paths),
@@ -71,8 +76,10 @@ def ask(
     context.update(_of_world(rule, change, stage, facts, details))
     context.update(_of_plan(rule, change, plan, details))
     context.update(_of_green(change))
+    context.update(_of_conditions(rule, change, stage, plan, facts, details))
+    judged = evidence if stage in JUDGING or _watched(stage, facts) else ()
+    context.update(_of_evidence(change, _required(rule, change, stage, plan, facts), judged, details))
     judged = evidence if stage in JUDGING else ()
-    context.update(_of_evidence(change, plan, judged, details))
     context.update(_of_paths(rule, judged, details))
     missing = _missing_layers(rule, context)
     if missing:
@@ -148,10 +155,60 @@ def _of_green(change: Change) -> Mapping[str, Fact]:
     }
 
 
-def _of_evidence(
-    change: Change, plan: Plan | None, evidence: Sequence[Evidence], details: dict[str, Refused | Held]
+def _watched(stage: Stage, facts: Facts) -> bool:
+    """The question is whether what was watched may be marked good."""
+    return stage is Stage.WATCH and facts.watched
+
+
+def _required(rule: Law, change: Change, stage: Stage, plan: Plan | None, facts: Facts) -> tuple[str, ...]:
+    """The checks that must have evidence: before the act those of the plan's kind, after it the postconditions."""
+    if _watched(stage, facts):
+        return tuple(name for name in rule.constitution.postconditions[change.subject.kind] if name != PROBE)
+    return CHECKS[plan.subject.kind] if plan is not None and stage is not Stage.WATCH else ()
+
+
+def _of_conditions(
+    rule: Law, change: Change, stage: Stage, plan: Plan | None, facts: Facts, details: dict[str, Refused | Held]
 ) -> Mapping[str, Fact]:
-    required = CHECKS[plan.subject.kind] if plan is not None else ()
+    """What must be so before the act, and what must have stayed so after it."""
+    unkept = _unkept(rule, plan, facts)
+    if unkept:
+        details["snapshot-missing"] = _no("snapshot-missing", f"no snapshot of Green before {unkept}")
+    if facts.policy != rule.digest:
+        where = f"this is {rule.digest}, in force is {facts.policy}"
+        details["policy-mismatch"] = _no("policy-mismatch", where)
+    if facts.health:
+        details["health"] = facts.health[0]
+    if facts.violations:
+        details["violation-seen"] = _no("violation-seen", facts.violations[0])
+    probed = PROBE in rule.constitution.postconditions[change.subject.kind]
+    if _watched(stage, facts) and probed:
+        asked = rule.constitution.tests.probe_seconds
+        details["probe-short"] = _no("probe-short", f"probes were green for {facts.probe_green_s} of {asked} seconds")
+    return {
+        "snapshots_kept": not unkept,
+        "policy_in_force": facts.policy == rule.digest,
+        "healthy": not facts.health,
+        "violated": bool(facts.violations) and (stage is not Stage.WATCH or facts.watched),
+        "watched": _watched(stage, facts),
+        "probed": probed,
+        "probe_green": facts.probe_green_s,
+    }
+
+
+def _unkept(rule: Law, plan: Plan | None, facts: Facts) -> str:
+    """The first step of the tiers that ask for it before which Green was not kept; empty when there is none."""
+    limits = rule.constitution.plan
+    for step in plan.steps[: limits.max_steps] if plan is not None else ():
+        tool = rule.manifests.get(step.tool)
+        if tool is not None and tool.tier >= limits.snapshot_from_tier and step.id not in facts.snapshots:
+            return f"step {step.id[:80]!r} ({tool.name}, tier {int(tool.tier)})"
+    return ""
+
+
+def _of_evidence(
+    change: Change, required: tuple[str, ...], evidence: Sequence[Evidence], details: dict[str, Refused | Held]
+) -> Mapping[str, Fact]:
     found = {item.check for item in evidence if item.about == change.green}
     missing = [check for check in required if check not in found]
     if missing:

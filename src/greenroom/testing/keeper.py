@@ -101,7 +101,15 @@ class FakeKeeper:
             return refused
         green = tree_of(self._store, files, like=parsed.base)
         steps = tuple(
-            self._receipt("build", f"{step.id}/{role}", step.tool, parsed.golden, {"work": parsed.base}, {}, None)
+            self._receipt(
+                "build",
+                f"{step.id}/{role}",
+                step.tool,
+                parsed.golden,
+                {"work": parsed.base},
+                {"args": {name: arg.value for name, arg in step.args.items()}},
+                {"applied": role == "application"},
+            )
             for step in parsed.steps
             for role in ("rehearsal", "application")
         )
@@ -113,6 +121,7 @@ class FakeKeeper:
             green=green,
             steps=steps,
             at=self._clock.now(),
+            snapshots={step.id: parsed.base for step in parsed.steps},
         )
         return self._sign(Predicate.SEAL, green, seal)
 

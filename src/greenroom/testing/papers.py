@@ -112,6 +112,7 @@ def constitution(**caps: int) -> Constitution:
         plan=PlanRules(max_steps=8, max_parallel=1, snapshot_from_tier=2, tripcode_from_tier=3),
         sandbox=SandboxRules(required_layers=(), allow_without_cgroup=True, min_disk_free_bytes=0),
         tests=TestRules(min_share=50, probe_seconds=1),
+        postconditions=dict.fromkeys(Kind, ("live-tests",)),
         consent_seconds=3600,
         warrant_seconds=600,
     )
@@ -143,6 +144,7 @@ class PaperHouse:
     ) -> None:
         """Fakes everywhere but where a driver is given; `adopted` starts with a constitution and a live tree."""
         self.directory = directory
+        self.log_writable = True
         self.tools = tools
         self.clock = ManualClock()
         self.store = store or MemoryStore()
@@ -184,6 +186,7 @@ class PaperHouse:
             disk_free=lambda: 1 << 40,
             checkpoint=lambda: "checkpoint",
             belongs=lambda document: document.source == document.subject.address,
+            log_writable=lambda: self.log_writable,
             crash_point=self._crash_point,
         )
 
@@ -385,19 +388,22 @@ class Papers:
         }
         return Card(**(usual | members))
 
+    def opened(self, receipts: Mapping[str, Digest]) -> list[Run]:
+        """The runs behind some receipts."""
+        store, keeper = self.house.store, self.house.owner
+        found = []
+        for digest in receipts.values():
+            receipt = documents.decode(Receipt, keeper.open(store.get(digest), Predicate.RECEIPT, "keeper").body)
+            output = documents.decode(RunOutput, store.get(receipt.output))
+            kind = outcomes.RESULTS[receipt.check]
+            result = None if output.result is None else documents.decode(kind, store.get(output.result))
+            found.append(Run(digest=digest, receipt=receipt, result=result))
+        return found
+
     def evidence(self, checks: tuple[str, ...]) -> tuple[Any, ...]:
         """What the papers prove."""
         store, keeper = self.house.store, self.house.owner
-        opened = []
-        for digest in self.receipts.values():
-            receipt = documents.decode(Receipt, keeper.open(store.get(digest), Predicate.RECEIPT, "keeper").body)
-            output = documents.decode(RunOutput, store.get(receipt.output))
-            result = (
-                None
-                if output.result is None
-                else documents.decode(outcomes.RESULTS[receipt.check], store.get(output.result))
-            )
-            opened.append(Run(digest=digest, receipt=receipt, result=result))
+        opened = self.opened(self.receipts)
         seals = [
             (d, documents.decode(Seal, keeper.open(store.get(d), Predicate.SEAL, "keeper").body)) for d in self.seals
         ]
@@ -411,10 +417,7 @@ class Papers:
     def seal(self, *, by: Attestor | None = None, steps: tuple[Digest, ...] | None = None, **members: Any) -> Digest:
         """A signed seal of one more build."""
         house = self.house
-        step = house.tools["apply_patch_t1"]
-        made = tuple(
-            house.receipt("build", role, {"work": self.base}, None, tool=step) for role in ("rehearsal", "application")
-        )
+        made = tuple(self.step_run(role) for role in ("rehearsal", "application"))
         usual: dict[str, Any] = {
             "build": secrets.token_hex(8),
             "plan": self.plan_digest,
@@ -423,9 +426,25 @@ class Papers:
             "green": self.green,
             "steps": made if steps is None else steps,
             "at": house.clock.now(),
+            "snapshots": {"apply": self.base},
         }
         document = Seal(**(usual | members))
         return house.envelope(by or house.keeper, Predicate.SEAL, document.green, document)
+
+    def step_run(self, role: str, **members: Any) -> Digest:
+        """A run of the plan's one step."""
+        (step,) = self.plan.steps
+        usual: dict[str, Any] = {
+            "tool": step.tool,
+            "request": {
+                "args": {name: arg.value for name, arg in step.args.items()},
+                "dry_run": role == "rehearsal",
+            },
+            "result": {"applied": role == "application"},
+            "mounted": {"work": self.base},
+        }
+        given = usual | members
+        return self.house.receipt("build", f"{step.id}/{role}", given.pop("mounted"), given.pop("result"), **given)
 
     def diff_run(self, check: str, tool_name: str, result: Any, **members: Any) -> Digest:
         """A run of a tool that looks at both trees."""

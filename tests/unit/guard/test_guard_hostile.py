@@ -63,11 +63,7 @@ def _one_build(made: Papers) -> Any:
 
 
 def _failed_steps(made: Papers) -> Any:
-    step, mounted = TOOLS["apply_patch_t1"], {"work": made.base}
-    return (
-        made.house.receipt("build", "rehearsal", mounted, None, tool=step),
-        made.house.receipt("build", "application", mounted, None, tool=step, exit=1),
-    )
+    return (made.step_run("rehearsal"), made.step_run("application", exit=1))
 
 
 def _sentinel(made: Papers) -> Any:
