@@ -12,8 +12,9 @@ from greenroom.domain.change import Change
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Unusable
 from greenroom.domain.events import Event
+from greenroom.domain.proposal import origin_of
 from greenroom.domain.verdict import Held, Passed, Refused
-from greenroom.domain.vocabulary import ChangeId, Kind, Mode, Origin, State, Subject, Trust
+from greenroom.domain.vocabulary import ChangeId, Kind, Mode, State, Subject, Trust
 from greenroom.pipeline.stages.promote import PromoteStage
 from greenroom.testing.house import MemoryHouse, shipped_constitution
 from greenroom.testing.parts import Finding, FindingProposer
@@ -32,7 +33,7 @@ def _proposed_about(house: MemoryHouse, subject: Subject, live: Digest) -> Chang
     change = Change(
         id=ChangeId("toy"),
         subject=subject,
-        origin=Origin(actor="proposer:typo", door="test", engine=None, prompt=None, trust=Trust.BOX),
+        origin=origin_of(FindingProposer.name, Trust.BOX),
         request=house.store.put("text", body),
         mode=Mode.PROPOSE,
         state=State.PROPOSED,

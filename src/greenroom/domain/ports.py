@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from greenroom.domain.change import Change
 from greenroom.domain.digest import Digest
@@ -14,6 +14,9 @@ from greenroom.domain.proof import Attestation, EndedBy, Evidence, Risk, Role, U
 from greenroom.domain.trees import Manifest
 from greenroom.domain.verdict import Held, Instant, Refused, Verdict
 from greenroom.domain.vocabulary import Agree, ChangeId, ConsentLevel, Mode, Stage, Subject
+
+if TYPE_CHECKING:
+    from greenroom.domain.debate import Transcript
 
 
 class Clock(Protocol):
@@ -209,7 +212,7 @@ class Policy(Protocol):
         self, change: Change, stage: Stage, plan: Plan | None, facts: Facts, evidence: Sequence[Evidence] = ()
     ) -> Verdict: ...
     def checks(self, plan: Plan) -> tuple[str, ...]: ...
-    def weigh(self, plan: Plan, evidence: Sequence[Evidence]) -> Risk: ...
+    def weigh(self, plan: Plan, evidence: Sequence[Evidence], debate: Transcript | None = None) -> Risk: ...
     def agree(self, mode: Mode, level: ConsentLevel) -> Agree: ...
     def manifest(self, tool: Digest) -> ToolManifest | None: ...
 

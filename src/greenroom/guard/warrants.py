@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from greenroom.domain import documents
 from greenroom.domain.change import Change
+from greenroom.domain.debate import Transcript, read_transcript
 from greenroom.domain.digest import Digest, prefix_of
 from greenroom.domain.errors import Unreachable, Unusable
 from greenroom.domain.plan import Plan
@@ -22,7 +23,7 @@ from greenroom.domain.proof import Consent, Predicate, Risk, Warrant
 from greenroom.domain.verdict import Held, Instant, Passed, Refused
 from greenroom.domain.vocabulary import ChangeId, Mode, Origin, Stage, State, Trust
 from greenroom.guard.budget import over_cap
-from greenroom.guard.consent import Recomputed, agreed
+from greenroom.guard.consent import Recomputed, agreed, read_card
 from greenroom.guard.evidence import Case, EvidenceRoom, Found
 from greenroom.guard.facts import ailing, gather
 from greenroom.guard.room import Room, Rules
@@ -72,14 +73,15 @@ def decide(room: Room, dossier: Dossier) -> Digest | Refused | Held:
     )
     checks = _with_reseal(rules.policy.checks(plan))
     found = EvidenceRoom(room.store, room.attestor).recompute(case, checks, dossier.receipts, dossier.seals)  # 4, 5, 6
-    risk = rules.policy.weigh(plan, found.evidence)  # 7: risk
+    risk = rules.policy.weigh(plan, found.evidence, _debate(room, dossier))  # 7: risk
     mode = room.lowest(dossier.mode)
     verdict = _policy_says(room, rules, dossier, plan, found, risk, mode, now)  # 8: the policy
     if not isinstance(verdict, Passed):
         return verdict
     made = Recomputed(
         dossier=dossier,
-        golden=plan.golden,
+        plan=plan,
+        trust=_most_trust(room, dossier),
         patches=_patches(plan) | found.diffs,
         found=found,
         risk=risk,
@@ -184,6 +186,13 @@ def _policy_says(
         if not isinstance(verdict, Passed):
             return verdict
     return Passed()
+
+
+def _debate(room: Room, dossier: Dossier) -> Transcript | None:
+    """The debate that the card names: what it adds to the risk is worked out again from what the reviewers said."""
+    if dossier.card is None:
+        return None
+    return read_transcript(room.store, read_card(room.store, dossier.card).debate)
 
 
 def _patches(plan: Plan) -> frozenset[Digest]:

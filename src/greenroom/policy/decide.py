@@ -15,6 +15,7 @@ import cedarpy
 from greenroom.domain.arguments import int_range
 from greenroom.domain.change import Change
 from greenroom.domain.constitution import Constitution
+from greenroom.domain.debate import Transcript
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Bug
 from greenroom.domain.patterns import compile_pattern
@@ -77,9 +78,12 @@ class CedarPolicy:
         """The checks that `plan` needs before it may be approved."""
         return CHECKS[plan.subject.kind]
 
-    def weigh(self, plan: Plan, evidence: Sequence[Evidence]) -> Risk:
-        """The risk of `plan` given what its checks found."""
-        return risk.weigh(plan, evidence, self._law.manifests, self._law.protected)
+    def weigh(self, plan: Plan, evidence: Sequence[Evidence], debate: Transcript | None = None) -> Risk:
+        """The risk of `plan` given what its checks found, and what a debate adds to it.
+
+        Raises Unusable `debate-differs` for a transcript whose rulings are not what the judge makes of its reviews.
+        """
+        return risk.weigh(plan, evidence, self._law.manifests, self._law.protected, debate)
 
     def agree(self, mode: Mode, level: ConsentLevel) -> Agree:
         """Who must agree in `mode` at `level`."""

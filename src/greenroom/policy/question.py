@@ -85,7 +85,7 @@ def ask(
     if missing:
         details["layer-missing"] = _no("layer-missing", ", ".join(missing))
     context["breaches"] = _breaches(rule, plan, judged, details)
-    context.update(_of_caps(rule, plan, facts, judged if stage in JUDGING else None))
+    context.update(_of_caps(rule, change, plan, facts, judged if stage in JUDGING else None))
     return Question(context, details)
 
 
@@ -259,16 +259,22 @@ def _breaches(
     return sorted(places)
 
 
-def _of_caps(rule: Law, plan: Plan | None, facts: Facts, evidence: Sequence[Evidence] | None) -> Mapping[str, Fact]:
-    """The day's totals with this change added; before it is judged there is nothing to add."""
+def _of_caps(
+    rule: Law, change: Change, plan: Plan | None, facts: Facts, evidence: Sequence[Evidence] | None
+) -> Mapping[str, Fact]:
+    """The day's totals with this change added; before it is judged there is nothing to add.
+
+    The change's own risk counts where a debate made it higher than the checks alone.
+    """
     totals = facts.totals
     if plan is None or evidence is None:
         return {"changes": totals.changes, "lines": totals.lines, "risk": totals.risk, "spend": totals.spend_micro}
     classify = next((item for item in evidence if item.check == "classify"), None)
+    weighed = risk.weigh(plan, evidence, rule.manifests, rule.protected).score
     return {
         "changes": totals.changes + 1,
         "lines": totals.lines + risk.lines_of(classify),
-        "risk": totals.risk + risk.weigh(plan, evidence, rule.manifests, rule.protected).score,
+        "risk": totals.risk + max(weighed, change.risk.score if change.risk else 0),
         "spend": totals.spend_micro,
     }
 

@@ -64,7 +64,7 @@ def decide(
     if refused:
         return "refused", refused
     waiting = _conditions(policy, stage, facts) or _waiting(
-        constitution, manifests, stage, plan, facts, judged, swapped=swapped
+        constitution, manifests, change, stage, plan, facts, judged, swapped=swapped
     )
     return ("held", waiting) if waiting else _PASSED
 
@@ -220,6 +220,7 @@ def _conditions(policy: Digest, stage: Stage, facts: Facts) -> str:
 def _waiting(
     constitution: Constitution,
     manifests: Mapping[Digest, ToolManifest],
+    change: Change,
     stage: Stage,
     plan: Plan,
     facts: Facts,
@@ -239,6 +240,8 @@ def _waiting(
         return ""
     classified = [item for item in evidence if item.check == "classify"]
     score = risk.weigh(plan, evidence, manifests, Globs(constitution.protected_paths)).score
+    if change.risk is not None and change.risk.score > score:
+        score = change.risk.score
     after = {
         "day-cap-changes": (facts.totals.changes + 1, constitution.caps.changes),
         "day-cap-lines": (

@@ -9,17 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from greenroom.audit.attest import KeyAttestor
+from greenroom.domain import card as cards
 from greenroom.domain import documents, outcomes
 from greenroom.domain.card import Card
 from greenroom.domain.change import Change
 from greenroom.domain.constitution import Constitution, DayCaps, PlanRules, SandboxRules, TestRules
+from greenroom.domain.debate import ROUNDS, Round, Transcript, read_transcript
 from greenroom.domain.digest import Digest, digest_of
 from greenroom.domain.errors import Bug
 from greenroom.domain.events import Event
 from greenroom.domain.outcomes import DiffClass, FileDiff, Run, ScanResult, TestOutcome, TestRun
 from greenroom.domain.plan import Arg, ArgRule, Caps, Plan, Step, ToolManifest
-from greenroom.domain.ports import Attestor, Dossier, Facts
+from greenroom.domain.ports import Attestor, Dossier, Facts, Review, Score
 from greenroom.domain.proof import Consent, Evidence, Import, Predicate, Receipt, Role, RunOutput, Seal, Usage
+from greenroom.domain.proposal import Proposal, origin_of
 from greenroom.domain.trees import File, manifest_of
 from greenroom.domain.verdict import Held, Instant, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import (
@@ -28,7 +31,6 @@ from greenroom.domain.vocabulary import (
     ConsentLevel,
     Kind,
     Mode,
-    Origin,
     Stage,
     Subject,
     Tier,
@@ -38,6 +40,7 @@ from greenroom.domain.vocabulary import (
 from greenroom.guard.papers import ConstitutionOrder, Lift, ModeOrder, Paper, sign
 from greenroom.guard.room import Rules
 from greenroom.guard.service import GuardService
+from greenroom.policy.judge import judge
 from greenroom.release.trees import StoreTrees
 from greenroom.testing.clock import ManualClock
 from greenroom.testing.log import MemoryLog, attestors
@@ -96,7 +99,8 @@ TOOLS = {
     for name in ("apply_patch_t1", "classify_diff_t0", "scan_diff_t0", "compare_tests_t0", "run_tests_t1")
 }
 MANIFESTS = {TOOLS[name]: tool(name) for name in TOOLS}
-GOLDEN = digest_of("golden", b"golden")
+GOLDEN_DOCUMENT = documents.encode({"python": "3.11.2", "packages": {"pytest": "8.0"}, "notes": ["one is missing"]})
+GOLDEN = digest_of("golden", GOLDEN_DOCUMENT)
 
 
 def constitution(**caps: int) -> Constitution:
@@ -148,6 +152,7 @@ class PaperHouse:
         self.tools = tools
         self.clock = ManualClock()
         self.store = store or MemoryStore()
+        self.store.put("golden", GOLDEN_DOCUMENT)
         self.trees = StoreTrees(self.store)
         self.release: Any = release(self.store) if release else MemoryRelease(self.store, self.trees)
         signers = attestors()
@@ -362,31 +367,59 @@ class Papers:
         house = self.house
         policy = house.rules(house.guard.status().policy).policy
         evidence = self.evidence(policy.checks(self.plan))
-        risk = policy.weigh(self.plan, evidence)
-        usual: dict[str, Any] = {
-            "change": self.change,
-            "subject": self.plan.subject,
-            "summary": self.plan.intent,
-            "rationale": "why",
-            "expected": "what",
-            "confidence": 80,
-            "rule": "codespell",
-            "patch": self.patch,
-            "files": (),
-            "suggested_tests": (),
-            "evidence": evidence,
-            "risk": risk,
-            "agree": Agree.PERSON,
-            "origin": Origin(actor="codespell", door="cli", engine=None, prompt=None, trust=Trust.BOX),
-            "plan": self.plan_digest,
-            "base": self.base,
-            "green": self.green,
-            "golden": self.plan.golden,
-            "debate": None,
-            "tools": {},
-            "environment": {},
-        }
-        return Card(**(usual | members))
+        debate = self.debate()
+        risk = policy.weigh(self.plan, evidence, read_transcript(house.store, debate))
+        proposal = self.proposal()
+        trust = min((arg.trust for step in self.plan.steps for arg in step.args.values()), default=Trust.UNTRUSTED)
+        given = cards.Papers(
+            change=self.change,
+            plan_digest=self.plan_digest,
+            plan=self.plan,
+            green=self.green,
+            proposal_digest=house.store.put("text", documents.encode(proposal)),
+            proposal=proposal,
+            golden=documents.load_json(house.store.get(self.plan.golden)),
+            evidence=evidence,
+            runs=self.opened(self.receipts),
+            risk=risk,
+            agree=Agree.PERSON,
+            origin=origin_of(proposal.proposer, min(Trust.BOX, trust)),
+            debate=debate,
+            test_command=None,
+        )
+        return dataclasses.replace(cards.card_of(given), **members)
+
+    def proposal(self) -> Proposal:
+        """What was proposed."""
+        return Proposal(
+            proposer="codespell",
+            proposer_version="1",
+            rule="codespell",
+            summary=self.plan.intent,
+            rationale="why",
+            expected="what",
+            confidence=80,
+            patch=self.patch,
+            files=("README",),
+            fingerprint="README:teh",
+            reproduce="codespell",
+            suggested_tests=("tests/test_words.py",),
+        )
+
+    def debate(self, *points: int, **bent: Any) -> Digest:
+        """A stored debate of two reviewers who give every axis so many points, 100 where nothing is said."""
+        store = self.house.store
+        dossier = {"plan": self.plan_digest, "patch": self.patch}
+        usual: dict[str, Any] = {"dossier": store.put("dossier", documents.encode(dossier))}
+        rounds: list[Round] = []
+        for number, given in enumerate([points[at : at + 2] for at in range(0, len(points), 2)] or [(100, 100)], 1):
+            reviews = tuple(
+                _review(name, number, each) for name, each in zip(("rules", "estimate"), given, strict=True)
+            )
+            ruling, _, why = judge(reviews, number, ROUNDS)
+            rounds.append(Round(round=number, reviews=reviews, ruling=ruling, why=why))
+        said = {"rounds": tuple(rounds), "ruling": rounds[-1].ruling, "why": rounds[-1].why}
+        return store.put("text", documents.encode(Transcript(**(usual | said | bent))))
 
     def opened(self, receipts: Mapping[str, Digest]) -> list[Run]:
         """The runs behind some receipts."""
@@ -500,6 +533,12 @@ def papers(
         "own": made.test_run("own", check="own-tests"),
     }
     return made
+
+
+def _review(name: str, number: int, points: int) -> Review:
+    axes = ("policy", "tests", "simplicity")
+    scores = tuple(Score(axis=axis, points=points, why="so") for axis in axes)  # type: ignore[arg-type]
+    return Review(reviewer=name, version="1", round=number, scores=scores)
 
 
 def promoted(house: PaperHouse, **how: Any) -> tuple[Papers, Digest]:

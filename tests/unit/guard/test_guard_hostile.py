@@ -368,8 +368,8 @@ def test_guard_lowers_trust_that_a_plan_claims(house: PaperHouse) -> None:
     asked: list[Trust] = []
     policy = house.policies[house.first].policy
     weigh = policy.weigh
-    policy.weigh = lambda plan, evidence: (
-        asked.extend(arg.trust for step in plan.steps for arg in step.args.values()) or weigh(plan, evidence)
+    policy.weigh = lambda plan, evidence, debate: (
+        asked.extend(arg.trust for step in plan.steps for arg in step.args.values()) or weigh(plan, evidence, debate)
     )
     made = papers(house)
     step = dataclasses.replace(made.plan.steps[0], args={"patch": Arg(value=made.patch, trust=Trust.PERSON)})

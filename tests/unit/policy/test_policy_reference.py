@@ -16,9 +16,9 @@ from greenroom.domain.constitution import Constitution
 from greenroom.domain.digest import digest_of
 from greenroom.domain.plan import Arg, Plan, ToolManifest
 from greenroom.domain.ports import Facts, Totals
-from greenroom.domain.proof import Contribution, Evidence
+from greenroom.domain.proof import Contribution, Evidence, Risk
 from greenroom.domain.verdict import Held, Passed
-from greenroom.domain.vocabulary import LAYERS, Kind, Stage, Subject, Trust, Undo
+from greenroom.domain.vocabulary import LAYERS, ConsentLevel, Kind, Stage, Subject, Trust, Undo
 from greenroom.policy import reference, rules
 from greenroom.policy.decide import CedarPolicy
 from greenroom.policy.manifests import manifest_digest
@@ -169,6 +169,10 @@ def _system(case: Case, rng: random.Random) -> None:
     case.learn(snapshots=frozenset(rng.sample(["apply", "s0", "s1"], rng.randrange(4))))
 
 
+def _doubt(points: int) -> Contribution:
+    return Contribution(name="debate", points=points, why="a doubt")
+
+
 def _drop(case: Case, rng: random.Random) -> None:
     if case.evidence:
         case.evidence.pop(rng.randrange(len(case.evidence)))
@@ -201,6 +205,9 @@ SPOILERS: tuple[Callable[[Case, random.Random], None], ...] = (
     _system,
     _system,
     lambda case, rng: case.learn(policy=rng.choice([None, cases.POLICY, digest_of("policy", b"other")])),
+    lambda case, rng: case.alter(
+        risk=Risk(contributions=(_doubt(rng.choice([0, 30, 100])),), level=ConsentLevel.REVIEW)
+    ),
     lambda case, rng: case.learn(violations=("tests/base, run r: ended by memory",)),
     lambda case, rng: case.learn(stopped=rng.random() < 0.3),
     lambda case, rng: case.learn(live=rng.choice([None, cases.BASE, cases.GREEN, cases.OTHER])),
