@@ -33,6 +33,7 @@ ENDS = {
     "another_green": {"receipt-wrong-trees"},
     "another_plan": {"seal-of-another-plan"},
     "another_card": {"consent-of-another-change"},
+    "bent_cards": {"consent-of-another-change"},
     "forged_consent": {"statement-forged"},
     "edited_consent": {"statement-forged"},
     "higher_mode": {"needs-approval"},
