@@ -10,6 +10,10 @@ from greenroom.domain.digest import Digest
 from greenroom.domain.plan import Plan
 from greenroom.domain.ports import Attestor, Clock, Facts, Guard, Store
 from greenroom.domain.proof import Evidence, Predicate, Receipt, Seal
+from greenroom.domain.vocabulary import State
+
+JUDGED = (State.VERIFIED, State.APPROVED)
+"""The states in which a change's papers are asked about."""
 
 
 def gather(
@@ -24,6 +28,7 @@ def gather(
 ) -> Facts:
     """The facts of a question about `change`. Raises Tampered for a seal or receipt that the keeper did not sign."""
     status = guard.status()
+    judged = change.state in JUDGED
     return Facts(
         now=clock.now(),
         stopped=status.stopped,
@@ -33,8 +38,8 @@ def gather(
         disk_free_bytes=disk_free_bytes,
         policy=status.policy,
         health=guard.health(change.subject),
-        snapshots=_snapshots(change, store, opener),
-        violations=conditions.violations([_receipt(store, opener, digest) for digest in _runs(change, store)]),
+        snapshots=_snapshots(change, store, opener) if judged else frozenset(),
+        violations=_violations(change, store, opener) if judged else (),
     )
 
 
@@ -48,9 +53,10 @@ def _snapshots(change: Change, store: Store, opener: Attestor) -> frozenset[str]
     return conditions.kept_before(plan, seals)
 
 
-def _runs(change: Change, store: Store) -> list[Digest]:
+def _violations(change: Change, store: Store, opener: Attestor) -> tuple[str, ...]:
     evidence = [documents.decode(Evidence, store.get(digest)) for digest in change.evidence]
-    return [digest for item in evidence if item.check != "reseal" for digest in item.receipts]
+    runs = [digest for item in evidence if item.check != "reseal" for digest in item.receipts]
+    return conditions.violations([_receipt(store, opener, digest) for digest in runs])
 
 
 def _receipt(store: Store, opener: Attestor, digest: Digest) -> Receipt:
