@@ -79,6 +79,29 @@ def test_flow_takes_back_what_its_constitution_wants_probed(house: MemoryHouse) 
     assert house.guard.live(subject) == live
 
 
+def test_flow_waits_until_health_is_green(house: MemoryHouse) -> None:
+    """An approved change is held by what is not well, with place and remedy; live stays, and it goes on afterwards."""
+    change = house.proposed()
+    before = house.live()
+    house.log_writable = False
+    held = house.approve(change)
+    assert (held["state"], held["verdict"]["rule"]) == ("approved", "log-unwritable")
+    assert held["verdict"]["where"]
+    assert held["verdict"]["remedy"]
+    assert house.live() == before
+    house.log_writable = True
+    assert house.promote(change)["state"] == "kept"
+
+
+def test_flow_shows_the_debate_in_the_risk(house: MemoryHouse) -> None:
+    """Each built-in reviewer's doubt is a part of the risk on the card, and the guard finds the same."""
+    change = house.proposed()
+    parts = house.show(change)["card"]["risk"]["contributions"]
+    said = [part["why"].split()[0] for part in parts if part["name"] == "debate"]
+    assert said == ["rules", "estimate"]
+    assert house.approve(change)["state"] == "kept"
+
+
 def test_flow_of_a_whole_life(house: MemoryHouse) -> None:
     """Improve, approve, deliver, commit, improve again, stop, revert under it, lift: and the log tells it all."""
     first = house.proposed()
