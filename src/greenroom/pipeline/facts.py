@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 
 from greenroom.domain import conditions, documents
 from greenroom.domain.change import Change
 from greenroom.domain.digest import Digest
+from greenroom.domain.errors import Unusable
 from greenroom.domain.plan import Plan
 from greenroom.domain.ports import Attestor, Clock, Facts, Guard, Store
 from greenroom.domain.proof import Evidence, Predicate, Receipt, Seal
@@ -26,7 +28,10 @@ def gather(
     layers: Mapping[str, bool],
     disk_free_bytes: int,
 ) -> Facts:
-    """The facts of a question about `change`. Raises Tampered for a seal or receipt that the keeper did not sign."""
+    """The facts of a question about `change`.
+
+    Papers that cannot be read or believed say nothing here: it is the guard that refuses them, by its own reading.
+    """
     status = guard.status()
     judged = change.state in JUDGED
     return Facts(
@@ -44,19 +49,26 @@ def gather(
 
 
 def _snapshots(change: Change, store: Store, opener: Attestor) -> frozenset[str]:
-    if change.plan is None or not change.seals:
+    """The steps before which Green was kept, as the change's seals say; none where one cannot be believed."""
+    if change.plan is None:
         return frozenset()
-    plan = documents.decode(Plan, store.get(change.plan))
-    seals = [
-        documents.decode(Seal, opener.open(store.get(digest), Predicate.SEAL, "keeper").body) for digest in change.seals
-    ]
-    return conditions.kept_before(plan, seals)
+    try:
+        plan = documents.decode(Plan, store.get(change.plan))
+        opened = [opener.open(store.get(digest), Predicate.SEAL, "keeper") for digest in change.seals]
+        return conditions.kept_before(plan, [documents.decode(Seal, seal.body) for seal in opened])
+    except Unusable:
+        return frozenset()
 
 
 def _violations(change: Change, store: Store, opener: Attestor) -> tuple[str, ...]:
-    evidence = [documents.decode(Evidence, store.get(digest)) for digest in change.evidence]
-    runs = [digest for item in evidence if item.check != "reseal" for digest in item.receipts]
-    return conditions.violations([_receipt(store, opener, digest) for digest in runs])
+    """Where a wall ended a run of the change, as far as its receipts can be believed."""
+    found: list[Receipt] = []
+    for digest in change.evidence:
+        with contextlib.suppress(Unusable):
+            item = documents.decode(Evidence, store.get(digest))
+            if item.check != "reseal":
+                found += [_receipt(store, opener, receipt) for receipt in item.receipts]
+    return conditions.violations(found)
 
 
 def _receipt(store: Store, opener: Attestor, digest: Digest) -> Receipt:
