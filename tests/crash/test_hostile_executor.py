@@ -39,7 +39,7 @@ ENDS = {
     "higher_mode": {"needs-approval"},
     "other_papers_as_consent": {"statement-forged"},
     "no_receipts": {"inconclusive"},
-    "no_seals": {"inconclusive"},
+    "no_seals": {"inconclusive", "not-rehearsed"},
     "forged_receipts": {"statement-forged"},
     "forged_seals": {"statement-forged"},
     "receipts_of_another_change": {"receipt-wrong-trees"},
