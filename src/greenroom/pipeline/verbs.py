@@ -39,7 +39,7 @@ REVERTING = "reverting"
 """The hold of a change whose revert began: a crash leaves it to `resume`."""
 BASE_MOVED = "base-moved"
 TEST_COMMAND = "test-command"
-RETRIED = frozenset({"inconclusive", "disk-low", "bug", "rate-limit"})
+RETRIED = frozenset({"inconclusive", "disk-low", "policy-mismatch", "bug", "rate-limit"})
 """Holds that nobody has to answer: `improve` tries such a change again."""
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 

@@ -53,7 +53,7 @@ ORDER = (
         remedy="leave the path out, or add it to allowed_paths with `greenroom constitution edit`",
     ),
     Rule(id="protected-path", remedy="leave the path out: words from an untrusted place may not touch it"),
-    Rule(id="policy-mismatch", remedy="`greenroom resume` asks the policy in force", held=True),
+    Rule(id="policy-mismatch", remedy="`greenroom improve` asks again, with the policy in force", held=True),
     Rule(id="violation-seen", remedy="see the run with `greenroom show ID`, then propose the change again", held=True),
     Rule(id="evidence-inconclusive", remedy="see the run with `greenroom show ID`", held=True),
     Rule(id="probe-short", remedy="what is live has to answer its probes for long enough", held=True),
