@@ -58,6 +58,7 @@ from greenroom.testing import papers as pen
 from greenroom.wire.rpc import Client, Server
 
 AIM = 3.0
+BUNDLE = digest_of("policy", b"benchmark")
 Row = dict[str, float | str | None]
 TOOLS = builtin_manifests({name: digest_of("blob", name.encode()) for name in BUILTIN})
 
@@ -213,7 +214,7 @@ class House(pen.PaperHouse):
         """Bare cedarpy on the requests of one warrant."""
         watched = self.watch()
         found = watched.policy.constitution
-        law = question.law(found, {manifest_digest(tool): tool for tool in TOOLS.values()})
+        law = question.law(watched.policy.digest, found, {manifest_digest(tool): tool for tool in TOOLS.values()})
         requests = [decide.request(asked[0], asked[1], question.ask(law, *asked)) for asked in watched.questions]
         policies = cedarpy.PolicySet.from_str(decide.cedar_text())
         entities = cedarpy.Entities.from_json_str(json.dumps(decide.entities(found)))
@@ -293,9 +294,9 @@ def _calls(stage: Stage) -> tuple[Callable[[], object], Callable[[], object]]:
     found = constitutions.parse(constitutions.default_text())
     tools = builtin_manifests({name: digest_of("blob", name.encode()) for name in BUILTIN})
     manifests = {manifest_digest(tool): tool for tool in tools.values()}
-    policy = decide.CedarPolicy(digest_of("policy", b"benchmark"), found, manifests)
+    policy = decide.CedarPolicy(BUNDLE, found, manifests)
     change, plan, facts, evidence = _case(manifest_digest(tools["apply_patch_t1"]))
-    asked = question.ask(question.law(found, manifests), change, stage, plan, facts, evidence)
+    asked = question.ask(question.law(policy.digest, found, manifests), change, stage, plan, facts, evidence)
     request = decide.request(change, stage, asked)
     policies = cedarpy.PolicySet.from_str(decide.cedar_text())
     entities = cedarpy.Entities.from_json_str(json.dumps(decide.entities(found)))
@@ -333,6 +334,8 @@ def _case(tool: Digest) -> tuple[Change, Plan, Facts, tuple[Evidence, ...]]:
         live=base,
         layers=dict.fromkeys(LAYERS, True),
         disk_free_bytes=2**40,
+        policy=BUNDLE,
+        health=(),
     )
     files = tuple(Contribution(name="lint", points=0, why=f"src/package/module_{n}.py") for n in range(5))
     evidence = tuple(

@@ -75,6 +75,19 @@ def test_contract_guard_takes_a_change_all_the_way(house: PaperHouse) -> None:
         assert house.names().count(name) == 1
 
 
+def test_contract_guard_health_is_green_until_something_is_under_way(house: PaperHouse) -> None:
+    """Green after an import; a promotion that is still watched and a stop are told, each with place and remedy."""
+    guard = _guard(house)
+    assert guard.health(SUBJECT) == ()
+    made, _ = promoted(house)
+    (baking,) = guard.health(SUBJECT)
+    assert (baking.rule, made.change in baking.where, bool(baking.remedy)) == ("change-baking", True, True)
+    guard.mark_good(made.change, made.live_runs())
+    assert guard.health(SUBJECT) == ()
+    guard.stop("ada")
+    assert [held.rule for held in guard.health(SUBJECT)] == ["stopped"]
+
+
 def test_contract_guard_holds_without_consent(house: PaperHouse) -> None:
     """A change that nobody agreed to is held, not refused."""
     answer = _guard(house).warrant(papers(house).dossier())

@@ -75,9 +75,17 @@ def plan() -> Plan:
     return Plan(subject=SUBJECT, intent="mend", base=BASE, golden=GOLDEN, steps=(step,), blobs=(PATCH,))
 
 
-def facts() -> Facts:
-    layers = dict.fromkeys(LAYERS, True)
-    return Facts(now=Instant(1), stopped=False, mode=Mode.PROPOSE, live=BASE, layers=layers, disk_free_bytes=2**40)
+def facts(policy: Policy) -> Facts:
+    return Facts(
+        now=Instant(1),
+        stopped=False,
+        mode=Mode.PROPOSE,
+        live=BASE,
+        layers=dict.fromkeys(LAYERS, True),
+        disk_free_bytes=2**40,
+        policy=policy.digest,
+        health=(),
+    )
 
 
 def evidence(policy: Policy) -> tuple[Evidence, ...]:
@@ -90,13 +98,13 @@ def evidence(policy: Policy) -> tuple[Evidence, ...]:
 @pytest.mark.parametrize("stage", list(Stage))
 def test_a_proven_change_passes_each_stage(policy: Policy, stage: Stage) -> None:
     """With every required check passed, the change may go on."""
-    assert policy.may(change(), stage, plan(), facts(), evidence(policy)) == Passed()
+    assert policy.may(change(), stage, plan(), facts(policy), evidence(policy)) == Passed()
 
 
 @pytest.mark.parametrize("stage", list(Stage))
 def test_a_stop_holds_each_stage(policy: Policy, stage: Stage) -> None:
     """Under a stop every stage waits, by the same rule."""
-    stopped = dataclasses.replace(facts(), stopped=True)
+    stopped = dataclasses.replace(facts(policy), stopped=True)
     verdict = policy.may(change(), stage, plan(), stopped, evidence(policy))
     assert isinstance(verdict, Held)
     assert verdict.rule == "stopped"
@@ -105,7 +113,7 @@ def test_a_stop_holds_each_stage(policy: Policy, stage: Stage) -> None:
 @pytest.mark.parametrize("stage", [Stage.DEBATE, Stage.SIMULATE, Stage.VERIFY, Stage.APPROVE, Stage.PROMOTE])
 def test_nothing_goes_on_without_a_plan(policy: Policy, stage: Stage) -> None:
     """After the plan stage there is a plan."""
-    verdict = policy.may(change(), stage, None, facts(), evidence(policy))
+    verdict = policy.may(change(), stage, None, facts(policy), evidence(policy))
     assert isinstance(verdict, Refused)
     assert verdict.rule == "plan-missing"
 
@@ -116,7 +124,7 @@ def test_each_required_check_is_required(policy: Policy, stage: Stage) -> None:
     found = evidence(policy)
     for left_out in found:
         rest = tuple(item for item in found if item is not left_out)
-        verdict = policy.may(change(), stage, plan(), facts(), rest)
+        verdict = policy.may(change(), stage, plan(), facts(policy), rest)
         assert isinstance(verdict, Refused)
         assert verdict.rule == "evidence-missing"
         assert left_out.check in verdict.where
@@ -125,7 +133,7 @@ def test_each_required_check_is_required(policy: Policy, stage: Stage) -> None:
 
 def test_the_same_question_gets_the_same_answer(policy: Policy) -> None:
     """A policy has no memory that matters."""
-    answers = [policy.may(change(), Stage.APPROVE, plan(), facts(), evidence(policy)[1:]) for _ in range(3)]
+    answers = [policy.may(change(), Stage.APPROVE, plan(), facts(policy), evidence(policy)[1:]) for _ in range(3)]
     assert answers[0] == answers[1] == answers[2]
     risks = [policy.weigh(plan(), evidence(policy)) for _ in range(3)]
     assert risks[0] == risks[1] == risks[2]

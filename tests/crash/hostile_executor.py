@@ -142,6 +142,21 @@ def another_card(me: Hostile) -> Sequence[str]:
     return [me.promote(me.dossier("agreed", card=me.dossier("open").card)), me.promote(me.dossier("agreed", card=None))]
 
 
+def bent_cards(me: Hostile) -> Sequence[str]:
+    """Every member of the card that a person agreed to, shown otherwise; and a card of the attacker's for `open`."""
+    mine, other = me.dossier("agreed"), me.dossier("open")
+    assert mine.card is not None
+    assert other.card is not None
+    card, foreign = (documents.decode(Card, me.store.get(digest)) for digest in (mine.card, other.card))
+    found = []
+    for field in dataclasses.fields(Card):
+        bent = dataclasses.replace(card, **{field.name: getattr(foreign, field.name)})
+        bent = dataclasses.replace(bent, rationale=bent.rationale + ".")
+        shown = me.store.put("card", documents.encode(bent))
+        found.append(me.promote(me.dossier("agreed", card=shown)))
+    return found
+
+
 def forged_consent(me: Hostile) -> Sequence[str]:
     change = me.change("open")
     assert change.plan is not None
@@ -558,6 +573,7 @@ ATTACKS: Mapping[str, Callable[[Hostile], Sequence[str]]] = {
         another_green,
         another_plan,
         another_card,
+        bent_cards,
         forged_consent,
         edited_consent,
         higher_mode,

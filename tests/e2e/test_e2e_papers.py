@@ -207,9 +207,11 @@ def _copy(house: House, name: str) -> Path:
 
 
 def _widest(log: Path) -> Path:
-    """The file that holds the newest entries."""
-    partials = sorted((log / "tile" / "entries").rglob("*.p/*"), key=lambda path: (path.parent.name, int(path.name)))
-    return partials[-1]
+    """The file with the newest entries that has enough of them: a tile that was just begun has too few."""
+    place = log / "tile" / "entries"
+    partial = sorted(place.rglob("*.p/*"), key=lambda path: (path.parent.name, int(path.name)))
+    full = sorted(path for path in place.rglob("*") if path.is_file() and not path.parent.name.endswith(".p"))
+    return next(path for path in (*partial[-1:], *full[::-1]) if len(_entries(path.read_bytes())) > 3)
 
 
 def _check(house: House, log: Path, *more: str) -> Any:

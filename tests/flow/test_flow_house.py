@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from greenroom.domain.change import Change
+from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Unusable
 from greenroom.domain.events import Event
+from greenroom.domain.proposal import origin_of
 from greenroom.domain.verdict import Held, Passed, Refused
-from greenroom.domain.vocabulary import ChangeId, Kind, Mode, Origin, State, Trust
+from greenroom.domain.vocabulary import ChangeId, Kind, Mode, State, Subject, Trust
 from greenroom.pipeline.stages.promote import PromoteStage
 from greenroom.testing.house import MemoryHouse, shipped_constitution
 from greenroom.testing.parts import Finding, FindingProposer
@@ -25,21 +27,15 @@ def house(tmp_path: Path) -> Iterator[MemoryHouse]:
     made.close()
 
 
-@pytest.mark.parametrize("kind", list(Kind))
-def test_flow_is_one_for_every_kind(house: MemoryHouse, kind: Kind) -> None:
-    """A change of any kind of subject goes the same way, from a proposal to live and back."""
-    subject = dataclasses.replace(house.subject, kind=kind)
-    imported = house.keeper.bring(subject, 0, house.branch)
-    assert isinstance(imported, str)
-    live = house.guard.adopt(imported)
-    assert isinstance(live, str)
+def _proposed_about(house: MemoryHouse, subject: Subject, live: Digest) -> Change:
+    """A change of `subject` that was carried until it waits for a person."""
     golden = house.keeper.prepare(live)
     assert isinstance(golden, str)
     (body,) = FindingProposer(house.store, house.findings, house.workshop).propose(subject, live)
     change = Change(
         id=ChangeId("toy"),
         subject=subject,
-        origin=Origin(actor="proposer:typo", door="test", engine=None, prompt=None, trust=Trust.BOX),
+        origin=origin_of(FindingProposer.name, Trust.BOX),
         request=house.store.put("text", body),
         mode=Mode.PROPOSE,
         state=State.PROPOSED,
@@ -50,10 +46,62 @@ def test_flow_is_one_for_every_kind(house: MemoryHouse, kind: Kind) -> None:
     held = house.house.runs.carry(change.id)
     assert held.hold is not None, held
     assert (held.state, held.hold.rule) == (State.VERIFIED, "needs-approval")
+    return held
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_flow_is_one_for_every_kind(house: MemoryHouse, kind: Kind) -> None:
+    """A change of any kind of subject goes the same way, from a proposal to live and back.
+
+    What must hold at the end is data: the constitution here asks no kind for a probe, since nothing of a toy answers.
+    """
+    house.constitute(shipped_constitution().replace(b", probe]", b"]"))
+    subject = dataclasses.replace(house.subject, kind=kind)
+    imported = house.keeper.bring(subject, 0, house.branch)
+    assert isinstance(imported, str)
+    live = house.guard.adopt(imported)
+    assert isinstance(live, str)
+    change = _proposed_about(house, subject, live)
     assert house.approve(change.id)["state"] == "kept"
-    assert house.guard.live(subject) == held.green
+    assert house.guard.live(subject) == change.green
     assert house.revert(change.id)["state"] == "reverted"
     assert house.guard.live(subject) == live
+
+
+def test_flow_takes_back_what_its_constitution_wants_probed(house: MemoryHouse) -> None:
+    """A service whose probes nobody saw green is not marked good: live is what it was, and the rule says why."""
+    subject = dataclasses.replace(house.subject, kind=Kind.SERVICE)
+    imported = house.keeper.bring(subject, 0, house.branch)
+    assert isinstance(imported, str)
+    live = house.guard.adopt(imported)
+    assert isinstance(live, str)
+    change = _proposed_about(house, subject, live)
+    taken = house.approve(change.id)
+    assert (taken["state"], taken["ended"]) == ("reverted", "probe-short")
+    assert house.guard.live(subject) == live
+
+
+def test_flow_waits_until_health_is_green(house: MemoryHouse) -> None:
+    """An approved change is held by what is not well, with place and remedy; live stays, and it goes on afterwards."""
+    change = house.proposed()
+    before = house.live()
+    house.log_writable = False
+    held = house.approve(change)
+    assert (held["state"], held["verdict"]["rule"]) == ("approved", "log-unwritable")
+    assert held["verdict"]["where"]
+    assert held["verdict"]["remedy"]
+    assert house.live() == before
+    house.log_writable = True
+    assert house.promote(change)["state"] == "kept"
+
+
+def test_flow_shows_the_debate_in_the_risk(house: MemoryHouse) -> None:
+    """Each built-in reviewer's doubt is a part of the risk on the card, and the guard finds the same."""
+    change = house.proposed()
+    parts = house.show(change)["card"]["risk"]["contributions"]
+    said = [part["why"].split()[0] for part in parts if part["name"] == "debate"]
+    assert said == ["rules", "estimate"]
+    assert house.approve(change)["state"] == "kept"
 
 
 def test_flow_of_a_whole_life(house: MemoryHouse) -> None:

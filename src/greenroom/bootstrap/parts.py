@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from greenroom.audit.epochs import KeyRing
     from greenroom.audit.turn import EpochKeys
     from greenroom.domain.digest import Digest
-    from greenroom.domain.ports import Attestor, Facts, Keeper, Proposer, Store
+    from greenroom.domain.ports import Attestor, Keeper, Proposer, Store
     from greenroom.domain.proof import Role
     from greenroom.domain.verdict import Held
-    from greenroom.domain.vocabulary import Mode, Stage, Subject
+    from greenroom.domain.vocabulary import Stage, Subject
     from greenroom.evaluation.verify import Known
     from greenroom.guard.client import GuardClient
     from greenroom.guard.service import GuardService
@@ -140,6 +140,7 @@ def open_guard(box: Box) -> Iterator[GuardService]:
             disk_free=lambda: shutil.disk_usage(box.log).free,
             checkpoint=lambda: log.checkpoint().decode(),
             belongs=lambda brought: brought.subject.address == address_of(brought.source, brought.branch),
+            log_writable=partial(_writable, box.log),
             crash_point=crash_points("guard"),
             epochs=epochs,
             epoch_seconds=epoch_seconds(os.environ.get("GREENROOM_EPOCH_SECONDS", "")),
@@ -168,6 +169,16 @@ def _guard_keys(box: Box) -> Iterator[EpochKeys]:
         yield keys
     finally:
         keys.close()
+
+
+def _writable(directory: Path) -> bool:
+    """This process may write in `directory`, and there is room for a file."""
+    try:
+        found = os.statvfs(directory)
+    except OSError:
+        return False
+    room = found.f_bavail > 0 and not found.f_flag & os.ST_RDONLY
+    return room and os.access(directory, os.W_OK | os.X_OK)
 
 
 def make_keeper(box: Box, guard: GuardClient) -> KeeperService:
@@ -252,6 +263,7 @@ def make_house(box: Box, guard: GuardClient, keeper: Keeper) -> House:
     from greenroom.pipeline import tables
     from greenroom.pipeline.changes import Board, DatabaseChanges, Deliveries, Settings
     from greenroom.pipeline.durable import DurableRuns
+    from greenroom.pipeline.facts import gather
     from greenroom.pipeline.flow import Flow
     from greenroom.pipeline.verbs import TEST_COMMAND, House
     from greenroom.release.store import FileStore
@@ -270,7 +282,15 @@ def make_house(box: Box, guard: GuardClient, keeper: Keeper) -> House:
         stages=_stages(
             store, changes, guard, keeper, opener, policy, lambda subject: settings.get(subject, TEST_COMMAND)
         ),
-        facts=lambda change: _facts(box, guard, layers(), change.subject, change.mode),
+        facts=lambda change: gather(
+            change,
+            guard=guard,
+            store=store,
+            opener=opener,
+            clock=clock,
+            layers=layers(),
+            disk_free_bytes=shutil.disk_usage(box.store).free,
+        ),
         clock=clock,
         crash_point=crash_points("executor"),
     )
@@ -341,19 +361,6 @@ def _stages(
         Stage.PROMOTE: promote.PromoteStage(store=store, guard=guard),
         Stage.WATCH: watch.WatchStage(store=store, evaluator=evaluator, guard=guard),
     }
-
-
-def _facts(box: Box, guard: GuardClient, layers: Mapping[str, bool], subject: Subject, mode: Mode) -> Facts:
-    from greenroom.domain.ports import Facts
-
-    return Facts(
-        now=SystemClock().now(),
-        stopped=guard.status().stopped,
-        mode=mode,
-        live=guard.live(subject),
-        layers=layers,
-        disk_free_bytes=shutil.disk_usage(box.store).free,
-    )
 
 
 def _proposers(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from greenroom.domain.vocabulary import Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +39,10 @@ class SandboxRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestRules:
-    """`min_share`: percent of base's tests that must pass in the sandbox for tests to count as evidence."""
+    """`min_share`: percent of base's tests that must pass in the sandbox for tests to count as evidence.
+
+    `probe_seconds`: for how many seconds probes of the live state must be green without a break.
+    """
 
     __test__ = False
     min_share: int
@@ -45,7 +51,10 @@ class TestRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Constitution:
-    """The signed rules of a box. Paths are globs in the manner of gitignore, matched on whole paths."""
+    """The signed rules of a box. Paths are globs in the manner of gitignore, matched on whole paths.
+
+    `postconditions` says for each kind of subject what must hold on the live state before it is marked good.
+    """
 
     schema: int
     never: tuple[str, ...]
@@ -56,5 +65,6 @@ class Constitution:
     plan: PlanRules
     sandbox: SandboxRules
     tests: TestRules
+    postconditions: Mapping[Kind, tuple[str, ...]]
     consent_seconds: int
     warrant_seconds: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from greenroom.domain.change import Change
 from greenroom.domain.digest import Digest
@@ -14,6 +14,9 @@ from greenroom.domain.proof import Attestation, EndedBy, Epoch, Evidence, Risk, 
 from greenroom.domain.trees import Manifest
 from greenroom.domain.verdict import Held, Instant, Refused, Verdict
 from greenroom.domain.vocabulary import Agree, ChangeId, ConsentLevel, Mode, Stage, Subject
+
+if TYPE_CHECKING:
+    from greenroom.domain.debate import Transcript
 
 
 class Clock(Protocol):
@@ -189,7 +192,13 @@ class Totals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What a decision may know about the world; gathered by whoever asks."""
+    """What a decision may know about the world; gathered by whoever asks.
+
+    `policy` is the bundle that the guard has in force. `health` is what is not well with box and subject, empty when
+    it is green. `snapshots` are the steps before which Green was kept; `violations` the places where a run of the
+    change was ended by a wall. `watched` asks whether what was watched may be marked good; `probe_green_s` is for how
+    many seconds its probes were green without a break.
+    """
 
     now: Instant
     stopped: bool
@@ -197,8 +206,14 @@ class Facts:
     live: Digest | None
     layers: Mapping[str, bool]
     disk_free_bytes: int
+    policy: Digest | None
+    health: tuple[Held, ...]
     totals: Totals = field(default_factory=Totals)
     tripcode: bool = False
+    snapshots: frozenset[str] = frozenset()
+    violations: tuple[str, ...] = ()
+    watched: bool = False
+    probe_green_s: int = 0
 
 
 class Policy(Protocol):
@@ -210,7 +225,7 @@ class Policy(Protocol):
         self, change: Change, stage: Stage, plan: Plan | None, facts: Facts, evidence: Sequence[Evidence] = ()
     ) -> Verdict: ...
     def checks(self, plan: Plan) -> tuple[str, ...]: ...
-    def weigh(self, plan: Plan, evidence: Sequence[Evidence]) -> Risk: ...
+    def weigh(self, plan: Plan, evidence: Sequence[Evidence], debate: Transcript | None = None) -> Risk: ...
     def agree(self, mode: Mode, level: ConsentLevel) -> Agree: ...
     def manifest(self, tool: Digest) -> ToolManifest | None: ...
 
@@ -253,6 +268,7 @@ class Guard(Protocol):
     def status(self) -> GuardStatus: ...
     def live(self, subject: Subject) -> Digest | None: ...
     def position(self, subject: Subject) -> str: ...
+    def health(self, subject: Subject) -> tuple[Held, ...]: ...
     def adopt(self, imported: Digest) -> Digest | Refused: ...
     def consent(self, envelope: bytes) -> Digest | Refused: ...
     def warrant(self, dossier: Dossier) -> Digest | Refused | Held: ...

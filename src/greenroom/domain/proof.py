@@ -98,7 +98,8 @@ class Seal:
     """The keeper's record that it ran `plan` on a fresh draft of `base` and sealed `green`; Predicate.SEAL.
 
     `build` names the draft, so that two seals of one plan are provably two builds. `steps` are the digests
-    of the signed receipts of each step, first the rehearsal, then the application.
+    of the signed receipts of each step, first the rehearsal, then the application. `snapshots` names, by step,
+    the tree of Green that was kept whole before the step: what takes the step back.
     """
 
     build: str
@@ -108,6 +109,7 @@ class Seal:
     green: Digest
     steps: tuple[Digest, ...]
     at: Instant
+    snapshots: Mapping[str, Digest] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from greenroom.domain import documents
 from greenroom.domain.digest import Digest
+from greenroom.domain.ports import Store
+from greenroom.domain.vocabulary import Origin, Trust
+
+MAX_PROPOSAL_BYTES = 256 * 1024
+DOOR = "improve"
+"""The door that every proposal comes in by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,3 +35,13 @@ class Proposal:
     fingerprint: str
     reproduce: str
     suggested_tests: tuple[str, ...] = ()
+
+
+def read(store: Store, digest: Digest) -> Proposal:
+    """The proposal that is stored as `digest`, strictly parsed; raises Unusable, NotFound or Tampered."""
+    return documents.decode(Proposal, store.get(digest, MAX_PROPOSAL_BYTES), limit=MAX_PROPOSAL_BYTES)
+
+
+def origin_of(proposer: str, trust: Trust) -> Origin:
+    """Where a change comes from that `proposer` suggested; no proposer of this release has an engine or a prompt."""
+    return Origin(actor=f"proposer:{proposer}", door=DOOR, engine=None, prompt=None, trust=trust)

@@ -46,6 +46,12 @@ class GuardClient:
         """The name of what is live."""
         return str(self._call("position", {"subject": documents.to_plain(subject)}))
 
+    def health(self, subject: Subject) -> tuple[Held, ...]:
+        """What is not well with box and subject."""
+        said = self._call("health", {"subject": documents.to_plain(subject)})
+        found: tuple[Held, ...] = documents.from_plain(tuple[Held, ...], said)
+        return found
+
     def adopt(self, imported: Digest) -> Digest | Refused:
         """Take an import in."""
         return _not_held(_digest_or(self._call("adopt", {"imported": imported})))

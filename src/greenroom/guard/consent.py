@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from greenroom.domain import documents
-from greenroom.domain.card import Card
+from greenroom.domain.card import Card, Papers, card_of, differences
+from greenroom.domain.debate import read_transcript
 from greenroom.domain.digest import Digest, prefix_of
 from greenroom.domain.errors import Unusable
-from greenroom.domain.ports import Dossier
-from greenroom.domain.proof import Consent, Evidence, Risk
+from greenroom.domain.plan import Plan
+from greenroom.domain.ports import Dossier, Store
+from greenroom.domain.proof import Consent, Risk
+from greenroom.domain.proposal import origin_of
+from greenroom.domain.proposal import read as read_proposal
 from greenroom.domain.verdict import Held, Instant, Refused
-from greenroom.domain.vocabulary import Agree
+from greenroom.domain.vocabulary import Agree, Trust
 from greenroom.guard.evidence import Found
 from greenroom.guard.journal import tidy
 from greenroom.guard.papers import MAX_PAPER_BYTES, open_paper
@@ -28,7 +31,8 @@ class Recomputed:
     """What the guard found out by itself, for a card to be compared with."""
 
     dossier: Dossier
-    golden: Digest
+    plan: Plan
+    trust: Trust
     patches: frozenset[Digest]
     found: Found
     risk: Risk
@@ -70,7 +74,7 @@ def _unfit(room: Room, consent: Consent, now: Instant) -> Refused | None:
     if consent.expires > now + longest * _SECOND:
         remedy = f"a consent holds for at most {longest} seconds here"
         return Refused(rule="consent-too-long", where=consent.change, remedy=remedy)
-    card = documents.decode(Card, room.store.get(consent.shown))
+    card = read_card(room.store, consent.shown)
     if (card.change, card.plan, card.green) != (consent.change, consent.plan, consent.green):
         return Refused(rule="consent-of-another-card", where=consent.shown, remedy=_again(consent.change))
     return None
@@ -108,55 +112,60 @@ def _check(room: Room, made: Recomputed, digest: Digest, now: Instant) -> tuple[
         return None, Refused(rule="consent-spent", where=dossier.change, remedy=again)
     if now >= consent.expires:
         return None, Held(rule="consent-expired", where=dossier.change, remedy=again)
-    problem = _card_differs(documents.decode(Card, room.store.get(consent.shown)), made)
+    problem = _card_differs(room.store, read_card(room.store, consent.shown), made)
     return (None, problem) if problem else (consent, None)
 
 
-def _card_differs(card: Card, made: Recomputed) -> Refused | None:
-    """The card that was shown must say what the guard itself found."""
-    dossier = made.dossier
-    command = made.found.test_command
-    said_and_found: dict[str, tuple[object, object]] = {
-        "change": (card.change, dossier.change),
-        "subject": (card.subject, dossier.subject),
-        "plan": (card.plan, dossier.plan),
-        "base": (card.base, dossier.base),
-        "green": (card.green, dossier.green),
-        "golden": (card.golden, made.golden),
-        "patch": (card.patch in made.patches, True),
-        "risk": ((card.risk.score, card.risk.level), (made.risk.score, made.risk.level)),
-        "contributions": (_parts(card.risk), _parts(made.risk)),
-        "evidence": (_checked(card.evidence), _checked(made.found.evidence)),
-        "agree": (card.agree, made.agree),
-        "facts": (_facts(card.evidence), _facts(made.found.evidence)),
-        "test-command": (card.environment.get("test-command"), command),
-    }
-    for name, (said, found) in said_and_found.items():
-        if said != found:
-            remedy = "look at the change again and approve what is shown then"
-            return Refused(rule="card-differs", where=f"{name}: shown {said}, found {found}"[:500], remedy=remedy)
+def read_card(store: Store, digest: Digest) -> Card:
+    """The card that is stored as `digest`, strictly parsed."""
+    return documents.decode(Card, store.get(digest))
+
+
+def _card_differs(store: Store, card: Card, made: Recomputed) -> Refused | None:
+    """The card that was shown must be the one that the papers give, member by member."""
+    expected = card_of(_papers(store, card, made))
+    for name in differences(card, expected):
+        return _differs(name, getattr(card, name), getattr(expected, name))
+    if card.patch not in made.patches:
+        return _differs("patch", card.patch, "what the plan applies, or the classifier's diff")
+    if card.summary != made.plan.intent:
+        return _differs("summary", card.summary, made.plan.intent)
+    if (about := _debated(store, card)) != (made.dossier.plan, card.patch):
+        return _differs("debate", card.debate, about)
     return None
 
 
-def _facts(evidence: Sequence[Evidence]) -> list[tuple[str, list[tuple[str, str]]]]:
-    return sorted((item.check, sorted(item.facts.items())) for item in evidence)
-
-
-def _parts(risk: Risk) -> list[tuple[str, int]]:
-    return sorted((part.name, part.points) for part in risk.contributions)
-
-
-def _checked(evidence: Sequence[Evidence]) -> list[tuple[object, ...]]:
-    return sorted(
-        (
-            item.check,
-            item.about,
-            item.verdict,
-            sorted(item.receipts),
-            [(f.name, f.points, f.why) for f in item.findings],
-        )
-        for item in evidence
+def _papers(store: Store, card: Card, made: Recomputed) -> Papers:
+    """The papers behind a card. Of these, the card itself names only the proposer's document and the debate."""
+    proposal = read_proposal(store, card.proposal)
+    return Papers(
+        change=made.dossier.change,
+        plan_digest=made.dossier.plan,
+        plan=made.plan,
+        green=made.dossier.green,
+        proposal_digest=card.proposal,
+        proposal=proposal,
+        golden=documents.load_json(store.get(made.plan.golden)),
+        evidence=made.found.evidence,
+        runs=made.found.runs,
+        risk=made.risk,
+        agree=made.agree,
+        origin=origin_of(proposal.proposer, made.trust),
+        debate=card.debate,
+        test_command=made.found.test_command,
     )
+
+
+def _debated(store: Store, card: Card) -> tuple[object, object] | None:
+    """The plan and the patch that the card's debate was about."""
+    transcript = read_transcript(store, card.debate)
+    given = None if transcript is None else documents.load_json(store.get(transcript.dossier))
+    return (given.get("plan"), given.get("patch")) if isinstance(given, dict) else None
+
+
+def _differs(name: str, said: object, found: object) -> Refused:
+    remedy = "look at the change again and approve what is shown then"
+    return Refused(rule="card-differs", where=f"{name}: shown {said}, found {found}"[:500], remedy=remedy)
 
 
 def _again(change: str) -> str:

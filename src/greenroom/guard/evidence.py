@@ -11,13 +11,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from greenroom.domain import documents, outcomes
+from greenroom.domain import conditions, documents, outcomes
+from greenroom.domain.arguments import unfit
 from greenroom.domain.digest import Digest, prefix_of
 from greenroom.domain.errors import TooLarge, Unusable
 from greenroom.domain.outcomes import RESULTS, Run
-from greenroom.domain.plan import Plan
+from greenroom.domain.plan import Arg, Plan, ToolManifest
 from greenroom.domain.ports import Attestor, Policy, Store
 from greenroom.domain.proof import Evidence, Predicate, Receipt, RunOutput, Seal
+from greenroom.domain.vocabulary import Trust
+from greenroom.guard import steps as steps_room
 from greenroom.guard.golden import check_golden
 
 MAX_RECEIPTS = 128
@@ -55,13 +58,18 @@ SHAPES: Mapping[str, Shape] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """What the evidence must be about. `occasion` is what its runs were made for: a spent warrant, for a watch."""
+    """What the evidence must be about.
+
+    `trust` is the most that words of the subject's proposers may claim. `occasion` is what its runs were made for: a
+    spent warrant, for a watch.
+    """
 
     plan_digest: Digest
     plan: Plan
     green: Digest
     policy: Policy
     min_share: int
+    trust: Trust
     occasion: Digest | None = None
 
     @property
@@ -73,13 +81,15 @@ class Case:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """What the papers prove: evidence for each check, the walls that every run had, the test command, the diffs that
-    the classifier left."""
+    the classifier left, the steps before which every build kept Green, where a wall ended a run."""
 
     evidence: tuple[Evidence, ...]
     runs: tuple[Run, ...]
     layers: Mapping[str, bool]
     test_command: str | None
     diffs: frozenset[Digest]
+    snapshots: frozenset[str]
+    violations: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +118,10 @@ class EvidenceRoom:
         opened = self._receipts(case, receipts)
         evidence = []
         steps: list[Receipt] = []
+        kept: frozenset[str] = frozenset()
         for check in checks:
             if check == "reseal":
-                pairs, steps = self._seals(case, seals)
+                pairs, steps, kept = self._seals(case, seals)
                 evidence.append(outcomes.conclude_reseal(case.green, case.plan_digest, pairs))
                 continue
             runs = [item.run for item in opened if item.run.receipt.check == check]
@@ -127,6 +138,8 @@ class EvidenceRoom:
                 if item.run.receipt.check == "classify"
                 for digest in item.output.artifacts.values()
             ),
+            snapshots=kept,
+            violations=conditions.violations(every),
         )
 
     def _receipts(self, case: Case, receipts: Sequence[Digest]) -> list[_Opened]:
@@ -174,31 +187,34 @@ class EvidenceRoom:
             raise Unusable("receipt-without-request", "the receipt names no readable request", where=receipt.run)
         return plain
 
-    def _seals(self, case: Case, seals: Sequence[Digest]) -> tuple[list[tuple[Digest, Seal]], list[Receipt]]:
+    def _seals(
+        self, case: Case, seals: Sequence[Digest]
+    ) -> tuple[list[tuple[Digest, Seal]], list[Receipt], frozenset[str]]:
         if len(seals) > MAX_SEALS:
             raise TooLarge("too-many-seals", f"a dossier has at most {MAX_SEALS} seals")
-        pairs = []
-        steps: list[Receipt] = []
+        pairs, steps, kept = [], list[Receipt](), list[frozenset[str]]()
         for digest in dict.fromkeys(seals):
             seal = documents.decode(Seal, self._envelope(digest, Predicate.SEAL))
             if (seal.plan, seal.base, seal.golden) != (case.plan_digest, case.plan.base, case.plan.golden):
                 raise Unusable("seal-of-another-plan", "a seal is of another plan or base", where=digest, remedy=_RERUN)
             pairs.append((digest, seal))
-            steps += self._steps(case, digest, seal)
-        return pairs, steps
+            runs = self._steps(case, digest, seal)
+            steps += [run.receipt for run in runs]
+            kept.append(steps_room.kept(self._store, case.plan, seal, runs))
+        return pairs, steps, kept[0].intersection(*kept) if kept else frozenset()
 
-    def _steps(self, case: Case, digest: Digest, seal: Seal) -> list[Receipt]:
+    def _steps(self, case: Case, digest: Digest, seal: Seal) -> list[steps_room.Ran]:
         """Each step of the plan was rehearsed and applied with its own tool, and ended well."""
         if len(seal.steps) > 2 * len(case.plan.steps):
             raise Unusable("seal-steps", "a seal names more runs than the plan has steps", where=digest, remedy=_RERUN)
-        receipts = [self._receipt(step) for step in dict.fromkeys(seal.steps)]
-        wanted = sorted([step.tool for step in case.plan.steps] * 2)
-        ended = all(receipt.ended_by == "exit" and receipt.exit == 0 for receipt in receipts)
-        if sorted(receipt.tool for receipt in receipts) != wanted or not ended:
-            raise Unusable(
-                "seal-steps", "a seal does not show every step rehearsed and applied", where=digest, remedy=_RERUN
-            )
-        return receipts
+        runs = [self._step(step) for step in seal.steps]
+        steps_room.check_steps(case.plan, digest, runs)
+        return runs
+
+    def _step(self, digest: Digest) -> steps_room.Ran:
+        receipt = self._receipt(digest)
+        output = documents.decode(RunOutput, self._store.get(receipt.output))
+        return steps_room.Ran(receipt=receipt, request=self._request(receipt), told=output.result is not None)
 
 
 _RERUN = "run the change through simulate and verify again"
@@ -223,6 +239,20 @@ def _check_shape(case: Case, item: _Opened) -> None:
     narrowed = item.request.get("dry_run") is not False or item.request.get("inputs") not in ({}, None)
     if narrowed or not set(item.request["args"]) <= shape.args:
         raise _bent("receipt-wrong-args", receipt, "the run had arguments that this check does not take")
+    _check_args(case, item, manifest)
+
+
+def _check_args(case: Case, item: _Opened, manifest: ToolManifest) -> None:
+    """Each argument keeps the manifest's rule for it, by the trust that is known here.
+
+    A test command counts as a person's words: no warrant goes without a consent whose card shows it.
+    """
+    labelled = {
+        name: Arg(value=value, trust=Trust.PERSON if name == TEST_COMMAND else case.trust)
+        for name, value in item.request["args"].items()
+    }
+    for problem in unfit("the run", labelled, manifest, case.plan.blobs):
+        raise _bent("receipt-wrong-args", item.run.receipt, f"{problem.rule}: {problem.where}: {problem.remedy}"[:300])
 
 
 def _check_one_each(found: Sequence[_Opened]) -> None:

@@ -19,12 +19,13 @@ from greenroom.domain.plan import Plan
 from greenroom.domain.proof import Consent, Warrant
 from greenroom.domain.verdict import Held, Instant, Passed, Refused, Verdict
 from greenroom.guard.budget import over_cap
+from greenroom.guard.facts import ailing
 from greenroom.guard.journal import tidy
 from greenroom.guard.ledger import Generation
 from greenroom.guard.papers import MAX_PAPER_BYTES, open_paper
 from greenroom.guard.room import Room
 from greenroom.guard.stop import set_stop
-from greenroom.guard.warrants import baking, open_undo, open_warrant
+from greenroom.guard.warrants import open_undo, open_warrant
 
 
 def promote(room: Room, digest: Digest) -> Verdict:
@@ -84,7 +85,7 @@ def _fit(room: Room, warrant: Warrant, digest: Digest) -> Refused | Held | None:
             remedy = f"greenroom approve {warrant.change}"
             return Refused(rule="consent-spent", where=warrant.change, remedy=remedy)
     totals = room.ledger.totals(warrant.subject, now)
-    return baking(room, warrant) or over_cap(totals, *weight, rules.constitution.caps, now)
+    return ailing(room, warrant.subject) or over_cap(totals, *weight, rules.constitution.caps, now)
 
 
 def _swap(room: Room, warrant: Warrant, digest: Digest) -> Verdict:

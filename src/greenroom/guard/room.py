@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from greenroom.domain.constitution import Constitution
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import NotFound, Tampered
-from greenroom.domain.ports import Attestor, Facts, Policy, Release, Store
+from greenroom.domain.ports import Attestor, Policy, Release, Store
 from greenroom.domain.proof import Import
-from greenroom.domain.verdict import Instant
 from greenroom.domain.vocabulary import Mode, Subject
 from greenroom.guard.journal import Journal, SteadyClock
 from greenroom.guard.ledger import Ledger
@@ -80,7 +79,8 @@ class Locks:
 class Room:
     """The guard's desk. `belongs` says whether an import was read at the place that its subject names.
 
-    `crash_point` is told the name of each place where a crash would be worst.
+    `log_writable` says whether the log can take an entry. `crash_point` is told the name of each place where a crash
+    would be worst.
     """
 
     store: Store
@@ -94,6 +94,7 @@ class Room:
     disk_free: Callable[[], int]
     crash_point: Callable[[str], None]
     belongs: Callable[[Import], bool]
+    log_writable: Callable[[], bool]
     locks: Locks = field(default_factory=Locks)
 
     @property
@@ -104,15 +105,3 @@ class Room:
     def lowest(self, asked: Mode) -> Mode:
         """The mode of one change: what it asks for, never above what the owner set."""
         return min(asked, self.mode, key=MODES.index)
-
-    def facts(self, subject: Subject, mode: Mode, layers: Mapping[str, bool], now: Instant) -> Facts:
-        """What a decision about `subject` may know."""
-        return Facts(
-            now=now,
-            stopped=self.stop.pulled,
-            mode=mode,
-            live=self.release.live(subject),
-            layers=layers,
-            disk_free_bytes=self.disk_free(),
-            totals=self.ledger.totals(subject, now),
-        )

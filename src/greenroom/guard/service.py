@@ -13,7 +13,7 @@ from greenroom.domain.ports import Attestor, Clock, Dossier, Epochs, GuardStatus
 from greenroom.domain.proof import Import
 from greenroom.domain.verdict import Held, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Subject
-from greenroom.guard import adopt, budget, consent, orders, promote, revert, stop, warrants, watch
+from greenroom.guard import adopt, budget, consent, facts, orders, promote, revert, stop, warrants, watch
 from greenroom.guard.epochs import EPOCH_SECONDS, FreshAttestor, FreshKeys
 from greenroom.guard.journal import Journal, SteadyClock
 from greenroom.guard.ledger import Generation, Ledger
@@ -39,9 +39,9 @@ class GuardService:
     `rules` loads the policy bundle of a digest from the store and is asked once for each; `database` is the
     guard's own SQLite file; `stop_file` is there while the box is stopped; `disk_free` gives bytes; `checkpoint`
     gives the log's signed checkpoint; `belongs` says whether an import was read at the place that its subject names
-    (else a caller could pass any directory off as a person's repository); `crash_point` is told each named place
-    where a crash is tried. `epochs` are the keys that `log` and `attestor` sign with: none signs when it is
-    `epoch_seconds` old; without them the guard keeps one key.
+    (else a caller could pass any directory off as a person's repository); `log_writable` tells whether the log can
+    take an entry; `crash_point` is told each named place where a crash is tried. `epochs` are the keys that `log`
+    and `attestor` sign with: none signs when it is `epoch_seconds` old; without them the guard keeps one key.
     """
 
     def __init__(
@@ -58,6 +58,7 @@ class GuardService:
         disk_free: Callable[[], int],
         checkpoint: Callable[[], str],
         belongs: Callable[[Import], bool],
+        log_writable: Callable[[], bool],
         crash_point: Callable[[str], None] = _nothing,
         epochs: Epochs | None = None,
         epoch_seconds: float = EPOCH_SECONDS,
@@ -79,6 +80,7 @@ class GuardService:
             disk_free=disk_free,
             crash_point=crash_point,
             belongs=belongs,
+            log_writable=log_writable,
         )
         self.recover()
 
@@ -141,6 +143,10 @@ class GuardService:
     def position(self, subject: Subject) -> str:
         """The name of what is live (a commit)."""
         return self._room.release.position(subject)
+
+    def health(self, subject: Subject) -> tuple[Held, ...]:
+        """What is not well with box and subject; empty when health is green."""
+        return facts.health(self._room, subject)
 
     def adopt(self, imported: Digest) -> Digest | Refused:
         """Take an import of the keeper in; the live digest afterwards."""

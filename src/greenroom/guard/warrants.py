@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from greenroom.domain import documents
 from greenroom.domain.change import Change
+from greenroom.domain.debate import Transcript, read_transcript
 from greenroom.domain.digest import Digest, prefix_of
 from greenroom.domain.errors import Unreachable, Unusable
 from greenroom.domain.plan import Plan
@@ -22,8 +23,9 @@ from greenroom.domain.proof import Consent, Predicate, Risk, Warrant
 from greenroom.domain.verdict import Held, Instant, Passed, Refused
 from greenroom.domain.vocabulary import ChangeId, Mode, Origin, Stage, State, Trust
 from greenroom.guard.budget import over_cap
-from greenroom.guard.consent import Recomputed, agreed
+from greenroom.guard.consent import Recomputed, agreed, read_card
 from greenroom.guard.evidence import Case, EvidenceRoom, Found
+from greenroom.guard.facts import ailing, gather
 from greenroom.guard.room import Room, Rules
 
 MAX_PLAN_BYTES = 1024 * 1024
@@ -58,7 +60,7 @@ def decide(room: Room, dossier: Dossier) -> Digest | Refused | Held:
     now = room.clock.now()
     rules = room.rules.current()
     plan = _plan(room, rules, dossier)  # 2: the plan is about this
-    refused = _live_is_base(room, dossier)  # 3: live == base, and settled
+    refused = _live_is_base(room, dossier)  # 3: live == base, and health is green
     if refused is not None:
         return refused
     case = Case(
@@ -67,17 +69,19 @@ def decide(room: Room, dossier: Dossier) -> Digest | Refused | Held:
         green=dossier.green,
         policy=rules.policy,
         min_share=rules.constitution.tests.min_share,
+        trust=_most_trust(room, dossier),
     )
     checks = _with_reseal(rules.policy.checks(plan))
     found = EvidenceRoom(room.store, room.attestor).recompute(case, checks, dossier.receipts, dossier.seals)  # 4, 5, 6
-    risk = rules.policy.weigh(plan, found.evidence)  # 7: risk
+    risk = rules.policy.weigh(plan, found.evidence, _debate(room, dossier))  # 7: risk
     mode = room.lowest(dossier.mode)
     verdict = _policy_says(room, rules, dossier, plan, found, risk, mode, now)  # 8: the policy
     if not isinstance(verdict, Passed):
         return verdict
     made = Recomputed(
         dossier=dossier,
-        golden=plan.golden,
+        plan=plan,
+        trust=_most_trust(room, dossier),
         patches=_patches(plan) | found.diffs,
         found=found,
         risk=risk,
@@ -121,7 +125,12 @@ def _plan(room: Room, rules: Rules, dossier: Dossier) -> Plan:
         raise Unusable("unknown-tool", "the signed policy has no such tool", where=f"step {unknown[0]}"[:200])
     if dossier.green == dossier.base:
         raise Unusable("no-change", "Green equals Blue", remedy="nothing to do; it is as wished already")
-    return _trusted_no_further(plan, min(Trust.BOX, room.ledger.trust(dossier.subject)))
+    return _trusted_no_further(plan, _most_trust(room, dossier))
+
+
+def _most_trust(room: Room, dossier: Dossier) -> Trust:
+    """What words about the subject may claim at most: its imports' trust, and never a person's."""
+    return min(Trust.BOX, room.ledger.trust(dossier.subject))
 
 
 def _trusted_no_further(plan: Plan, most: Trust) -> Plan:
@@ -144,16 +153,7 @@ def _live_is_base(room: Room, dossier: Dossier) -> Refused | Held | None:
     if live != dossier.base:
         remedy = "the change was made against an earlier live state; propose it again"
         return Refused(rule="base-moved", where=f"live is {live}", remedy=remedy)
-    return baking(room, dossier)
-
-
-def baking(room: Room, dossier: Dossier | Warrant) -> Held | None:
-    """Held while an earlier change of the subject is not yet marked good: one at a time."""
-    for generation in room.ledger.standing(dossier.subject):
-        if generation.state != "kept":
-            where = f"change {generation.change} is still watched"
-            return Held(rule="change-baking", where=where, remedy="greenroom resume, then try again")
-    return None
+    return ailing(room, dossier.subject)
 
 
 def _with_reseal(checks: tuple[str, ...]) -> tuple[str, ...]:
@@ -164,11 +164,10 @@ def _policy_says(
     room: Room, rules: Rules, dossier: Dossier, plan: Plan, found: Found, risk: Risk, mode: Mode, now: Instant
 ) -> Passed | Refused | Held:
     """The policy at approve and at promote, asked about a change of which only the proven parts are filled in."""
-    trust = min(Trust.BOX, room.ledger.trust(dossier.subject))
     change = Change(
         id=dossier.change,
         subject=dossier.subject,
-        origin=Origin(actor="guard", door="guard", engine=None, prompt=None, trust=Trust(trust)),
+        origin=Origin(actor="guard", door="guard", engine=None, prompt=None, trust=_most_trust(room, dossier)),
         request=dossier.plan,
         mode=mode,
         state=State.VERIFIED,
@@ -181,12 +180,19 @@ def _policy_says(
         consents=dossier.consents,
         risk=risk,
     )
-    facts = room.facts(dossier.subject, mode, found.layers, now)
+    facts = gather(room, dossier.subject, mode, found, now)
     for stage, state in ((Stage.APPROVE, State.VERIFIED), (Stage.PROMOTE, State.APPROVED)):
         verdict = rules.policy.may(dataclasses.replace(change, state=state), stage, plan, facts, found.evidence)
         if not isinstance(verdict, Passed):
             return verdict
     return Passed()
+
+
+def _debate(room: Room, dossier: Dossier) -> Transcript | None:
+    """The debate that the card names: what it adds to the risk is worked out again from what the reviewers said."""
+    if dossier.card is None:
+        return None
+    return read_transcript(room.store, read_card(room.store, dossier.card).debate)
 
 
 def _patches(plan: Plan) -> frozenset[Digest]:

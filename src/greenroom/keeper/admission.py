@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from greenroom.domain.digest import Digest, hex_of, parse_digest
-from greenroom.domain.errors import Tampered, Unusable
-from greenroom.domain.plan import ArgRule, ToolManifest
+from greenroom.domain.arguments import unfit
+from greenroom.domain.digest import Digest, hex_of
+from greenroom.domain.errors import Tampered
+from greenroom.domain.plan import Arg, ToolManifest
 from greenroom.domain.verdict import Refused
-from greenroom.domain.vocabulary import Tier
+from greenroom.domain.vocabulary import Tier, Trust
 
 _TOOL = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
@@ -40,16 +41,16 @@ def missing_layer(manifest: ToolManifest, layers: Mapping[str, bool]) -> Refused
 
 
 def refuse_args(manifest: ToolManifest, args: Mapping[str, str | int]) -> Refused | None:
-    """Arguments of the manifest's names, types and sizes only. What they may say is the policy's matter."""
-    for name, value in args.items():
-        rule = manifest.args.get(name)
-        if rule is None or _TOOL.fullmatch(name) is None:
-            return _bad_arg(manifest, name, "the tool takes no such argument")
-        if (why := _wrong(rule, value)) is not None:
-            return _bad_arg(manifest, name, why)
-    for name, rule in manifest.args.items():
-        if rule.required and name not in args:
-            return _bad_arg(manifest, name, "the tool needs this argument")
+    """Refused `bad-argument` unless every argument keeps the manifest's whole rule for it: type, size, words.
+
+    Whose words they are is not known here: policy and guard ask for that.
+    """
+    odd = next((name for name in args if _TOOL.fullmatch(name) is None), None)
+    if odd is not None:
+        return _bad_arg(f"{manifest.name}: {odd[:80]!r} is no argument's name", "mend the plan")
+    labelled = {name: Arg(value=value, trust=Trust.PERSON) for name, value in args.items()}
+    for problem in unfit(manifest.name, labelled, manifest, None):
+        return _bad_arg(f"{problem.where}: {problem.rule}", problem.remedy)
     return None
 
 
@@ -64,20 +65,5 @@ def check_body(manifest: ToolManifest, body: bytes, digest: Digest) -> None:
         )
 
 
-def _wrong(rule: ArgRule, value: str | int) -> str | None:
-    if rule.type == "int":
-        return None if isinstance(value, int) and not isinstance(value, bool) else "a number is expected"
-    if not isinstance(value, str):
-        return "text is expected"
-    if len(value.encode("utf-8", "surrogatepass")) > rule.max_bytes:
-        return f"at most {rule.max_bytes} bytes"
-    if rule.type == "digest":
-        try:
-            parse_digest(value)
-        except Unusable:
-            return "a digest is expected"
-    return None
-
-
-def _bad_arg(manifest: ToolManifest, name: str, why: str) -> Refused:
-    return Refused(rule="bad-argument", where=f"{manifest.name}: {name[:80]}: {why}", remedy="mend the plan")
+def _bad_arg(where: str, remedy: str) -> Refused:
+    return Refused(rule="bad-argument", where=where[:300], remedy=remedy[:300])

@@ -23,12 +23,13 @@ APPLICATION = "application"
 
 @dataclass(slots=True, kw_only=True)
 class _Build:
-    """One build on its way: the draft's directory, the tree it held before the step, the receipts so far."""
+    """One build on its way: the draft's directory, the tree it held before the step, receipts and trees kept so far."""
 
     plan: Plan
     draft: Path
     before: Digest
     receipts: list[Digest] = field(default_factory=list)
+    snapshots: dict[str, Digest] = field(default_factory=dict)
 
 
 class Builder:
@@ -40,8 +41,9 @@ class Builder:
     def build(self, digest: Digest) -> Digest | Refused:
         """The signed Seal of the plan that `digest` names; Refused with the step in `where`.
 
-        Before each step the draft is sealed, and the step's receipts name that tree: it is the snapshot of steps of
-        tier 2. A step that fails discards the draft, so nothing half-done is ever sealed; base is never touched.
+        Before each step the draft is sealed, and the seal and the step's receipts name that tree: it is the snapshot
+        of steps of tier 2. A step that fails discards the draft, so nothing half-done is ever sealed; base is never
+        touched.
         Raises NotFound, Tampered or Unusable when the plan or what it names cannot be read.
         """
         store = self._runner.store
@@ -64,6 +66,7 @@ class Builder:
         return self._seal(digest, build)
 
     def _step(self, build: _Build, step: Step) -> Refused | None:
+        build.snapshots[step.id] = build.before
         for role in (REHEARSAL, APPLICATION):
             ran = self._runner.run(_job(build, step, role), counted=role == REHEARSAL)
             refused = ran if isinstance(ran, Refused) else ran.refused
@@ -88,6 +91,7 @@ class Builder:
             green=build.before,
             steps=tuple(build.receipts),
             at=runner.clock.now(),
+            snapshots=build.snapshots,
         )
         signed = runner.attestor.sign(Predicate.SEAL, seal.green, documents.encode(seal))
         runner.crash_point("build.signed")

@@ -20,14 +20,15 @@ from greenroom.domain.errors import NotFound, Unusable
 from greenroom.domain.events import Event
 from greenroom.domain.ports import Attestor, Changes, Clock, Guard, Keeper, Proposer, Store
 from greenroom.domain.proof import Import, Predicate
+from greenroom.domain.proposal import MAX_PROPOSAL_BYTES, origin_of
 from greenroom.domain.verdict import Held, Passed, Refused, Verdict
-from greenroom.domain.vocabulary import ChangeId, Kind, Mode, Move, Origin, Stage, State, Subject, Trust, address_of
+from greenroom.domain.vocabulary import ChangeId, Kind, Mode, Move, Stage, State, Subject, Trust, address_of
 from greenroom.pipeline.board import row
 from greenroom.pipeline.changes import Board, Deliveries, Delivery, Line, Settings
 from greenroom.pipeline.flow import Watcher
 from greenroom.pipeline.plain import verdict_plain
 from greenroom.pipeline.stages.approve import NEEDS_APPROVAL
-from greenroom.pipeline.stages.plan import MAX_PROPOSAL_BYTES, read_proposal
+from greenroom.pipeline.stages.plan import read_proposal
 
 Tell = Callable[[Mapping[str, Any]], None]
 """Receives progress: one JSON object an event."""
@@ -38,7 +39,7 @@ REVERTING = "reverting"
 """The hold of a change whose revert began: a crash leaves it to `resume`."""
 BASE_MOVED = "base-moved"
 TEST_COMMAND = "test-command"
-RETRIED = frozenset({"inconclusive", "disk-low", "bug", "rate-limit"})
+RETRIED = frozenset({"inconclusive", "disk-low", "policy-mismatch", "bug", "rate-limit"})
 """Holds that nobody has to answer: `improve` tries such a change again."""
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 
@@ -355,7 +356,7 @@ def _new_change(
     change = Change(
         id=ChangeId("".join(secrets.choice(_ALPHABET) for _ in range(6))),
         subject=subject,
-        origin=Origin(actor=f"proposer:{name}", door="improve", engine=None, prompt=None, trust=trust),
+        origin=origin_of(name, trust),
         request=request,
         mode=mode,
         state=State.PROPOSED,
@@ -364,6 +365,8 @@ def _new_change(
     )
     try:
         proposal = read_proposal(house.store, change)
+        if proposal.proposer != name:
+            raise Unusable("another-proposer", f"{name} proposed in the name of {proposal.proposer[:80]!r}")
     except Unusable as error:
         _failed(answer, name, error)
         return None

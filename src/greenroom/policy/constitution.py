@@ -10,9 +10,9 @@ import yaml
 from greenroom.domain import documents
 from greenroom.domain.constitution import Constitution
 from greenroom.domain.errors import TooLarge, Unusable
-from greenroom.domain.vocabulary import LAYERS
+from greenroom.domain.vocabulary import LAYERS, Kind
 from greenroom.policy.globs import Globs
-from greenroom.policy.vocabulary import NEVER
+from greenroom.policy.vocabulary import NEVER, POSTCONDITIONS
 
 MAX_CONSTITUTION_BYTES = 64 * 1024
 MAX_LIST = 256
@@ -93,6 +93,11 @@ def _check(found: Constitution) -> None:
             Globs(globs)
         except Unusable as error:
             raise _bad(where, f"{error.message}: {error.where}") from None
+    missing = [kind.value for kind in Kind if not found.postconditions.get(kind)]
+    if missing:
+        raise _bad("$.postconditions", f"each kind has at least one; none here for {', '.join(missing)}")
+    for kind, words in found.postconditions.items():
+        _words(f"$.postconditions.{kind.value}", words, POSTCONDITIONS)
     if not found.sandbox.required_layers:
         raise _bad("$.sandbox.required_layers", "a box without walls is not a box: name at least one layer")
     for where, number, least, most in _bounds(found):

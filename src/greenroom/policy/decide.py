@@ -12,18 +12,19 @@ from importlib import resources
 
 import cedarpy
 
+from greenroom.domain.arguments import int_range
 from greenroom.domain.change import Change
 from greenroom.domain.constitution import Constitution
+from greenroom.domain.debate import Transcript
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Bug
+from greenroom.domain.patterns import compile_pattern
 from greenroom.domain.plan import Plan, ToolManifest
 from greenroom.domain.ports import Facts
 from greenroom.domain.proof import Evidence, Risk
 from greenroom.domain.verdict import Passed, Verdict
 from greenroom.domain.vocabulary import Agree, ConsentLevel, Mode, Stage
 from greenroom.policy import consent, question, risk, rules
-from greenroom.policy.arguments import int_range
-from greenroom.policy.patterns import compile_pattern
 from greenroom.policy.vocabulary import CHECKS
 
 _RESOURCE = {"type": "Constitution", "id": "box"}
@@ -34,8 +35,7 @@ class CedarPolicy:
 
     def __init__(self, digest: Digest, constitution: Constitution, manifests: Mapping[Digest, ToolManifest]) -> None:
         """Parse everything once; raises Unusable for a pattern or glob that cannot be used."""
-        self._digest = digest
-        self._law = question.law(constitution, dict(manifests))
+        self._law = question.law(digest, constitution, dict(manifests))
         for manifest in manifests.values():
             _check_patterns(manifest)
         text = cedar_text()
@@ -48,7 +48,7 @@ class CedarPolicy:
     @property
     def digest(self) -> Digest:
         """The digest of the policy bundle."""
-        return self._digest
+        return self._law.digest
 
     @property
     def constitution(self) -> Constitution:
@@ -78,9 +78,12 @@ class CedarPolicy:
         """The checks that `plan` needs before it may be approved."""
         return CHECKS[plan.subject.kind]
 
-    def weigh(self, plan: Plan, evidence: Sequence[Evidence]) -> Risk:
-        """The risk of `plan` given what its checks found."""
-        return risk.weigh(plan, evidence, self._law.manifests, self._law.protected)
+    def weigh(self, plan: Plan, evidence: Sequence[Evidence], debate: Transcript | None = None) -> Risk:
+        """The risk of `plan` given what its checks found, and what a debate adds to it.
+
+        Raises Unusable `debate-differs` for a transcript whose rulings are not what the judge makes of its reviews.
+        """
+        return risk.weigh(plan, evidence, self._law.manifests, self._law.protected, debate)
 
     def agree(self, mode: Mode, level: ConsentLevel) -> Agree:
         """Who must agree in `mode` at `level`."""
@@ -119,6 +122,7 @@ def entities(constitution: Constitution) -> list[dict[str, object]]:
         "cap_lines": constitution.caps.lines,
         "cap_risk": constitution.caps.risk,
         "cap_spend": constitution.caps.spend_micro,
+        "probe_seconds": constitution.tests.probe_seconds,
     }
     return [{"uid": _RESOURCE, "attrs": limits, "parents": []}]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from greenroom.domain.errors import TooLarge, Unusable
-from greenroom.policy.patterns import MAX_PATTERN_CHARS, compile_pattern
+from greenroom.domain.patterns import MAX_PATTERN_CHARS, compile_pattern
 
 MAX_GLOBS = 256
 MAX_GLOB_CHARS = 256

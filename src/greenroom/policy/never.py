@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from greenroom.domain.arguments import command_words
 from greenroom.domain.digest import Digest
+from greenroom.domain.patterns import compile_pattern
 from greenroom.domain.plan import Plan, Step, ToolManifest
 from greenroom.domain.vocabulary import Tier, Undo
-from greenroom.policy.arguments import command_words
-from greenroom.policy.patterns import compile_pattern
 
 _GUARDS = (
     "auth|authn|authz|authenticate|authentication|authorization|authorisation|login|password|passwd|passcode|mfa|2fa|"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from greenroom.domain import arguments
 from greenroom.domain.change import Change
 from greenroom.domain.constitution import Constitution
 from greenroom.domain.digest import Digest
@@ -19,9 +20,9 @@ from greenroom.domain.ports import Facts
 from greenroom.domain.proof import Evidence
 from greenroom.domain.verdict import Held, Refused
 from greenroom.domain.vocabulary import CGROUP_LAYERS, Stage, Trust
-from greenroom.policy import arguments, never, risk, rules
+from greenroom.policy import never, risk, rules
 from greenroom.policy.globs import Globs
-from greenroom.policy.vocabulary import CHECKS, NEVER, TESTING_CHECKS
+from greenroom.policy.vocabulary import CHECKS, NEVER, PROBE, TESTING_CHECKS
 
 Fact = bool | int | str | list[str]
 JUDGING = frozenset({Stage.APPROVE, Stage.PROMOTE})
@@ -37,17 +38,22 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Law:
-    """What the questions are asked against: the constitution, ready to match, and the tools by manifest digest."""
+    """What the questions are asked against: the constitution, ready to match, and the tools by manifest digest.
 
+    `digest` is that of the bundle of both.
+    """
+
+    digest: Digest
     constitution: Constitution
     manifests: Mapping[Digest, ToolManifest]
     protected: Globs
     allowed: Globs
 
 
-def law(constitution: Constitution, manifests: Mapping[Digest, ToolManifest]) -> Law:
+def law(digest: Digest, constitution: Constitution, manifests: Mapping[Digest, ToolManifest]) -> Law:
     """The law of `constitution` over the tools `manifests`; raises Unusable for a glob that cannot be used."""
     return Law(
+        digest=digest,
         constitution=constitution,
         manifests=manifests,
         protected=Globs(constitution.protected_paths),
@@ -70,14 +76,16 @@ def ask(
     context.update(_of_world(rule, change, stage, facts, details))
     context.update(_of_plan(rule, change, plan, details))
     context.update(_of_green(change))
+    context.update(_of_conditions(rule, change, stage, plan, facts, details))
+    judged = evidence if stage in JUDGING or _watched(stage, facts) else ()
+    context.update(_of_evidence(change, _required(rule, change, stage, plan, facts), judged, details))
     judged = evidence if stage in JUDGING else ()
-    context.update(_of_evidence(change, plan, judged, details))
     context.update(_of_paths(rule, judged, details))
     missing = _missing_layers(rule, context)
     if missing:
         details["layer-missing"] = _no("layer-missing", ", ".join(missing))
     context["breaches"] = _breaches(rule, plan, judged, details)
-    context.update(_of_caps(rule, plan, facts, judged if stage in JUDGING else None))
+    context.update(_of_caps(rule, change, plan, facts, judged if stage in JUDGING else None))
     return Question(context, details)
 
 
@@ -147,10 +155,60 @@ def _of_green(change: Change) -> Mapping[str, Fact]:
     }
 
 
-def _of_evidence(
-    change: Change, plan: Plan | None, evidence: Sequence[Evidence], details: dict[str, Refused | Held]
+def _watched(stage: Stage, facts: Facts) -> bool:
+    """The question is whether what was watched may be marked good."""
+    return stage is Stage.WATCH and facts.watched
+
+
+def _required(rule: Law, change: Change, stage: Stage, plan: Plan | None, facts: Facts) -> tuple[str, ...]:
+    """The checks that must have evidence: before the act those of the plan's kind, after it the postconditions."""
+    if _watched(stage, facts):
+        return tuple(name for name in rule.constitution.postconditions[change.subject.kind] if name != PROBE)
+    return CHECKS[plan.subject.kind] if plan is not None and stage is not Stage.WATCH else ()
+
+
+def _of_conditions(
+    rule: Law, change: Change, stage: Stage, plan: Plan | None, facts: Facts, details: dict[str, Refused | Held]
 ) -> Mapping[str, Fact]:
-    required = CHECKS[plan.subject.kind] if plan is not None else ()
+    """What must be so before the act, and what must have stayed so after it."""
+    unkept = _unkept(rule, plan, facts)
+    if unkept:
+        details["snapshot-missing"] = _no("snapshot-missing", f"no snapshot of Green before {unkept}")
+    if facts.policy != rule.digest:
+        where = f"this is {rule.digest}, in force is {facts.policy}"
+        details["policy-mismatch"] = _no("policy-mismatch", where)
+    if facts.health:
+        details["health"] = facts.health[0]
+    if facts.violations:
+        details["violation-seen"] = _no("violation-seen", facts.violations[0])
+    probed = PROBE in rule.constitution.postconditions[change.subject.kind]
+    if _watched(stage, facts) and probed:
+        asked = rule.constitution.tests.probe_seconds
+        details["probe-short"] = _no("probe-short", f"probes were green for {facts.probe_green_s} of {asked} seconds")
+    return {
+        "snapshots_kept": not unkept,
+        "policy_in_force": facts.policy == rule.digest,
+        "healthy": not facts.health,
+        "violated": bool(facts.violations) and (stage is not Stage.WATCH or facts.watched),
+        "watched": _watched(stage, facts),
+        "probed": probed,
+        "probe_green": facts.probe_green_s,
+    }
+
+
+def _unkept(rule: Law, plan: Plan | None, facts: Facts) -> str:
+    """The first step of the tiers that ask for it before which Green was not kept; empty when there is none."""
+    limits = rule.constitution.plan
+    for step in plan.steps[: limits.max_steps] if plan is not None else ():
+        tool = rule.manifests.get(step.tool)
+        if tool is not None and tool.tier >= limits.snapshot_from_tier and step.id not in facts.snapshots:
+            return f"step {step.id[:80]!r} ({tool.name}, tier {int(tool.tier)})"
+    return ""
+
+
+def _of_evidence(
+    change: Change, required: tuple[str, ...], evidence: Sequence[Evidence], details: dict[str, Refused | Held]
+) -> Mapping[str, Fact]:
     found = {item.check for item in evidence if item.about == change.green}
     missing = [check for check in required if check not in found]
     if missing:
@@ -201,16 +259,22 @@ def _breaches(
     return sorted(places)
 
 
-def _of_caps(rule: Law, plan: Plan | None, facts: Facts, evidence: Sequence[Evidence] | None) -> Mapping[str, Fact]:
-    """The day's totals with this change added; before it is judged there is nothing to add."""
+def _of_caps(
+    rule: Law, change: Change, plan: Plan | None, facts: Facts, evidence: Sequence[Evidence] | None
+) -> Mapping[str, Fact]:
+    """The day's totals with this change added; before it is judged there is nothing to add.
+
+    The change's own risk counts where a debate made it higher than the checks alone.
+    """
     totals = facts.totals
     if plan is None or evidence is None:
         return {"changes": totals.changes, "lines": totals.lines, "risk": totals.risk, "spend": totals.spend_micro}
     classify = next((item for item in evidence if item.check == "classify"), None)
+    weighed = risk.weigh(plan, evidence, rule.manifests, rule.protected).score
     return {
         "changes": totals.changes + 1,
         "lines": totals.lines + risk.lines_of(classify),
-        "risk": totals.risk + risk.weigh(plan, evidence, rule.manifests, rule.protected).score,
+        "risk": totals.risk + max(weighed, change.risk.score if change.risk else 0),
         "spend": totals.spend_micro,
     }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from greenroom.domain import arguments
 from greenroom.domain.change import Change
 from greenroom.domain.constitution import Constitution
 from greenroom.domain.digest import Digest
@@ -16,7 +17,7 @@ from greenroom.domain.plan import Plan, ToolManifest
 from greenroom.domain.ports import Facts
 from greenroom.domain.proof import Evidence
 from greenroom.domain.vocabulary import Kind, Stage
-from greenroom.policy import arguments, never, risk
+from greenroom.policy import never, risk
 from greenroom.policy.globs import Globs
 
 Answer = tuple[Literal["passed", "refused", "held"], str]
@@ -26,6 +27,7 @@ _PASSED: Answer = ("passed", "")
 
 
 def decide(
+    policy: Digest,
     constitution: Constitution,
     manifests: Mapping[Digest, ToolManifest],
     change: Change,
@@ -34,15 +36,17 @@ def decide(
     facts: Facts,
     evidence: Sequence[Evidence],
 ) -> Answer:
-    """The answer to whether `change` may take `stage`."""
+    """The answer to whether `change` may take `stage`; `policy` is the digest of constitution and manifests."""
     if facts.stopped:
         return "held", "stopped"
     if stage is Stage.WATCH:
-        return _PASSED if change.green else ("refused", "not-sealed")
+        return _watch(constitution, change, facts, evidence)
     if plan is None and stage is not Stage.PLAN:
         return "refused", "plan-missing"
+    if plan is None and facts.live not in (None, change.base):
+        return "refused", "base-moved"
     if plan is None:
-        return _PASSED if facts.live in (None, change.base) else ("refused", "base-moved")
+        return _PASSED if facts.policy == policy else ("held", "policy-mismatch")
     judged = tuple(evidence) if stage in (Stage.APPROVE, Stage.PROMOTE) else ()
     swapped = stage is Stage.PROMOTE and change.green == facts.live and facts.live not in (None, change.base)
     refused = (
@@ -52,12 +56,16 @@ def decide(
         or _never(constitution, manifests, plan, judged)
         or _layers(constitution, manifests, stage, plan, facts)
         or _green(change, stage)
+        or _snapshots(constitution, manifests, stage, plan, facts)
+        or _nothing(change, stage)
         or _evidence(change, stage, plan, judged)
         or _paths(constitution, plan, judged)
     )
     if refused:
         return "refused", refused
-    waiting = _waiting(constitution, manifests, stage, plan, facts, judged, swapped=swapped)
+    waiting = _conditions(policy, stage, facts) or _waiting(
+        constitution, manifests, change, stage, plan, facts, judged, swapped=swapped
+    )
     return ("held", waiting) if waiting else _PASSED
 
 
@@ -128,22 +136,58 @@ def _layers(
     return "layer-missing" if any(facts.layers.get(layer) is not True for layer in needed) else ""
 
 
+def _watch(constitution: Constitution, change: Change, facts: Facts, evidence: Sequence[Evidence]) -> Answer:
+    """Before the watch anything sealed may be watched; after it the postconditions of the kind must hold."""
+    if not change.green:
+        return "refused", "not-sealed"
+    if not facts.watched:
+        return _PASSED
+    wanted = constitution.postconditions[change.subject.kind]
+    broken = _judged(change, {name for name in wanted if name != "probe"}, evidence)
+    if broken:
+        return "refused", broken
+    if facts.violations:
+        return "held", "violation-seen"
+    if any(item.verdict == "inconclusive" for item in evidence):
+        return "held", "inconclusive"
+    short = "probe" in wanted and facts.probe_green_s < constitution.tests.probe_seconds
+    return ("held", "probe-short") if short else _PASSED
+
+
 def _green(change: Change, stage: Stage) -> str:
-    if stage in (Stage.VERIFY, Stage.APPROVE, Stage.PROMOTE) and change.green is None:
-        return "not-sealed"
-    if stage is Stage.VERIFY and not change.seals:
-        return "not-rehearsed"
+    if stage in (Stage.VERIFY, Stage.APPROVE, Stage.PROMOTE):
+        if change.green is None:
+            return "not-sealed"
+        if not change.seals:
+            return "not-rehearsed"
+    return ""
+
+
+def _snapshots(
+    constitution: Constitution, manifests: Mapping[Digest, ToolManifest], stage: Stage, plan: Plan, facts: Facts
+) -> str:
+    if stage not in (Stage.APPROVE, Stage.PROMOTE):
+        return ""
+    needed = {step.id for step in plan.steps if manifests[step.tool].tier >= constitution.plan.snapshot_from_tier}
+    return "" if needed <= facts.snapshots else "snapshot-missing"
+
+
+def _nothing(change: Change, stage: Stage) -> str:
     return "nothing-changed" if stage in (Stage.APPROVE, Stage.PROMOTE) and change.green == change.base else ""
 
 
 def _evidence(change: Change, stage: Stage, plan: Plan, evidence: Sequence[Evidence]) -> str:
     if stage not in (Stage.APPROVE, Stage.PROMOTE):
         return ""
-    if any(item.about != change.green for item in evidence):
-        return "evidence-of-another-green"
     needed = {"reseal", "classify", "scan"}
     if plan.subject.kind is Kind.WORKSPACE:
         needed |= {"loosened", "tests", "own-tests"}
+    return _judged(change, needed, evidence)
+
+
+def _judged(change: Change, needed: set[str], evidence: Sequence[Evidence]) -> str:
+    if any(item.about != change.green for item in evidence):
+        return "evidence-of-another-green"
     if not needed <= {item.check for item in evidence}:
         return "evidence-missing"
     for item in evidence:
@@ -152,7 +196,8 @@ def _evidence(change: Change, stage: Stage, plan: Plan, evidence: Sequence[Evide
         if item.verdict == "fail":
             named = item.findings[0].name if item.findings else ""
             return item.facts.get("why") or named or f"{item.check}-failed"
-    unusable = any(e.verdict == "broken-before" and e.check not in ("tests", "own-tests") for e in evidence)
+    testing = ("tests", "own-tests", "live-tests")
+    unusable = any(e.verdict == "broken-before" and e.check not in testing for e in evidence)
     return "evidence-unusable" if unusable else ""
 
 
@@ -166,9 +211,16 @@ def _paths(constitution: Constitution, plan: Plan, evidence: Sequence[Evidence])
     return "protected-path" if untrusted and protected else ""
 
 
+def _conditions(policy: Digest, stage: Stage, facts: Facts) -> str:
+    if facts.policy != policy:
+        return "policy-mismatch"
+    return "violation-seen" if facts.violations and stage in (Stage.APPROVE, Stage.PROMOTE) else ""
+
+
 def _waiting(
     constitution: Constitution,
     manifests: Mapping[Digest, ToolManifest],
+    change: Change,
     stage: Stage,
     plan: Plan,
     facts: Facts,
@@ -180,12 +232,16 @@ def _waiting(
         return "inconclusive"
     if swapped or stage in (Stage.PLAN, Stage.DEBATE):
         return ""
+    if stage is Stage.PROMOTE and facts.health:
+        return facts.health[0].rule
     if stage is not Stage.APPROVE and facts.disk_free_bytes < constitution.sandbox.min_disk_free_bytes:
         return "disk-low"
     if stage not in (Stage.APPROVE, Stage.PROMOTE):
         return ""
     classified = [item for item in evidence if item.check == "classify"]
     score = risk.weigh(plan, evidence, manifests, Globs(constitution.protected_paths)).score
+    if change.risk is not None and change.risk.score > score:
+        score = change.risk.score
     after = {
         "day-cap-changes": (facts.totals.changes + 1, constitution.caps.changes),
         "day-cap-lines": (

@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
+from greenroom.domain.debate import ROUNDS, Transcript
 from greenroom.domain.digest import Digest
+from greenroom.domain.errors import Unusable
 from greenroom.domain.plan import Plan, ToolManifest
+from greenroom.domain.ports import Review
 from greenroom.domain.proof import Contribution, Evidence, Risk
 from greenroom.domain.vocabulary import ConsentLevel, Tier, Trust
 from greenroom.policy.globs import Globs
+from greenroom.policy.judge import judge, score
 
 TIER_POINTS: Mapping[Tier, int] = MappingProxyType(
     {Tier.COMPUTE: 0, Tier.WORKSPACE: 2, Tier.SYSTEM: 25, Tier.DANGEROUS: 100}
@@ -59,16 +63,29 @@ _DEPENDENCIES = Globs(
 )
 
 
-def weigh(plan: Plan, evidence: Sequence[Evidence], manifests: Mapping[Digest, ToolManifest], protected: Globs) -> Risk:
-    """The risk of `plan` given what its checks found; `protected` are the constitution's protected paths."""
+def weigh(
+    plan: Plan,
+    evidence: Sequence[Evidence],
+    manifests: Mapping[Digest, ToolManifest],
+    protected: Globs,
+    debate: Transcript | None = None,
+) -> Risk:
+    """The risk of `plan` given what its checks found; `protected` are the constitution's protected paths.
+
+    A debate adds to it and never takes away: the reviewers' doubts as points, and a review where they differed.
+    """
     by_check = {item.check: item for item in evidence}
     contributions = (
         *_of_plan(plan, manifests),
         *_of_diff(by_check.get("classify"), protected),
         *_of_tests(by_check),
         *_of_findings(evidence),
+        *_of_debate(debate),
     )
-    return Risk(contributions=contributions, level=_level(plan, by_check, manifests, protected))
+    level = _level(plan, by_check, manifests, protected)
+    if debate is not None and len(debate.rounds) > 1:
+        level = max(level, ConsentLevel.REVIEW)
+    return Risk(contributions=contributions, level=level)
 
 
 def files_of(classify: Evidence | None) -> tuple[Contribution, ...]:
@@ -145,7 +162,8 @@ def _of_tests(by_check: Mapping[str, Evidence]) -> Iterator[Contribution]:
         yield Contribution(name="coverage", points=points, why=why)
         return
     share = min(100, _number(tests, "share"))
-    why = f"{tests.facts.get('passed', '0')} tests pass on both codes ({share}% of base's)"
+    passed = tests.facts.get("passed", "0")
+    why = f"estimated by tests, not measured by lines: {passed} pass on both codes ({share}% of base's)"
     yield Contribution(name="coverage", points=(100 - share) // 10, why=why)
 
 
@@ -157,9 +175,34 @@ def _of_findings(evidence: Sequence[Evidence]) -> Iterator[Contribution]:
                 points = max(found.points, SECRET_POINTS if secret else 0)
                 name = "secret" if secret else f"{item.check}:{found.name}"
                 yield Contribution(name=name, points=max(0, points), why=found.why)
-        elif item.check == "debate" and item.verdict != "pass":
-            why = item.facts.get("why", "the reviewers did not agree")
-            yield Contribution(name="debate", points=DEBATE_POINTS, why=why)
+
+
+def _of_debate(debate: Transcript | None) -> Iterator[Contribution]:
+    """Each reviewer's doubts in the last round, a point for every tenth of the score; more where they differed."""
+    if debate is None:
+        return
+    _check_debate(debate)
+    for review in debate.rounds[-1].reviews:
+        if isinstance(review, Review):
+            scored = score(review)
+            least = min(review.scores, key=lambda axis: axis.points)
+            why = f"{review.reviewer} {scored}/1000, least on {least.axis}: {least.why}"
+            yield Contribution(name="debate", points=(1000 - scored) // 100, why=why[:300])
+    if len(debate.rounds) > 1:
+        why = f"the reviewers differed: {debate.rounds[0].why}"
+        yield Contribution(name="debate", points=DEBATE_POINTS, why=why[:300])
+
+
+def _check_debate(debate: Transcript) -> None:
+    """Raise unless the rulings are what the judge makes of the reviews, round by round, and the last accepts."""
+    for number, held in enumerate(debate.rounds, 1):
+        reviews = [review if isinstance(review, Review) else None for review in held.reviews]
+        ruling, decided, why = judge(reviews, number, ROUNDS)
+        if (held.round, held.ruling, held.why, decided) != (number, ruling, why, held is debate.rounds[-1]):
+            raise Unusable("debate-differs", "a round's ruling is not the judge's", where=f"round {number}")
+    last = debate.rounds[-1] if debate.rounds else None
+    if last is None or (last.ruling, last.ruling, last.why) != ("ACCEPT", debate.ruling, debate.why):
+        raise Unusable("debate-differs", "the debate did not end with a yes", where=debate.why[:200])
 
 
 def _listed(name: str, points: int, paths: Sequence[str]) -> Iterator[Contribution]:

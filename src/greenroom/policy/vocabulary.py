@@ -23,5 +23,9 @@ CHECKS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
 )
 """The checks that must have a good verdict before a change of each kind may be approved."""
 
-TESTING_CHECKS = ("tests", "own-tests")
+PROBE = "probe"
+POSTCONDITIONS = ("live-tests", PROBE)
+"""What a constitution may ask of the live state: the required tests once more on it; probes green for a while."""
+
+TESTING_CHECKS = ("tests", "own-tests", "live-tests")
 """The checks for which `broken-before` is an answer: it raises the consent level instead of refusing."""

@@ -95,6 +95,17 @@ class FakeGuard:
             raise Unusable("no-subject", "nothing was imported for this subject", where=str(subject))
         return f"{len(line)}-{line[-1].green}"
 
+    def health(self, subject: Subject) -> tuple[Held, ...]:
+        """A stop, and a promotion that is still watched."""
+        line = self._lines.get(subject, [])
+        stopped = [Held(rule="stopped", where=self._stop[1], remedy="greenroom lift")] if self._stop else []
+        baking = [
+            Held(rule="change-baking", where=f"change {stood.change} is still watched", remedy="greenroom resume")
+            for stood in line
+            if stood.state == "baking"
+        ]
+        return (*stopped, *baking)
+
     def adopt(self, imported: Digest) -> Digest | Refused:
         """Take an import in."""
         try:

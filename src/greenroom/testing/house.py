@@ -33,6 +33,7 @@ from greenroom.guard.service import GuardService
 from greenroom.pipeline import history, tables, verbs
 from greenroom.pipeline.card import CardMaker
 from greenroom.pipeline.changes import Board, DatabaseChanges, Deliveries, Settings
+from greenroom.pipeline.facts import gather
 from greenroom.pipeline.flow import Flow, StageRoom
 from greenroom.pipeline.stages import approve, debate, plan, promote, simulate, verify, watch
 from greenroom.policy.bundle import load_policy, save_policy
@@ -96,6 +97,7 @@ class MemoryHouse:
         constitution: bytes = b"",
     ) -> None:
         self.directory = directory
+        self.log_writable = True
         self.path, self.branch = path, branch
         self.subject = Subject(kind=Kind.WORKSPACE, address=address_of(path, branch))
         self.clock, self.store, self.log = ManualClock(), MemoryStore(), MemoryLog()
@@ -137,6 +139,7 @@ class MemoryHouse:
             disk_free=lambda: 1 << 40,
             checkpoint=lambda: "checkpoint",
             belongs=lambda brought: brought.subject.address == address_of(brought.source, brought.branch),
+            log_writable=lambda: self.log_writable,
         )
 
     def start(self) -> verbs.House:
@@ -344,11 +347,12 @@ class MemoryHouse:
         return golden if isinstance(golden, Held) else (golden, ())
 
     def _facts(self, change: Change) -> Facts:
-        return Facts(
-            now=self.clock.now(),
-            stopped=self.guard.status().stopped,
-            mode=change.mode,
-            live=self.guard.live(change.subject),
+        return gather(
+            change,
+            guard=self.guard,
+            store=self.store,
+            opener=self.signers["owner"],
+            clock=self.clock,
             layers=self.keeper.layers(),
             disk_free_bytes=1 << 40,
         )

@@ -37,6 +37,7 @@ GOLDEN = Golden(
     packages={"pytest": "8"},
     helpers={},
     launcher_sha256="0" * 64,
+    notes=("one optional dependency is missing",),
 )
 """The golden of no tree."""
 
@@ -117,7 +118,15 @@ class FakeKeeper:
             return refused
         green = tree_of(self._store, files, like=parsed.base)
         steps = tuple(
-            self._receipt("build", f"{step.id}/{role}", step.tool, parsed.golden, {"work": parsed.base}, {}, None)
+            self._receipt(
+                "build",
+                f"{step.id}/{role}",
+                step.tool,
+                parsed.golden,
+                {"work": parsed.base},
+                {"args": {name: arg.value for name, arg in step.args.items()}},
+                {"applied": role == "application"},
+            )
             for step in parsed.steps
             for role in ("rehearsal", "application")
         )
@@ -129,6 +138,7 @@ class FakeKeeper:
             green=green,
             steps=steps,
             at=self._clock.now(),
+            snapshots={step.id: parsed.base for step in parsed.steps},
         )
         return self._sign(Predicate.SEAL, green, seal)
 

@@ -9,17 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from greenroom.audit.attest import KeyAttestor
+from greenroom.domain import card as cards
 from greenroom.domain import documents, outcomes
 from greenroom.domain.card import Card
 from greenroom.domain.change import Change
 from greenroom.domain.constitution import Constitution, DayCaps, PlanRules, SandboxRules, TestRules
+from greenroom.domain.debate import ROUNDS, Round, Transcript, read_transcript
 from greenroom.domain.digest import Digest, digest_of
 from greenroom.domain.errors import Bug
 from greenroom.domain.events import Event
 from greenroom.domain.outcomes import DiffClass, FileDiff, Run, ScanResult, TestOutcome, TestRun
-from greenroom.domain.plan import Arg, Caps, Plan, Step, ToolManifest
-from greenroom.domain.ports import Attestor, Dossier, Epochs, Facts
+from greenroom.domain.plan import Arg, ArgRule, Caps, Plan, Step, ToolManifest
+from greenroom.domain.ports import Attestor, Dossier, Epochs, Facts, Review, Score
 from greenroom.domain.proof import Consent, Evidence, Import, Predicate, Receipt, Role, RunOutput, Seal, Usage
+from greenroom.domain.proposal import Proposal, origin_of
 from greenroom.domain.trees import File, manifest_of
 from greenroom.domain.verdict import Held, Instant, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import (
@@ -28,7 +31,6 @@ from greenroom.domain.vocabulary import (
     ConsentLevel,
     Kind,
     Mode,
-    Origin,
     Stage,
     Subject,
     Tier,
@@ -38,6 +40,7 @@ from greenroom.domain.vocabulary import (
 from greenroom.guard.papers import ConstitutionOrder, Lift, ModeOrder, Paper, sign
 from greenroom.guard.room import Rules
 from greenroom.guard.service import GuardService
+from greenroom.policy.judge import judge
 from greenroom.release.trees import StoreTrees
 from greenroom.testing.clock import ManualClock
 from greenroom.testing.keeper import golden_of
@@ -61,13 +64,25 @@ _CAPS = Caps(
 )
 
 
+_COMMAND = ArgRule(
+    type="argv", allow="[^\\n\\-][^\\n]*", deny="", min_trust=Trust.PERSON, max_bytes=4096, required=False
+)
+_REPRODUCE = ArgRule(
+    type="text", allow="[a-z]+(:[A-Z0-9]+)?", deny="", min_trust=Trust.UNTRUSTED, max_bytes=80, required=False
+)
+_ARGS: Mapping[str, Mapping[str, ArgRule]] = {
+    "run_tests_t1": {"argv": _COMMAND},
+    "classify_diff_t0": {"reproduce": _REPRODUCE},
+}
+
+
 def tool(name: str, tier: Tier = Tier.COMPUTE) -> ToolManifest:
     """A manifest of a tool that exists by name only."""
     return ToolManifest(
         name=name,
         body=digest_of("blob", name.encode()),
         tier=tier,
-        args={},
+        args=_ARGS.get(name, {}),
         caps=_CAPS,
         roots=(),
         network=False,
@@ -100,6 +115,7 @@ def constitution(**caps: int) -> Constitution:
         plan=PlanRules(max_steps=8, max_parallel=1, snapshot_from_tier=2, tripcode_from_tier=3),
         sandbox=SandboxRules(required_layers=(), allow_without_cgroup=True, min_disk_free_bytes=0),
         tests=TestRules(min_share=50, probe_seconds=1),
+        postconditions=dict.fromkeys(Kind, ("live-tests",)),
         consent_seconds=3600,
         warrant_seconds=600,
     )
@@ -135,6 +151,7 @@ class PaperHouse:
         `keyed` makes log, attestor and epochs of a guard whose key changes.
         """
         self.directory = directory
+        self.log_writable = True
         self.tools = tools
         self.clock = ManualClock()
         self.store = store or MemoryStore()
@@ -186,6 +203,7 @@ class PaperHouse:
             disk_free=lambda: 1 << 40,
             checkpoint=lambda: "checkpoint",
             belongs=lambda document: document.source == document.subject.address,
+            log_writable=lambda: self.log_writable,
             crash_point=self._crash_point,
             epochs=self.epochs,
         )
@@ -362,45 +380,76 @@ class Papers:
         house = self.house
         policy = house.rules(house.guard.status().policy).policy
         evidence = self.evidence(policy.checks(self.plan))
-        risk = policy.weigh(self.plan, evidence)
-        usual: dict[str, Any] = {
-            "change": self.change,
-            "subject": self.plan.subject,
-            "summary": self.plan.intent,
-            "rationale": "why",
-            "expected": "what",
-            "confidence": 80,
-            "rule": "codespell",
-            "patch": self.patch,
-            "files": (),
-            "suggested_tests": (),
-            "evidence": evidence,
-            "risk": risk,
-            "agree": Agree.PERSON,
-            "origin": Origin(actor="codespell", door="cli", engine=None, prompt=None, trust=Trust.BOX),
-            "plan": self.plan_digest,
-            "base": self.base,
-            "green": self.green,
-            "golden": self.plan.golden,
-            "debate": None,
-            "tools": {},
-            "environment": {},
-        }
-        return Card(**(usual | members))
+        debate = self.debate()
+        risk = policy.weigh(self.plan, evidence, read_transcript(house.store, debate))
+        proposal = self.proposal()
+        trust = min((arg.trust for step in self.plan.steps for arg in step.args.values()), default=Trust.UNTRUSTED)
+        given = cards.Papers(
+            change=self.change,
+            plan_digest=self.plan_digest,
+            plan=self.plan,
+            green=self.green,
+            proposal_digest=house.store.put("text", documents.encode(proposal)),
+            proposal=proposal,
+            golden=documents.load_json(house.store.get(self.plan.golden)),
+            evidence=evidence,
+            runs=self.opened(self.receipts),
+            risk=risk,
+            agree=Agree.PERSON,
+            origin=origin_of(proposal.proposer, min(Trust.BOX, trust)),
+            debate=debate,
+            test_command=None,
+        )
+        return dataclasses.replace(cards.card_of(given), **members)
+
+    def proposal(self) -> Proposal:
+        """What was proposed."""
+        return Proposal(
+            proposer="codespell",
+            proposer_version="1",
+            rule="codespell",
+            summary=self.plan.intent,
+            rationale="why",
+            expected="what",
+            confidence=80,
+            patch=self.patch,
+            files=("README",),
+            fingerprint="README:teh",
+            reproduce="codespell",
+            suggested_tests=("tests/test_words.py",),
+        )
+
+    def debate(self, *points: int, **bent: Any) -> Digest:
+        """A stored debate of two reviewers who give every axis so many points, 100 where nothing is said."""
+        store = self.house.store
+        dossier = {"plan": self.plan_digest, "patch": self.patch}
+        usual: dict[str, Any] = {"dossier": store.put("dossier", documents.encode(dossier))}
+        rounds: list[Round] = []
+        for number, given in enumerate([points[at : at + 2] for at in range(0, len(points), 2)] or [(100, 100)], 1):
+            reviews = tuple(
+                _review(name, number, each) for name, each in zip(("rules", "estimate"), given, strict=True)
+            )
+            ruling, _, why = judge(reviews, number, ROUNDS)
+            rounds.append(Round(round=number, reviews=reviews, ruling=ruling, why=why))
+        said = {"rounds": tuple(rounds), "ruling": rounds[-1].ruling, "why": rounds[-1].why}
+        return store.put("text", documents.encode(Transcript(**(usual | said | bent))))
+
+    def opened(self, receipts: Mapping[str, Digest]) -> list[Run]:
+        """The runs behind some receipts."""
+        store, keeper = self.house.store, self.house.owner
+        found = []
+        for digest in receipts.values():
+            receipt = documents.decode(Receipt, keeper.open(store.get(digest), Predicate.RECEIPT, "keeper").body)
+            output = documents.decode(RunOutput, store.get(receipt.output))
+            kind = outcomes.RESULTS[receipt.check]
+            result = None if output.result is None else documents.decode(kind, store.get(output.result))
+            found.append(Run(digest=digest, receipt=receipt, result=result))
+        return found
 
     def evidence(self, checks: tuple[str, ...]) -> tuple[Any, ...]:
         """What the papers prove."""
         store, keeper = self.house.store, self.house.owner
-        opened = []
-        for digest in self.receipts.values():
-            receipt = documents.decode(Receipt, keeper.open(store.get(digest), Predicate.RECEIPT, "keeper").body)
-            output = documents.decode(RunOutput, store.get(receipt.output))
-            result = (
-                None
-                if output.result is None
-                else documents.decode(outcomes.RESULTS[receipt.check], store.get(output.result))
-            )
-            opened.append(Run(digest=digest, receipt=receipt, result=result))
+        opened = self.opened(self.receipts)
         seals = [
             (d, documents.decode(Seal, keeper.open(store.get(d), Predicate.SEAL, "keeper").body)) for d in self.seals
         ]
@@ -414,10 +463,7 @@ class Papers:
     def seal(self, *, by: Attestor | None = None, steps: tuple[Digest, ...] | None = None, **members: Any) -> Digest:
         """A signed seal of one more build."""
         house = self.house
-        step = house.tools["apply_patch_t1"]
-        made = tuple(
-            house.receipt("build", role, {"work": self.base}, None, tool=step) for role in ("rehearsal", "application")
-        )
+        made = tuple(self.step_run(role) for role in ("rehearsal", "application"))
         usual: dict[str, Any] = {
             "build": secrets.token_hex(8),
             "plan": self.plan_digest,
@@ -426,9 +472,26 @@ class Papers:
             "green": self.green,
             "steps": made if steps is None else steps,
             "at": house.clock.now(),
+            "snapshots": {"apply": self.base},
         }
         document = Seal(**(usual | members))
         return house.envelope(by or house.keeper, Predicate.SEAL, document.green, document)
+
+    def step_run(self, role: str, **members: Any) -> Digest:
+        """A run of the plan's one step."""
+        (step,) = self.plan.steps
+        usual: dict[str, Any] = {
+            "tool": step.tool,
+            "request": {
+                "args": {name: arg.value for name, arg in step.args.items()},
+                "dry_run": role == "rehearsal",
+            },
+            "result": {"applied": role == "application"},
+            "mounted": {"work": self.base},
+            "golden": self.plan.golden,
+        }
+        given = usual | members
+        return self.house.receipt("build", f"{step.id}/{role}", given.pop("mounted"), given.pop("result"), **given)
 
     def diff_run(self, check: str, tool_name: str, result: Any, **members: Any) -> Digest:
         """A run of a tool that looks at both trees."""
@@ -496,6 +559,12 @@ def papers(
         "own": made.test_run("own", check="own-tests"),
     }
     return made
+
+
+def _review(name: str, number: int, points: int) -> Review:
+    axes = ("policy", "tests", "simplicity")
+    scores = tuple(Score(axis=axis, points=points, why="so") for axis in axes)  # type: ignore[arg-type]
+    return Review(reviewer=name, version="1", round=number, scores=scores)
 
 
 def promoted(house: PaperHouse, **how: Any) -> tuple[Papers, Digest]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 from greenroom.domain.change import Change
+from greenroom.domain.debate import Transcript
 from greenroom.domain.digest import Digest, digest_of
 from greenroom.domain.plan import Plan, ToolManifest
 from greenroom.domain.ports import Facts
@@ -68,10 +70,13 @@ class FakePolicy:
         del plan
         return self._required
 
-    def weigh(self, plan: Plan, evidence: Sequence[Evidence]) -> Risk:
-        """The same risk for every plan."""
+    def weigh(self, plan: Plan, evidence: Sequence[Evidence], debate: Transcript | None = None) -> Risk:
+        """The same risk for every plan, and ten points more for each round of a debate but the first."""
         del plan, evidence
-        return self._risk
+        if debate is None:
+            return self._risk
+        said = Contribution(name="debate", points=10 * (len(debate.rounds) - 1), why=debate.why)
+        return dataclasses.replace(self._risk, contributions=(*self._risk.contributions, said))
 
     def agree(self, mode: Mode, level: ConsentLevel) -> Agree:
         """The matrix of the house."""

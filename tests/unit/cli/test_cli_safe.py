@@ -75,6 +75,7 @@ CARD: dict[str, Any] = {
     "green": "tree:2",
     "golden": "golden:1",
     "patch": "blob:1",
+    "proposal": "text:1",
     "tools": {"plan step apply": "tool:1"},
     "environment": {"python tested": "3.11"},
     "suggested_tests": ["tests/test_a.py"],

@@ -85,6 +85,21 @@ def test_guard_watch_wants_runs_of_after_the_promotion(house: PaperHouse) -> Non
     assert verdict.rule == "receipt-too-old"
 
 
+def test_guard_watch_wants_the_test_command_that_was_agreed_to(house: PaperHouse) -> None:
+    """Live tests with another command than the card showed do not mark a promotion good."""
+    made, warrant = promoted(house)
+    asked = {"args": {"argv": "true"}}
+    live = {"check": "live-tests", "occasion": warrant}
+    bent = (
+        made.test_run("base", request=asked, **live),
+        made.test_run("base-on-green", request=asked | {"overlay": ["base", "work"]}, **live),
+    )
+    verdict = house.guard.mark_good(made.change, bent)
+    assert isinstance(verdict, Refused)
+    assert verdict.rule == "receipt-wrong-args"
+    assert "live.marked-good" not in house.names()
+
+
 def test_guard_one_change_at_a_time(house: PaperHouse) -> None:
     """While a promotion is watched the next change of the subject waits."""
     first, _ = promoted(house)

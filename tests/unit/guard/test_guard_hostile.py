@@ -64,11 +64,7 @@ def _one_build(made: Papers) -> Any:
 
 
 def _failed_steps(made: Papers) -> Any:
-    step, mounted = TOOLS["apply_patch_t1"], {"work": made.base}
-    return (
-        made.house.receipt("build", "rehearsal", mounted, None, tool=step),
-        made.house.receipt("build", "application", mounted, None, tool=step, exit=1),
-    )
+    return (made.step_run("rehearsal"), made.step_run("application", exit=1))
 
 
 def _sentinel(made: Papers) -> Any:
@@ -129,6 +125,22 @@ BENT: dict[str, tuple[Bend, str]] = {
         "card-differs",
     ),
     "another test command on Green than on base": (_green_run(args={"argv": "true"}), "receipt-wrong-args"),
+    "a test command that is no command line": (_green_run(args={"argv": "pytest 'open"}), "receipt-wrong-args"),
+    "a test command that its rule does not allow": (_green_run(args={"argv": "-c true"}), "receipt-wrong-args"),
+    "a test command that is longer than its rule allows": (
+        _green_run(args={"argv": "pytest " + "x" * 4096}),
+        "receipt-wrong-args",
+    ),
+    "a test command that is a number": (_green_run(args={"argv": 1}), "receipt-wrong-args"),
+    "a classification made again with words that its rule does not allow": (
+        _put(
+            "classify",
+            lambda m: m.diff_run(
+                "classify", "classify_diff_t0", DiffClass(files=()), request={"args": {"reproduce": "ruff:F401;x"}}
+            ),
+        ),
+        "receipt-wrong-args",
+    ),
     "another tool": (_green_with(tool=TOOLS["scan_diff_t0"]), "receipt-wrong-tool"),
     "a tool that the policy does not know": (
         _put("green", lambda m: m.test_run("base-on-green", tool=digest_of("tool", b"?"))),
@@ -399,8 +411,8 @@ def test_guard_lowers_trust_that_a_plan_claims(house: PaperHouse) -> None:
     asked: list[Trust] = []
     policy = house.policies[house.first].policy
     weigh = policy.weigh
-    policy.weigh = lambda plan, evidence: (
-        asked.extend(arg.trust for step in plan.steps for arg in step.args.values()) or weigh(plan, evidence)
+    policy.weigh = lambda plan, evidence, debate: (
+        asked.extend(arg.trust for step in plan.steps for arg in step.args.values()) or weigh(plan, evidence, debate)
     )
     made = papers(house)
     step = dataclasses.replace(made.plan.steps[0], args={"patch": Arg(value=made.patch, trust=Trust.PERSON)})

@@ -20,6 +20,7 @@ NAMES = (
     "policy",
     "live",
     "position",
+    "health",
     "adopt",
     "consent",
     "warrant",

@@ -180,8 +180,9 @@ def manifest_for(name: str, body: bytes, **more: Any) -> ToolManifest:
 
 
 def rule(kind: Any = "text", *, required: bool = True, max_bytes: int = 100) -> ArgRule:
-    """An argument rule."""
-    return ArgRule(type=kind, allow=".*", deny="", min_trust=Trust.UNTRUSTED, max_bytes=max_bytes, required=required)
+    """An argument rule that allows every value of its type, and numbers from 1 to 9."""
+    allow = "1..9" if kind == "int" else ".*"
+    return ArgRule(type=kind, allow=allow, deny="", min_trust=Trust.UNTRUSTED, max_bytes=max_bytes, required=required)
 
 
 def step(tool: Digest, name: str = "one", after: tuple[str, ...] = (), **args: str | int) -> Step:

@@ -59,6 +59,8 @@ def test_receipts_of_a_step_name_the_tree_before_it(house: House) -> None:
     receipts = [house.opened(Receipt, digest, Predicate.RECEIPT) for digest in seal.steps]
     assert [r.role for r in receipts] == ["one/rehearsal", "one/application", "two/rehearsal", "two/application"]
     assert [r.mounted["work"] for r in receipts] == [base, base, seal.green, seal.green]
+    assert seal.snapshots == {"one": base, "two": seal.green}
+    assert files_of(house.store, seal.snapshots["two"]) == {b"a": b"2"}
 
 
 def test_two_builds_of_a_plan_are_two_builds_with_one_green(house: House) -> None:

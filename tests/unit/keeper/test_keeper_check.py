@@ -11,9 +11,11 @@ import pytest
 from keeper_house import House, Sight, ended, rule
 
 from greenroom.domain.digest import Digest
+from greenroom.domain.plan import ArgRule
 from greenroom.domain.ports import CheckRun
 from greenroom.domain.proof import Predicate, Receipt, RunOutput
 from greenroom.domain.verdict import Refused
+from greenroom.domain.vocabulary import Trust
 from greenroom.keeper import runs
 
 
@@ -231,6 +233,46 @@ def test_arguments_of_another_name_type_or_size_are_refused(house: House, args: 
     assert isinstance(refused, Refused)
     assert refused.rule == "bad-argument"
     assert house.walls.cells == []
+
+
+_RULED = {
+    "t": ArgRule(type="text", allow="[a-z]+", deny="evil", min_trust=Trust.UNTRUSTED, max_bytes=8, required=False),
+    "p": ArgRule(type="path", allow="docs/.+", deny="", min_trust=Trust.UNTRUSTED, max_bytes=40, required=False),
+    "n": ArgRule(type="int", allow="1..9", deny="", min_trust=Trust.UNTRUSTED, max_bytes=8, required=False),
+    "a": ArgRule(type="argv", allow="[a-z \"']+", deny="", min_trust=Trust.PERSON, max_bytes=40, required=False),
+}
+
+
+@pytest.mark.parametrize(
+    ("args", "why"),
+    [
+        ({"t": "fine!"}, "argument-not-allowed"),
+        ({"t": "fine\nx"}, "argument-not-allowed"),
+        ({"t": "anevil"}, "argument-denied"),
+        ({"t": "a" * 9}, "argument-too-long"),
+        ({"t": "a\u202eb"}, "argument-control-characters"),
+        ({"p": "docs/../a"}, "argument-path"),
+        ({"p": "src/a"}, "argument-not-allowed"),
+        ({"n": 10}, "argument-out-of-range"),
+        ({"a": "an 'open quote"}, "argument-type"),
+        ({"a": ""}, "argument-type"),
+    ],
+)
+def test_an_argument_keeps_the_whole_rule_of_its_manifest(house: House, args: dict[str, Any], why: str) -> None:
+    """Allowed and denied words, range and shape hold before anything runs; the refusal says which and what helps."""
+    refused = house.keeper.check(ask(house, house.tool(args=_RULED), args=args))
+    assert isinstance(refused, Refused)
+    assert refused.rule == "bad-argument"
+    assert why in refused.where
+    assert next(iter(args)) in refused.where
+    assert refused.remedy
+    assert house.walls.cells == []
+
+
+def test_an_argument_that_fits_its_rule_runs(house: House) -> None:
+    """The same rules let good values through."""
+    args = {"t": "fine", "p": "docs/a.md", "n": 9, "a": "run 'all of it'"}
+    assert isinstance(house.keeper.check(ask(house, house.tool(args=_RULED), args=args)), str)
 
 
 def test_a_missing_argument_is_refused(house: House) -> None:

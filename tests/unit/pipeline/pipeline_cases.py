@@ -114,6 +114,8 @@ class FlowBench:
             live=None,
             layers={},
             disk_free_bytes=1,
+            policy=self.policy.digest,
+            health=(),
         )
 
     def saved(self, state: State = State.PROPOSED, **members: Any) -> Change:

@@ -17,12 +17,13 @@ from greenroom.domain.errors import Bug, Tampered, TooLarge, Unreachable, Unusab
 from greenroom.domain.plan import Plan
 from greenroom.domain.ports import Dossier, Review, Score
 from greenroom.domain.proof import Contribution, Evidence, EvidenceVerdict
+from greenroom.domain.proposal import MAX_PROPOSAL_BYTES
 from greenroom.domain.verdict import Held, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import CONSENT, Agree, ConsentLevel, Mode, State, Trust
 from greenroom.pipeline.flow import Done
 from greenroom.pipeline.stages.approve import ApproveStage
 from greenroom.pipeline.stages.debate import MAX_REVIEW_BYTES, DebateStage
-from greenroom.pipeline.stages.plan import MAX_PROPOSAL_BYTES, PlanStage, read_proposal
+from greenroom.pipeline.stages.plan import PlanStage, read_proposal
 from greenroom.pipeline.stages.promote import PromoteStage
 from greenroom.pipeline.stages.simulate import SimulateStage
 from greenroom.pipeline.stages.verify import VerifyStage

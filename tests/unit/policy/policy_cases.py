@@ -23,6 +23,7 @@ BASE = digest_of("tree", b"base")
 GREEN = digest_of("tree", b"green")
 OTHER = digest_of("tree", b"other")
 GOLDEN = digest_of("golden", b"golden")
+POLICY = digest_of("policy", b"bundle")
 PATCH = digest_of("blob", b"patch")
 SUBJECT = Subject(kind=Kind.WORKSPACE, address="/home/ada/project")
 NOW = Instant(1_800_000_000_000_000_000)
@@ -35,7 +36,7 @@ CHECKS = ("reseal", "classify", "scan", "loosened", "tests", "own-tests")
 
 
 def make_policy(constitution: Constitution = CONSTITUTION) -> CedarPolicy:
-    return CedarPolicy(digest_of("policy", b"bundle"), constitution, MANIFESTS)
+    return CedarPolicy(POLICY, constitution, MANIFESTS)
 
 
 def step(tool: str = "apply_patch_t1", name: str = "apply", after: tuple[str, ...] = (), **values: Any) -> Step:
@@ -68,7 +69,16 @@ def change(**changed: Any) -> Change:
 
 
 def facts(**changed: Any) -> Facts:
-    found = Facts(now=NOW, stopped=False, mode=Mode.PROPOSE, live=BASE, layers=LAYERS, disk_free_bytes=2**40)
+    found = Facts(
+        now=NOW,
+        stopped=False,
+        mode=Mode.PROPOSE,
+        live=BASE,
+        layers=LAYERS,
+        disk_free_bytes=2**40,
+        policy=POLICY,
+        health=(),
+    )
     return dataclasses.replace(found, **changed)
 
 

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from greenroom.domain.arguments import int_range, problems
 from greenroom.domain.errors import Unusable
 from greenroom.domain.plan import Arg, ArgRule, ArgType, Step, ToolManifest
 from greenroom.domain.vocabulary import Trust
-from greenroom.policy.arguments import int_range, problems
 
 
 def rules_broken(

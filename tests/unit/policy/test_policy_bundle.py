@@ -6,10 +6,10 @@ import policy_cases as cases
 import pytest
 
 from greenroom.domain import documents
+from greenroom.domain.arguments import problems
 from greenroom.domain.digest import Digest, digest_of
 from greenroom.domain.errors import NotFound, Unusable
 from greenroom.domain.vocabulary import LAYERS, Tier, Undo
-from greenroom.policy.arguments import problems
 from greenroom.policy.bundle import PolicyBundle, load_policy, save_policy
 from greenroom.policy.constitution import default_text
 from greenroom.policy.manifests import BUILTIN, builtin_manifests, manifest_digest

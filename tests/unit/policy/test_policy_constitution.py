@@ -51,6 +51,11 @@ def test_the_default_names_everything_that_never_happens() -> None:
         (b"schema: 1", b"schema: 1\n---\nschema: 1", "$"),
         (b"schema: 1", b"schema: [[[[[[[[[[1]]]]]]]]]]", "$"),
         (b"unrevertible_tools: []", b"unrevertible_tools: erase", "$.unrevertible_tools"),
+        (b"  workspace: [live-tests]\n", b"", "$.postconditions"),
+        (b"  workspace: [live-tests]", b"  workspace: []", "$.postconditions"),
+        (b"  workspace: [live-tests]", b"  workspace: [prayer]", "$.postconditions.workspace"),
+        (b"  workspace: [live-tests]", b"  workshop: [live-tests]", "$.postconditions"),
+        (b"  workspace: [live-tests]", b"  workspace: [probe, probe]", "$.postconditions.workspace"),
     ],
 )
 def test_anything_amiss_is_an_error_with_its_place(old: bytes, replacement: bytes, where: str) -> None:

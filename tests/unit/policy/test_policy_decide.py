@@ -19,7 +19,7 @@ from greenroom.policy.manifests import manifest_digest
 from greenroom.policy.question import Law, ask, law
 
 POLICY = cases.make_policy()
-LAW: Law = law(cases.CONSTITUTION, cases.MANIFESTS)
+LAW: Law = law(cases.POLICY, cases.CONSTITUTION, cases.MANIFESTS)
 
 
 def may(stage: Stage = Stage.APPROVE, policy: CedarPolicy = POLICY, **given: Any) -> Verdict:
@@ -69,6 +69,11 @@ REFUSALS: dict[str, dict[str, Any]] = {
     "tripcode-needed": {"plan": cases.plan(cases.step("factory_reset_t3"))},
     "layer-missing": {"facts": cases.facts(layers={**cases.LAYERS, "seccomp": False})},
     "not-sealed": {"change": cases.change(green=None)},
+    "not-rehearsed": {"change": cases.change(seals=())},
+    "snapshot-missing": {
+        "plan": cases.plan(cases.step("config_update_t2", file="system/a.json", key="theme", value="dark")),
+        "facts": cases.facts(snapshots=frozenset({"another"})),
+    },
     "nothing-changed": {
         "change": cases.change(green=cases.BASE),
         "evidence": tuple(dataclasses.replace(item, about=cases.BASE) for item in cases.evidence()),
@@ -93,7 +98,11 @@ def test_each_broken_rule_refuses_by_its_name(rule: str, stage: Stage) -> None:
     assert verdict.remedy
 
 
+_BAKING = Held(rule="change-baking", where="change c-0 is still watched", remedy="greenroom resume")
 HOLDS: dict[str, dict[str, Any]] = {
+    "change-baking": {"facts": cases.facts(health=(_BAKING,))},
+    "policy-mismatch": {"facts": cases.facts(policy=digest_of("policy", b"another"))},
+    "violation-seen": {"facts": cases.facts(violations=("tests/base, run r: ended by memory",))},
     "inconclusive": {"evidence": cases.evidence(cases.item("tests", "inconclusive"))},
     "disk-low": {"facts": cases.facts(disk_free_bytes=1)},
     "day-cap-changes": {"facts": cases.facts(totals=Totals(changes=50))},
@@ -111,6 +120,61 @@ def test_what_can_pass_later_is_held(rule: str) -> None:
     assert verdict.rule == rule
     assert verdict.where
     assert verdict.remedy
+
+
+def test_a_kept_snapshot_lets_a_step_of_the_system_on() -> None:
+    """The same plan passes when Green was kept before its step; a step of a lower tier needs none."""
+    system = cases.plan(cases.step("config_update_t2", file="system/a.json", key="theme", value="dark"))
+    assert may(plan=system, facts=cases.facts(snapshots=frozenset({"apply"}))) == Passed()
+    strict = amended(plan={"snapshot_from_tier": 1})
+    refused = may(policy=strict)
+    assert isinstance(refused, Refused)
+    assert (refused.rule, "apply_patch_t1" in refused.where) == ("snapshot-missing", True)
+
+
+def test_health_is_asked_before_the_act_alone() -> None:
+    """While another promotion bakes, a change may be planned, tried and agreed to; a swap that was done stands."""
+    ill = cases.facts(health=(_BAKING,))
+    for stage in Stage:
+        assert isinstance(may(stage, facts=ill), Held if stage is Stage.PROMOTE else Passed)
+    assert may(Stage.PROMOTE, facts=cases.facts(health=(_BAKING,), live=cases.GREEN)) == Passed()
+
+
+LIVE = (cases.item("live-tests"),)
+SERVICE = cases.change(subject=Subject(kind=Kind.SERVICE, address="shop"))
+
+
+def test_code_is_good_when_its_tests_pass_on_what_is_live() -> None:
+    """A workspace answers no probe: its postcondition is its tests; without their evidence it is not marked good."""
+    watched = cases.facts(watched=True)
+    assert may(Stage.WATCH, facts=watched, evidence=LIVE) == Passed()
+    missing = may(Stage.WATCH, facts=watched, evidence=())
+    assert isinstance(missing, Refused)
+    assert (missing.rule, missing.where) == ("evidence-missing", "live-tests")
+
+
+def test_a_service_is_good_when_its_probes_were_green_long_enough() -> None:
+    """The seconds are the constitution's; one less is too short, and says how many there were."""
+    short = may(Stage.WATCH, change=SERVICE, facts=cases.facts(watched=True, probe_green_s=9), evidence=LIVE)
+    assert isinstance(short, Held)
+    assert (short.rule, short.where) == ("probe-short", "probes were green for 9 of 10 seconds")
+    assert (
+        may(Stage.WATCH, change=SERVICE, facts=cases.facts(watched=True, probe_green_s=10), evidence=LIVE) == Passed()
+    )
+    patient = amended(tests={"probe_seconds": 3600})
+    assert isinstance(may(Stage.WATCH, patient, change=SERVICE, facts=cases.facts(watched=True), evidence=LIVE), Held)
+
+
+def test_a_watch_that_saw_a_violation_or_a_failure_marks_nothing_good() -> None:
+    """A run that a wall ended, and tests that fail on what is live."""
+    violated = cases.facts(watched=True, violations=("live-tests/base, run r: ended by wall",))
+    verdict = may(Stage.WATCH, facts=violated, evidence=LIVE)
+    assert isinstance(verdict, Held)
+    assert (verdict.rule, verdict.where) == ("violation-seen", violated.violations[0])
+    assert verdict.remedy
+    failed = may(Stage.WATCH, facts=cases.facts(watched=True), evidence=(cases.item("live-tests", "fail"),))
+    assert isinstance(failed, Refused)
+    assert failed.rule == "live-tests-failed"
 
 
 def test_a_day_cap_is_asked_again_at_the_next_midnight() -> None:
@@ -203,7 +267,7 @@ def test_a_draft_that_was_not_rehearsed_is_not_verified() -> None:
 def test_a_tool_with_a_network_is_refused() -> None:
     """No step of a plan reaches the network, whatever its manifest says."""
     tool = dataclasses.replace(cases.TOOLS["apply_patch_t1"], network=True)
-    policy = CedarPolicy(digest_of("policy", b"x"), cases.CONSTITUTION, {manifest_digest(tool): tool})
+    policy = CedarPolicy(cases.POLICY, cases.CONSTITUTION, {manifest_digest(tool): tool})
     wired = cases.plan(dataclasses.replace(cases.step(), tool=manifest_digest(tool)))
     verdict = may(Stage.DEBATE, policy, plan=wired)
     assert isinstance(verdict, Refused)
@@ -215,11 +279,11 @@ def test_only_a_named_tool_may_be_unrevertible() -> None:
     tool = dataclasses.replace(cases.TOOLS["apply_patch_t1"], undo=Undo.NONE)
     tools = {manifest_digest(tool): tool}
     erase = cases.plan(dataclasses.replace(cases.step(), tool=manifest_digest(tool)))
-    refused = may(Stage.DEBATE, CedarPolicy(digest_of("policy", b"x"), cases.CONSTITUTION, tools), plan=erase)
+    refused = may(Stage.DEBATE, CedarPolicy(cases.POLICY, cases.CONSTITUTION, tools), plan=erase)
     assert isinstance(refused, Refused)
     assert refused.rule == "unrevertible"
     named = dataclasses.replace(cases.CONSTITUTION, unrevertible_tools=("apply_patch_t1",))
-    assert may(Stage.DEBATE, CedarPolicy(digest_of("policy", b"x"), named, tools), plan=erase) == Passed()
+    assert may(Stage.DEBATE, CedarPolicy(cases.POLICY, named, tools), plan=erase) == Passed()
 
 
 def test_a_breach_that_the_constitution_does_not_name_is_allowed() -> None:
@@ -255,7 +319,7 @@ def test_patterns_of_a_manifest_are_checked_when_the_policy_is_loaded() -> None:
     rule = ArgRule(type="text", allow="(", deny="", min_trust=Trust.BOX, max_bytes=10)
     tool = dataclasses.replace(cases.TOOLS["scan_diff_t0"], args={"bad": rule})
     with pytest.raises(Unusable):
-        CedarPolicy(digest_of("policy", b"x"), cases.CONSTITUTION, {manifest_digest(tool): tool})
+        CedarPolicy(cases.POLICY, cases.CONSTITUTION, {manifest_digest(tool): tool})
 
 
 def test_every_rule_of_the_gate_has_words_and_every_word_a_rule() -> None:

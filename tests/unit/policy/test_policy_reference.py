@@ -16,9 +16,9 @@ from greenroom.domain.constitution import Constitution
 from greenroom.domain.digest import digest_of
 from greenroom.domain.plan import Arg, Plan, ToolManifest
 from greenroom.domain.ports import Facts, Totals
-from greenroom.domain.proof import Contribution, Evidence
+from greenroom.domain.proof import Contribution, Evidence, Risk
 from greenroom.domain.verdict import Held, Passed
-from greenroom.domain.vocabulary import LAYERS, Kind, Stage, Subject, Trust, Undo
+from greenroom.domain.vocabulary import LAYERS, ConsentLevel, Kind, Stage, Subject, Trust, Undo
 from greenroom.policy import reference, rules
 from greenroom.policy.decide import CedarPolicy
 from greenroom.policy.manifests import manifest_digest
@@ -43,13 +43,14 @@ def _constitutions() -> tuple[Constitution, ...]:
         change(base, allowed_paths=("docs", "src/**"), never=("force-push",), unrevertible_tools=("erase_t1",)),
         change(base, sandbox=change(base.sandbox, allow_without_cgroup=False, required_layers=("landlock",))),
         change(base, plan=change(base.plan, max_steps=2, max_parallel=1, tripcode_from_tier=2)),
+        change(base, plan=change(base.plan, snapshot_from_tier=0), tests=change(base.tests, probe_seconds=0)),
         change(base, caps=change(base.caps, changes=1, lines=10, risk=30, spend_micro=5), protected_paths=("**",)),
         change(base, never=NEVER[::-1], protected_paths=(), allowed_paths=()),
     )
 
 
 CONSTITUTIONS = _constitutions()
-POLICIES = tuple(CedarPolicy(digest_of("policy", b"x"), found, MANIFESTS) for found in CONSTITUTIONS)
+POLICIES = tuple(CedarPolicy(cases.POLICY, found, MANIFESTS) for found in CONSTITUTIONS)
 
 
 @dataclasses.dataclass
@@ -147,6 +148,31 @@ def _layers(case: Case, rng: random.Random) -> None:
     case.learn(layers={name: rng.random() < 0.85 for name in LAYERS if rng.random() < 0.95})
 
 
+def _posts(case: Case, rng: random.Random) -> None:
+    """What the watch of some kind saw."""
+    subject = Subject(kind=rng.choice(list(Kind)), address="x")
+    verdict: Any = rng.choice(["pass", "pass", "pass", "fail", "broken-before", "inconclusive"])
+    case.alter(subject=subject)
+    case.learn(watched=rng.random() < 0.8, probe_green_s=rng.choice([0, 9, 10, 3600]))
+    case.evidence = [cases.item("live-tests", verdict)] if rng.random() < 0.9 else []
+
+
+def _health(case: Case, rng: random.Random) -> None:
+    ill = [Held(rule=name, where="here", remedy="mend it") for name in ("change-baking", "log-unwritable")]
+    case.learn(health=tuple(rng.sample(ill, rng.randrange(3))))
+
+
+def _system(case: Case, rng: random.Random) -> None:
+    """A plan with steps of tier 2, and snapshots before some of them."""
+    values = {"file": "system/a.json", "key": "theme", "value": "on"}
+    case.replan(steps=(cases.step(), cases.step("config_update_t2", "s0", **values)))
+    case.learn(snapshots=frozenset(rng.sample(["apply", "s0", "s1"], rng.randrange(4))))
+
+
+def _doubt(points: int) -> Contribution:
+    return Contribution(name="debate", points=points, why="a doubt")
+
+
 def _drop(case: Case, rng: random.Random) -> None:
     if case.evidence:
         case.evidence.pop(rng.randrange(len(case.evidence)))
@@ -173,6 +199,16 @@ SPOILERS: tuple[Callable[[Case, random.Random], None], ...] = (
     _layers,
     _drop,
     _no_plan,
+    _posts,
+    _posts,
+    _health,
+    _system,
+    _system,
+    lambda case, rng: case.learn(policy=rng.choice([None, cases.POLICY, digest_of("policy", b"other")])),
+    lambda case, rng: case.alter(
+        risk=Risk(contributions=(_doubt(rng.choice([0, 30, 100])),), level=ConsentLevel.REVIEW)
+    ),
+    lambda case, rng: case.learn(violations=("tests/base, run r: ended by memory",)),
     lambda case, rng: case.learn(stopped=rng.random() < 0.3),
     lambda case, rng: case.learn(live=rng.choice([None, cases.BASE, cases.GREEN, cases.OTHER])),
     lambda case, rng: case.learn(disk_free_bytes=rng.choice([0, 2**29 - 1, 2**29])),
@@ -196,9 +232,11 @@ def _compare(count: int, seed: int) -> Counter[str]:
         for spoil in rng.sample(SPOILERS, rng.choice([0, 1, 1, 2, 2, 3, 6])):
             spoil(case, rng)
         stage = rng.choice([*Stage, Stage.APPROVE, Stage.PROMOTE, Stage.PROMOTE])
+        if case.facts.watched:
+            stage = rng.choice([Stage.WATCH, Stage.WATCH, stage])
         verdict = POLICIES[which].may(case.change, stage, case.plan, case.facts, case.evidence)
         expected = reference.decide(
-            CONSTITUTIONS[which], MANIFESTS, case.change, stage, case.plan, case.facts, case.evidence
+            cases.POLICY, CONSTITUTIONS[which], MANIFESTS, case.change, stage, case.plan, case.facts, case.evidence
         )
         kind = "passed" if isinstance(verdict, Passed) else "held" if isinstance(verdict, Held) else "refused"
         found = (kind, "" if isinstance(verdict, Passed) else verdict.rule)
@@ -207,7 +245,7 @@ def _compare(count: int, seed: int) -> Counter[str]:
     return heard
 
 
-_TOLD_OTHERWISE = {"argument", "never", "evidence-failed", "evidence-inconclusive"}
+_TOLD_OTHERWISE = {"argument", "never", "evidence-failed", "evidence-inconclusive", "health"}
 """Rules whose verdict carries the name of what broke them."""
 
 
@@ -226,4 +264,4 @@ def test_cedar_and_the_reference_agree_on_a_hundred_thousand(part: int) -> None:
     heard = _compare(10_000, SEED + 1 + part)
     assert heard.total() == 10_000
     assert {rule.id for rule in rules.ORDER} - _TOLD_OTHERWISE <= set(heard)
-    assert {"argument-type", "inconclusive", "flaky", *NEVER} <= set(heard)
+    assert {"argument-type", "inconclusive", "flaky", "change-baking", "log-unwritable", *NEVER} <= set(heard)

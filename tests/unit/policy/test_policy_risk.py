@@ -7,9 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from greenroom.domain.debate import Failed, Round, Transcript
+from greenroom.domain.digest import digest_of
+from greenroom.domain.errors import Unusable
 from greenroom.domain.plan import Arg
+from greenroom.domain.ports import Review, Score
 from greenroom.domain.proof import Contribution, Evidence, Risk
 from greenroom.domain.vocabulary import ConsentLevel, Trust
+from greenroom.policy.judge import judge
 from greenroom.policy.risk import CLASS_POINTS
 
 POLICY = cases.make_policy()
@@ -99,7 +104,6 @@ def test_tools_of_higher_tiers_raise_the_level() -> None:
         (cases.item("tests", facts={"share": "60"}), "coverage"),
         (cases.item("scan", findings=(Contribution(name="B101", points=3, why="a.py:1"),)), "scan:B101"),
         (cases.item("scan", findings=(Contribution(name="secret-jwt", points=1, why="a.py:1"),)), "secret"),
-        (cases.item("debate", "inconclusive", facts={"why": "one of two said no"}), "debate"),
     ],
 )
 def test_each_reason_is_a_named_contribution(replaced: Evidence, name: str) -> None:
@@ -107,6 +111,97 @@ def test_each_reason_is_a_named_contribution(replaced: Evidence, name: str) -> N
     risk = weigh(replaced)
     assert name in names(risk)
     assert all(part.why for part in risk.contributions)
+
+
+AXES = ("policy", "tests", "simplicity")
+
+
+def transcript(*rounds: tuple[int, int], **bent: Any) -> Transcript:
+    """A debate of two reviewers who give every axis so many points, ruled by the judge."""
+    held = []
+    for number, points in enumerate(rounds, 1):
+        reviews = tuple(
+            Review(
+                reviewer=name,
+                version="1",
+                round=number,
+                scores=tuple(Score(axis=axis, points=each, why="so") for axis in AXES),  # type: ignore[arg-type]
+            )
+            for name, each in zip(("rules", "estimate"), points, strict=True)
+        )
+        ruling, _, why = judge(reviews, number, 2)
+        held.append(Round(round=number, reviews=reviews, ruling=ruling, why=why))
+    usual = {
+        "dossier": digest_of("dossier", b"d"),
+        "rounds": tuple(held),
+        "ruling": held[-1].ruling,
+        "why": held[-1].why,
+    }
+    return Transcript(**(usual | bent))
+
+
+def test_every_reason_of_the_house_is_a_contribution() -> None:
+    """Action kinds, files, coverage, external execution, sensitive paths, secrets, dependencies and the debate."""
+    secret = Contribution(name="secret-jwt", points=1, why="a.py:1")
+    risk = POLICY.weigh(
+        cases.plan(cases.step(), cases.step("run_tests_t1", "run", only="tests")),
+        cases.evidence(
+            cases.classified((".env", "config"), ("pyproject.toml", "config")),
+            cases.item("tests", facts={"share": "60", "passed": "3"}),
+            cases.item("scan", findings=(secret,)),
+        ),
+        transcript((80, 80)),
+    )
+    assert names(risk) >= {
+        *("action-kind", "files-touched", "coverage", "external-execution"),
+        *("sensitive-path", "secret", "dependencies", "debate"),
+    }
+    (coverage,) = (part for part in risk.contributions if part.name == "coverage")
+    assert "estimated" in coverage.why
+
+
+def test_a_debate_adds_its_doubts_and_never_takes_away() -> None:
+    """A point for each tenth that a reviewer holds back, each with who, how much and why; full marks add nothing."""
+    bare = weigh()
+    sure, doubting = (
+        POLICY.weigh(cases.plan(), cases.evidence(), transcript(given)) for given in ((100, 100), (100, 70))
+    )
+    assert sure.score == bare.score
+    assert doubting.score == bare.score + 3
+    assert [(p.points, p.why) for p in doubting.contributions if p.name == "debate"] == [
+        (0, "rules 1000/1000, least on policy: so"),
+        (3, "estimate 700/1000, least on policy: so"),
+    ]
+    assert [part for part in doubting.contributions if part.name != "debate"] == list(bare.contributions)
+
+
+def test_reviewers_who_differed_ask_for_a_review() -> None:
+    """A yes of the second round raises the level of a change that is otherwise low, and adds to the risk."""
+    low = cases.evidence(cases.classified(("README.md", "docs")))
+    assert POLICY.weigh(cases.plan(), low, transcript((100, 100))).level is ConsentLevel.OPT_IN
+    differed = POLICY.weigh(cases.plan(), low, transcript((100, 10), (100, 100)))
+    assert differed.level is ConsentLevel.REVIEW
+    assert differed.score == POLICY.weigh(cases.plan(), low).score + 10
+    (said,) = (part.why for part in differed.contributions if part.points == 10)
+    assert "the reviewers differed" in said
+
+
+@pytest.mark.parametrize(
+    "bent",
+    [
+        transcript((100, 10), (100, 10)),
+        transcript((100, 100), ruling="REJECT"),
+        transcript((100, 100), why="they said yes"),
+        transcript((100, 100), rounds=()),
+        transcript((100, 100), rounds=transcript((100, 100)).rounds * 2),
+        transcript((100, 100), rounds=(Round(round=1, reviews=(Failed(error="x"),) * 2, ruling="ACCEPT", why="yes"),)),
+        transcript((100, 10), ruling="ACCEPT"),
+    ],
+)
+def test_a_debate_that_the_judge_did_not_rule_is_none(bent: Transcript) -> None:
+    """The judge is asked again: a yes that its reviews do not give cannot be weighed."""
+    with pytest.raises(Unusable, match="debate-differs"):
+        POLICY.weigh(cases.plan(), cases.evidence(), bent)
 
 
 def test_a_change_that_runs_foreign_code_says_so() -> None:

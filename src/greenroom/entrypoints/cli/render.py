@@ -53,11 +53,11 @@ def card(shown: Mapping[str, Any]) -> Panel:
         return Panel(_uncarded(shown), title=Text(f"{shown['id']} {safe(shown['summary'])}"), title_align="left")
     parts = [
         _pairs(
-            ("why", body["rationale"]),
-            ("expected", body["expected"]),
+            ("why, as the proposer says", body["rationale"]),
+            ("expected, as the proposer says", body["expected"]),
+            ("confidence, as the proposer says", f"{body['confidence']} %"),
             ("subject", f"{body['subject']['kind']}:{body['subject']['address']}"),
             ("state", _state(shown)),
-            ("confidence", f"{body['confidence']} %"),
         ),
         _files(body["files"]),
         _checks(body["evidence"]),
@@ -187,12 +187,13 @@ def _provenance(body: Mapping[str, Any], shown: Mapping[str, Any]) -> Table:
         ("green", body["green"]),
         ("golden", body["golden"]),
         ("patch", body["patch"]),
+        ("proposal", body["proposal"]),
         ("card", shown["change"]["card"] or ""),
     ]
     rows += [(f"tool {name}", digest) for name, digest in sorted(body["tools"].items())]
     rows += [(name, value) for name, value in sorted(body["environment"].items())]
     if body["suggested_tests"]:
-        rows.append(("suggested tests", ", ".join(body["suggested_tests"])))
+        rows.append(("tests that the proposer suggests", ", ".join(body["suggested_tests"])))
     debate = shown.get("debate")
     if debate:
         rows.append(("debate", f"{debate['ruling']} after {len(debate['rounds'])} round(s): {debate['why']}"))

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
 
 from greenroom.domain import documents
 from greenroom.domain.change import Change
+from greenroom.domain.debate import ROUNDS, Failed, Round, Ruling, Transcript
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import GreenroomError
 from greenroom.domain.ports import Review, Reviewer, Store
@@ -18,9 +18,7 @@ from greenroom.domain.verdict import Held, Passed, Refused, Verdict
 from greenroom.pipeline.flow import Done
 from greenroom.pipeline.stages.plan import read_proposal
 
-ROUNDS = 2
 MAX_REVIEW_BYTES = 64 * 1024
-Ruling = Literal["ACCEPT", "REJECT", "ERROR"]
 Judge = Callable[[Sequence[Review | None], int, int], tuple[Ruling, bool, str]]
 """(reviews of one round or None where one failed, round, rounds) -> ruling, decided, why."""
 
@@ -44,16 +42,16 @@ class DebateStage:
     def run(self, change: Change) -> Done:
         """Store the transcript; `debate` of the change is its digest."""
         dossier = self._dossier(change)
-        rounds: list[dict[str, object]] = []
+        rounds: list[Round] = []
         ruling: Ruling = "ERROR"
         why = "no round was held"
         for number in range(1, ROUNDS + 1):
             reviews = [self._review(reviewer, dossier, number) for reviewer in self._reviewers]
             ruling, decided, why = self._judge([r if isinstance(r, Review) else None for r in reviews], number, ROUNDS)
-            rounds.append({"round": number, "reviews": [_shown(r) for r in reviews], "ruling": ruling, "why": why})
+            rounds.append(Round(round=number, reviews=tuple(reviews), ruling=ruling, why=why))
             if decided:
                 break
-        transcript = {"dossier": dossier, "rounds": rounds, "ruling": ruling, "why": why}
+        transcript = Transcript(dossier=dossier, rounds=tuple(rounds), ruling=ruling, why=why)
         digest = self._store.put("text", documents.encode(transcript))
         return Done(_verdict(ruling, why, digest), dataclasses.replace(change, debate=digest))
 
@@ -72,18 +70,14 @@ class DebateStage:
         }
         return self._store.put("dossier", documents.encode(dossier))
 
-    def _review(self, reviewer: Reviewer, dossier: Digest, number: int) -> Review | str:
+    def _review(self, reviewer: Reviewer, dossier: Digest, number: int) -> Review | Failed:
         try:
             answer = reviewer.debate(dossier, number)
             if isinstance(answer, Held):
-                return f"{reviewer.name}: {answer.rule}"
+                return Failed(error=f"{reviewer.name}: {answer.rule}")
             return documents.decode(Review, answer, limit=MAX_REVIEW_BYTES)
         except GreenroomError as error:
-            return f"{reviewer.name}: {error}"
-
-
-def _shown(review: Review | str) -> object:
-    return documents.to_plain(review) if isinstance(review, Review) else {"error": review}
+            return Failed(error=f"{reviewer.name}: {error}")
 
 
 def _verdict(ruling: Ruling, why: str, transcript: Digest) -> Verdict:

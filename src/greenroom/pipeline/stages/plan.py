@@ -11,11 +11,10 @@ from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Unusable
 from greenroom.domain.plan import Arg, Plan, Step
 from greenroom.domain.ports import Store
-from greenroom.domain.proposal import Proposal
+from greenroom.domain.proposal import Proposal, read
 from greenroom.domain.verdict import Passed
 from greenroom.pipeline.flow import Done
 
-MAX_PROPOSAL_BYTES = 256 * 1024
 MAX_PATCH_BYTES = 4 * 1024 * 1024
 
 
@@ -52,4 +51,4 @@ class PlanStage:
 
 def read_proposal(store: Store, change: Change) -> Proposal:
     """The proposal that `change` was made from, strictly parsed."""
-    return documents.decode(Proposal, store.get(change.request, MAX_PROPOSAL_BYTES), limit=MAX_PROPOSAL_BYTES)
+    return read(store, change.request)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from greenroom.domain import documents
 from greenroom.domain.change import Change
+from greenroom.domain.debate import read_transcript
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Bug
 from greenroom.domain.outcomes import verdict_on
@@ -39,7 +40,7 @@ class VerifyStage:
             if not isinstance(verdict_on(found), Passed):
                 break
         evidence = tuple(found)
-        risk = self._policy().weigh(plan, evidence)
+        risk = self._policy().weigh(plan, evidence, read_transcript(self._store, change.debate))
         stored = tuple(self._store.put("output", documents.encode(item)) for item in evidence)
         seals = next((item.receipts for item in evidence if item.check == "reseal"), change.seals)
         weighed = dataclasses.replace(change, evidence=stored, risk=risk, seals=seals)

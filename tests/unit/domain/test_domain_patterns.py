@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenroom.domain.errors import TooLarge, Unusable
-from greenroom.policy.patterns import MAX_PATTERN_CHARS, Pattern
+from greenroom.domain.patterns import MAX_PATTERN_CHARS, Pattern
 
 _ATOMS = st.sampled_from(["a", "b", "c", ".", "[ab]", "[^a]", "[a-c]", "\\d", "\\w", "\\.", "\\-", "[\\w.]"])
 _PATTERNS = st.recursive(

@@ -1,4 +1,4 @@
-"""The typed manifest checker: may this step give these arguments to this tool?
+"""The typed manifest checker: may these arguments be given to this tool? Policy, guard and keeper all ask it.
 
 Every value is bounded before anything reads it; `allow` must match all of it and `deny` no part of it, in linear
 time (`patterns`). What an argument rule means for each type:
@@ -14,16 +14,16 @@ from __future__ import annotations
 
 import shlex
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
 from greenroom.domain.digest import parse_digest
 from greenroom.domain.errors import Unusable
+from greenroom.domain.patterns import compile_pattern
 from greenroom.domain.plan import Arg, ArgRule, Step, ToolManifest
 from greenroom.domain.trees import check_path
 from greenroom.domain.verdict import Refused
 from greenroom.domain.vocabulary import Trust
-from greenroom.policy.patterns import compile_pattern
 
 MAX_ARGV_WORDS = 256
 _ODD_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -34,61 +34,72 @@ def problems(step: Step, manifest: ToolManifest, blobs: Iterable[str]) -> Iterat
 
     `blobs` are the digests that the plan names as its content.
     """
-    known = frozenset(blobs)
-    for name in step.args:
+    return unfit(f"step {step.id[:80]!r}", step.args, manifest, blobs)
+
+
+def unfit(
+    where: str, args: Mapping[str, Arg], manifest: ToolManifest, blobs: Iterable[str] | None
+) -> Iterator[Refused]:
+    """Every reason why the tool of `manifest` may not be given `args`, at the place `where`.
+
+    `blobs` are the digests that an argument may name; None where whoever asks knows of no such list.
+    """
+    known = None if blobs is None else frozenset(blobs)
+    for name in args:
         if name not in manifest.args:
-            yield _no("argument-unknown", step, name, f"{manifest.name} takes {', '.join(manifest.args) or 'nothing'}")
+            takes = ", ".join(manifest.args) or "nothing"
+            yield _no("argument-unknown", _place(where, name), f"{manifest.name} takes {takes}")
     for name, rule in manifest.args.items():
-        arg = step.args.get(name)
+        arg = args.get(name)
         if arg is not None:
-            yield from _problems_of(step, name, arg, rule, known)
+            yield from _problems_of(_place(where, name), arg, rule, known)
         elif rule.required:
-            yield _no("argument-missing", step, name, f"{manifest.name} cannot do without it")
+            yield _no("argument-missing", _place(where, name), f"{manifest.name} cannot do without it")
 
 
-def _problems_of(step: Step, name: str, arg: Arg, rule: ArgRule, blobs: frozenset[str]) -> Iterator[Refused]:
+def _problems_of(where: str, arg: Arg, rule: ArgRule, blobs: frozenset[str] | None) -> Iterator[Refused]:
     least = max(rule.min_trust, Trust.PERSON) if rule.type == "argv" else rule.min_trust
     if arg.trust < least:
-        yield _no("argument-trust", step, name, f"it takes words of trust {Trust(least).name.lower()} or above")
+        yield _no("argument-trust", where, f"it takes words of trust {Trust(least).name.lower()} or above")
     if rule.type == "int":
-        yield from _int_problems(step, name, arg, rule)
+        yield from _int_problems(where, arg, rule)
         return
     value = arg.value
     if not isinstance(value, str):
-        yield _no("argument-type", step, name, f"it is of type {rule.type}")
+        yield _no("argument-type", where, f"it is of type {rule.type}")
     elif len(value) > rule.max_bytes or len(value.encode("utf-8", "surrogatepass")) > rule.max_bytes:
-        yield _no("argument-too-long", step, name, f"at most {rule.max_bytes} bytes")
+        yield _no("argument-too-long", where, f"at most {rule.max_bytes} bytes")
     else:
-        yield from _shape_problems(step, name, value, rule, blobs)
-        yield from _pattern_problems(step, name, value, rule)
+        yield from _shape_problems(where, value, rule, blobs)
+        yield from _pattern_problems(where, value, rule)
 
 
-def _int_problems(step: Step, name: str, arg: Arg, rule: ArgRule) -> Iterator[Refused]:
+def _int_problems(where: str, arg: Arg, rule: ArgRule) -> Iterator[Refused]:
     least, most = int_range(rule.allow)
     if not isinstance(arg.value, int) or isinstance(arg.value, bool):
-        yield _no("argument-type", step, name, "it is a whole number")
+        yield _no("argument-type", where, "it is a whole number")
     elif not least <= arg.value <= most:
-        yield _no("argument-out-of-range", step, name, f"a number from {least} to {most}")
+        yield _no("argument-out-of-range", where, f"a number from {least} to {most}")
 
 
-def _shape_problems(step: Step, name: str, value: str, rule: ArgRule, blobs: frozenset[str]) -> Iterator[Refused]:
+def _shape_problems(where: str, value: str, rule: ArgRule, blobs: frozenset[str] | None) -> Iterator[Refused]:
     if has_odd_characters(value):
-        yield _no("argument-control-characters", step, name, "take control and direction-changing characters out")
+        yield _no("argument-control-characters", where, "take control and direction-changing characters out")
     elif rule.type == "argv" and not 0 < len(command_words(value)) <= MAX_ARGV_WORDS:
-        yield _no("argument-type", step, name, f"one command line of 1 to {MAX_ARGV_WORDS} words, quotes closed")
+        yield _no("argument-type", where, f"one command line of 1 to {MAX_ARGV_WORDS} words, quotes closed")
     elif rule.type == "path" and not _is_plain_path(value):
-        yield _no("argument-path", step, name, "a relative path without '..', backslashes or a .git")
+        yield _no("argument-path", where, "a relative path without '..', backslashes or a .git")
     elif rule.type == "digest" and not _is_digest(value):
-        yield _no("argument-type", step, name, "it is a digest, KIND:64 hex digits")
-    elif rule.type == "digest" and value not in blobs:
-        yield _no("argument-blob-not-in-plan", step, name, "name the digest among the plan's blobs")
+        yield _no("argument-type", where, "it is a digest, KIND:64 hex digits")
+    elif rule.type == "digest" and blobs is not None and value not in blobs:
+        yield _no("argument-blob-not-in-plan", where, "name the digest among the plan's blobs")
 
 
-def _pattern_problems(step: Step, name: str, value: str, rule: ArgRule) -> Iterator[Refused]:
+def _pattern_problems(where: str, value: str, rule: ArgRule) -> Iterator[Refused]:
     if not compile_pattern(rule.allow).matches(value):
-        yield _no("argument-not-allowed", step, name, f"all of it must match {rule.allow}")
+        yield _no("argument-not-allowed", where, f"all of it must match {rule.allow}")
     if rule.deny and compile_pattern(rule.deny).found_in(value):
-        yield _no("argument-denied", step, name, f"no part of it may match {rule.deny}")
+        yield _no("argument-denied", where, f"no part of it may match {rule.deny}")
 
 
 @lru_cache(maxsize=256)
@@ -131,5 +142,9 @@ def _is_digest(value: str) -> bool:
     return True
 
 
-def _no(rule: str, step: Step, name: str, remedy: str) -> Refused:
-    return Refused(rule=rule, where=f"step {step.id[:80]!r}, argument {name[:80]!r}", remedy=remedy)
+def _place(where: str, name: str) -> str:
+    return f"{where}, argument {name[:80]!r}"
+
+
+def _no(rule: str, where: str, remedy: str) -> Refused:
+    return Refused(rule=rule, where=where, remedy=remedy)
