@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+JUDGED = ("src/greenroom", "tests/crash")
+"""What an outcome speaks of: the product, and the suite itself."""
 
 IMPROVE_STAGES = ("plan", "debate", "simulate", "verify", "approve")
 APPROVE_STAGES = ("approve", "promote", "watch")
@@ -50,6 +56,11 @@ class Case:
     point: str = ""
     nth: int = 1
     quick: bool = False
+
+    @property
+    def process(self) -> str:
+        """What is killed, in words."""
+        return {"log": "guard (its log)", "cli": "command line"}.get(self.role, self.role)
 
     @property
     def crash_at(self) -> str:
@@ -168,3 +179,17 @@ def _outside() -> Iterator[Case]:
         for journey, moments in (("improve", range(1, 5)), ("approve", range(1, 6)), ("revert", range(1, 4))):
             for nth in moments:
                 yield Case(journey=journey, role=role, nth=nth)
+
+
+def code_digest() -> str:
+    """The SHA-256 (hex) of every file of the product and of this suite, with its name."""
+    found = hashlib.sha256()
+    paths = (path for top in JUDGED for path in (ROOT / top).rglob("*") if path.is_file())
+    for path in sorted(path for path in paths if "__pycache__" not in path.parts):
+        data = path.read_bytes()
+        found.update(f"{path.relative_to(ROOT)} {len(data)}\n".encode() + data)
+    return found.hexdigest()
+
+
+CODE = code_digest()
+"""The code as it was when the suite began."""
