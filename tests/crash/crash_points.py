@@ -17,31 +17,58 @@ PLACES = ("begun", "asked", "intent-logged", "ran", "result-logged", "saved")
 
 EXECUTOR = {
     "improve": ("import.brought", "import.adopted", "import.noted", "propose.lined", "propose.saved", "carry.ended"),
-    "approve": ("consent.taken", "consent.saved", "carry.ended", "carry.wanted", "delivery.noted"),
-    "later": ("consent.saved-for-later", "release.saved"),
-    "reject": ("reject.saved",),
-    "revert": ("revert.noted", "revert.taken-back", "revert.saved", "revert.wanted", "delivery.noted"),
+    "approve": ("consent.taken", "consent.saved", "carry.ended", "carry.wanted", "delivery.logged", "delivery.noted"),
+    "later": ("consent.result-logged", "consent.saved-for-later", "release.saved"),
+    "reject": ("reject.logged", "reject.saved"),
+    "revert": (
+        "revert.noted",
+        "revert.taken-back",
+        "revert.saved",
+        "revert.wanted",
+        "delivery.logged",
+        "delivery.noted",
+    ),
 }
 GUARD = {
-    "improve": ("adopt.intended", "adopt.begun", "adopt.logged"),
+    "improve": ("adopt.intended", "ref.written", "ref.moved", "adopt.begun", "adopt.logged", "adopt.finished"),
     "approve": (
         "consent.stored",
+        "consent.logged",
         "warrant.signed",
         "warrant.issued",
+        "promote.noted",
         "promote.intended",
+        "ref.written",
         "promote.staged",
+        "ref.moved",
         "promote.swapped",
         "promote.logged",
         "promote.finished",
         "watch.logged",
+        "watch.finished",
     ),
-    "revert": ("revert.intended", "revert.staged", "revert.swapped", "revert.logged"),
+    "revert": (
+        "revert.marked",
+        "revert.intended",
+        "ref.written",
+        "revert.staged",
+        "ref.moved",
+        "revert.swapped",
+        "revert.logged",
+        "revert.finished",
+    ),
 }
 KEEPER_BUILDS = ("build.applied", "build.sealed", "build.signed")
 KEEPER_RUNS = ("run.laid-out", "run.ended", "run.signed")
 LOG_APPENDS = ("log.signed", "log.journal-flushed")
 LOG_PUBLISHES = ("log.tiles-written", "log.checkpoint-written")
-CLI = ("delivery.wanted", "delivery.moved")
+CLI = (
+    "delivery.wanted",
+    "delivery.transferred",
+    "delivery.branch-locked",
+    "delivery.files-written",
+    "delivery.moved",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

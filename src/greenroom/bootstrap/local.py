@@ -165,7 +165,7 @@ class LocalServices:
 
         crash_point = crash_points("cli")
         crash_point("delivery.wanted")
-        verdict = deliver(self.box, delivery)
+        verdict = deliver(self.box, delivery, crash_point)
         crash_point("delivery.moved")
         return _plain(verdict)
 

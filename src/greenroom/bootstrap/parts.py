@@ -85,10 +85,11 @@ def open_guard(box: Box) -> Iterator[GuardService]:
         policy = load_policy(store, digest)
         return Rules(policy=policy, constitution=policy.constitution)
 
+    workspaces = RefRelease(box.live, store, StoreTrees(store), crash_point=crash_points("guard"))
     with TileLog(box.log, signer, kept=box.guard / "checkpoint", crash_point=crash_points("log")) as log:
         guard = GuardService(
             store=store,
-            release=ReleaseByKind({Kind.WORKSPACE: RefRelease(box.live, store, StoreTrees(store))}),
+            release=ReleaseByKind({Kind.WORKSPACE: workspaces}),
             log=log,
             attestor=attestor(box, "guard", signing=True),
             clock=SystemClock(),
