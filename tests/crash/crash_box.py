@@ -45,12 +45,21 @@ BEFORE = {
     "README.md": "# Small\n\nA small package.\n",
 }
 FINDING = {"README.md": "# Small\n\nThe words that you recieve.\n"}
+FOUND = BEFORE | FINDING
+FIXED = FOUND | {"README.md": "# Small\n\nThe words that you receive.\n"}
+"""The files that are live before, with the finding, and with what the change makes of it."""
 MOVING = ("db", "guard", "live", "log")
 """What a run changes in a box besides the store, whose files never change: they are linked, not copied."""
 RUNS = "attempts.db*"
 ROLES = ("executor", "guard", "keeper", "rescue")
 TRIES = 6
 ENDED_S = 20.0
+COMMAND_S = 120.0
+STEADY_TRIES = 5
+SAID = 4000
+"""Characters kept of each stream of a command."""
+PROCESSES_SAID = 12_000
+"""The same of the processes' log."""
 KEPT = ("PATH", "HOME", "LANG", "USER", "PYTHONPATH")
 """What a command gets of the suite's own environment."""
 
@@ -87,7 +96,10 @@ class CrashBox:
         self.repository = root / "repository"
         self.marker = self.box.store / "crash-marker"
         self.change = ""
-        self._crash_at = ""
+        self.crash_at = ""
+        self.said: list[str] = []
+        """What each command of the case printed, and how it ended."""
+        self._log_from = 0
         self.subject = Subject(kind=Kind.WORKSPACE, address=address_of(str(self.repository), "main"))
 
     # Making the copies.
@@ -125,8 +137,10 @@ class CrashBox:
 
     def begin(self, stage: Stage, crash_at: str = "") -> None:
         """Put the box and the repository back as they were at `stage`; the next processes crash at `crash_at`."""
-        self._crash_at = ""
+        self.crash_at = ""
+        self.said.clear()
         self.down()
+        self._log_from = self._log_size()
         for part in MOVING:
             shutil.rmtree(self.box.root / part)
             shutil.copytree(stage.place / part, self.box.root / part, symlinks=True)
@@ -140,7 +154,7 @@ class CrashBox:
             os.link(stage.place / "store" / name, self.box.store / name)
         hand_over(self.box, users_of(self.box))
         self.change = stage.change
-        self._crash_at = crash_at
+        self.crash_at = crash_at
         if crash_at:
             self.marker.touch()
         else:
@@ -150,16 +164,29 @@ class CrashBox:
 
     def run(self, *words: str) -> Answer:
         """One command with --json."""
-        with self.start(*words) as process:
-            out, err = process.communicate(timeout=120)
+        return self.ended(self.start(*words), *words)
+
+    def ended(self, process: subprocess.Popen[str], *words: str) -> Answer:
+        """Wait for a command that `start` began; one that hangs is killed, and what it had printed is kept."""
+        hung = False
+        with process:
+            try:
+                out, err = process.communicate(timeout=COMMAND_S)
+            except subprocess.TimeoutExpired:
+                hung = True
+                process.kill()
+                out, err = process.communicate()
+        how = f"hung, killed after {COMMAND_S} s" if hung else f"exit {process.returncode}"
+        self.said.append(f"$ greenroom {' '.join(words)}\n{how}\n{out[-SAID:]}{err[-SAID:]}")
+        assert not hung, f"{' '.join(words)}: {how}"
         return Answer(process.returncode, out, err)
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """The same, not waited for."""
         environment = {name: os.environ[name] for name in KEPT if name in os.environ}
         environment |= {"GREENROOM_HOME": str(self.box.root), "GREENROOM_IDLE_SECONDS": str(self.idle_s)}
-        if self._crash_at:
-            environment["GREENROOM_CRASH_AT"] = f"{self._crash_at}@{self.marker}"
+        if self.crash_at:
+            environment["GREENROOM_CRASH_AT"] = f"{self.crash_at}@{self.marker}"
         return subprocess.Popen(
             [sys.executable, "-c", COMMAND, *words, *([] if words == ("down",) else ["--json"])],
             env=environment,
@@ -198,6 +225,11 @@ class CrashBox:
         with contextlib.closing(sqlite3.connect(f"file:{self.box.db / 'box.db'}?mode=ro", uri=True)) as connection:
             return connection.execute(sql).fetchall()
 
+    def ledger(self, sql: str) -> list[Any]:
+        """Rows of the guard's ledger."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.box.guard / 'guard.db'}?mode=ro", uri=True)) as connection:
+            return connection.execute(sql).fetchall()
+
     @property
     def crashed(self) -> bool:
         """True when a crash was wished and came."""
@@ -231,7 +263,8 @@ class CrashBox:
 
     def down(self) -> None:
         """End the processes, and see that they are gone."""
-        assert self.run("down").code == 0
+        ended = self.run("down")
+        assert ended.code == 0, ended
         deadline = time.monotonic() + ENDED_S
         left: list[str] = []
         while time.monotonic() < deadline:
@@ -242,9 +275,16 @@ class CrashBox:
         raise AssertionError(f"still there after `down`: {left}")
 
     def processes_log(self) -> str:
-        """The end of what the processes said."""
+        """The end of what the processes said since `begin`."""
         path = self.box.run / "processes.log"
-        return path.read_text(errors="replace")[-3000:] if path.exists() else ""
+        if not path.exists():
+            return ""
+        since = self._log_from if self._log_from <= self._log_size() else 0
+        return path.read_bytes()[since:].decode(errors="replace")[-PROCESSES_SAID:]
+
+    def _log_size(self) -> int:
+        path = self.box.run / "processes.log"
+        return path.stat().st_size if path.exists() else 0
 
     # What must be true.
 
@@ -255,11 +295,26 @@ class CrashBox:
         return RefRelease(self.box.live, store, StoreTrees(store))
 
     def live(self) -> Digest:
-        """What is live, every byte of it rehashed: never between two trees."""
-        live = self.release.live(self.subject)
-        assert live is not None
-        assert self.release.rehash(self.subject) == live
-        return live
+        """What is live, every byte of it rehashed: never between two trees.
+
+        A run that goes on by itself may move the pointer between the two readings; then they are made again.
+        """
+        for _ in range(STEADY_TRIES):
+            before = self.release.position(self.subject)
+            live, found = self.release.live(self.subject), self.release.rehash(self.subject)
+            if self.release.position(self.subject) == before:
+                assert live == found
+                return found
+        raise AssertionError(f"live moved {STEADY_TRIES} times while it was read")
+
+    def live_files(self) -> Mapping[str, str]:
+        """The text of every live file, as plain git gives it: nothing of ours has a say in it."""
+        place = str(self.release.git_dir(self.subject))
+        # The repository is the guard's user's, which git calls dubious where the suite is another user.
+        git = ("git", "-c", "safe.directory=*", "--git-dir", place)
+        listed = _output(*git, "ls-tree", "-r", "-z", self.release.position(self.subject))
+        lines = (line.split("\t", 1) for line in listed.split("\0") if line)
+        return {name: _output(*git, "cat-file", "blob", what.split()[2]) for what, name in lines}
 
     def entries(self) -> list[Mapping[str, Any]]:
         """The log, once it is found whole."""
@@ -292,9 +347,23 @@ class CrashBox:
         assert len(given) == len(set(given))
         keys = Counter(e["key"] for e in entries)
         assert not {key: times for key, times in keys.items() if times > 1}
-        with contextlib.closing(sqlite3.connect(f"file:{self.box.guard / 'guard.db'}?mode=ro", uri=True)) as ledger:
-            counted = ledger.execute("SELECT sum(changes) FROM days").fetchone()[0] or 0
-        assert counted == sum(done[name, change] for name, change in done if name == "live.promoted")
+        self._no_generation_twice(Counter(e["name"] for e in entries))
+
+    def _no_generation_twice(self, moved: Counter[str]) -> None:
+        """The guard's ledger has one settled generation, one spent warrant and one count for each logged promotion."""
+        promotions = self.ledger('SELECT paper, state FROM generations WHERE "change" IS NOT NULL')
+        took = [paper for paper, state in promotions if state != "forgotten"]
+        assert Counter(state for _, state in promotions) - Counter(forgotten=len(promotions)) == Counter(
+            kept=moved["live.promoted"] - moved["live.reverted"], reverted=moved["live.reverted"]
+        ), promotions
+        assert len(took) == len(set(took)), promotions
+        assert {paper for paper, state in promotions} == {paper for (paper,) in self.ledger(SPENT_WARRANTS)}
+        spent = self.ledger("SELECT spent_on FROM nonces WHERE spent_on LIKE 'promoted %'")
+        assert len(spent) == moved["live.promoted"], spent
+        assert (self.ledger("SELECT sum(changes) FROM days")[0][0] or 0) == moved["live.promoted"]
+        adopted = self.ledger('SELECT state FROM generations WHERE "change" IS NULL')
+        assert Counter(state for (state,) in adopted)["kept"] == moved["live.adopted"]
+        assert {state for (state,) in adopted} <= {"kept", "forgotten"}
 
     def _live_is_what_the_log_says(self, entries: list[Mapping[str, Any]]) -> None:
         said = [e["digests"][LIVE_AFTER[e["name"]]] for e in entries if e["name"] in LIVE_AFTER]
@@ -309,6 +378,7 @@ class CrashBox:
         assert sum(line.startswith("Greenroom-Warrant:") for line in subjects) == moved["live.promoted"]
         assert sum(line.startswith("Greenroom-Revert:") for line in subjects) == moved["live.reverted"]
         assert int(self.git("rev-list", "--count", "main")) == 2 + moved["live.promoted"] + moved["live.reverted"]
+        assert self.working_files() == self.live_files()
 
     # The person's repository.
 
@@ -316,11 +386,16 @@ class CrashBox:
         """The tree of the person's branch, as the box names trees."""
         return manifest_of_commit(self.repository / ".git", self.git("rev-parse", "main")).digest
 
+    def working_files(self) -> Mapping[str, str]:
+        """The text of every file on the person's disk."""
+        found = (path for path in self.repository.rglob("*") if path.is_file() and ".git" not in path.parts)
+        return {os.fspath(path.relative_to(self.repository)): path.read_text() for path in found}
+
     def git(self, *words: str) -> str:
         """Git in the repository, as its owner."""
         identity = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org", "-c", "commit.gpgsign=false")
         argv = ("git", "-C", str(self.repository), *identity, *words)
-        return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
+        return _output(*argv).strip()
 
     def commit(self, files: Mapping[str, str], words: str) -> None:
         """Write `files` and commit them."""
@@ -333,6 +408,7 @@ class CrashBox:
 
 
 ONCE = frozenset({"live.promoted", "live.reverted", "live.marked-good", "change.rejected"})
+SPENT_WARRANTS = "SELECT digest FROM warrants WHERE spent = 1"
 LIVE_AFTER = {"live.adopted": "tree", "live.promoted": "green", "live.reverted": "base"}
 
 
@@ -343,6 +419,10 @@ def _copy_runs(source: Path, target: Path) -> None:
         old.unlink()
     for path in source.glob(RUNS):
         shutil.copy2(path, target / path.name)
+
+
+def _output(*argv: str) -> str:
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
 
 
 def _files(top: Path) -> set[str]:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+JUDGED = ("src/greenroom", "tests/crash")
+"""What an outcome speaks of: the product, and the suite itself."""
 
 IMPROVE_STAGES = ("plan", "debate", "simulate", "verify", "approve")
 APPROVE_STAGES = ("approve", "promote", "watch")
@@ -11,31 +17,58 @@ PLACES = ("begun", "asked", "intent-logged", "ran", "result-logged", "saved")
 
 EXECUTOR = {
     "improve": ("import.brought", "import.adopted", "import.noted", "propose.lined", "propose.saved", "carry.ended"),
-    "approve": ("consent.taken", "consent.saved", "carry.ended", "carry.wanted", "delivery.noted"),
-    "later": ("consent.saved-for-later", "release.saved"),
-    "reject": ("reject.saved",),
-    "revert": ("revert.noted", "revert.taken-back", "revert.saved", "revert.wanted", "delivery.noted"),
+    "approve": ("consent.taken", "consent.saved", "carry.ended", "carry.wanted", "delivery.logged", "delivery.noted"),
+    "later": ("consent.result-logged", "consent.saved-for-later", "release.saved"),
+    "reject": ("reject.logged", "reject.saved"),
+    "revert": (
+        "revert.noted",
+        "revert.taken-back",
+        "revert.saved",
+        "revert.wanted",
+        "delivery.logged",
+        "delivery.noted",
+    ),
 }
 GUARD = {
-    "improve": ("adopt.intended", "adopt.begun", "adopt.logged"),
+    "improve": ("adopt.intended", "ref.written", "ref.moved", "adopt.begun", "adopt.logged", "adopt.finished"),
     "approve": (
         "consent.stored",
+        "consent.logged",
         "warrant.signed",
         "warrant.issued",
+        "promote.noted",
         "promote.intended",
+        "ref.written",
         "promote.staged",
+        "ref.moved",
         "promote.swapped",
         "promote.logged",
         "promote.finished",
         "watch.logged",
+        "watch.finished",
     ),
-    "revert": ("revert.intended", "revert.staged", "revert.swapped", "revert.logged"),
+    "revert": (
+        "revert.marked",
+        "revert.intended",
+        "ref.written",
+        "revert.staged",
+        "ref.moved",
+        "revert.swapped",
+        "revert.logged",
+        "revert.finished",
+    ),
 }
 KEEPER_BUILDS = ("build.applied", "build.sealed", "build.signed")
 KEEPER_RUNS = ("run.laid-out", "run.ended", "run.signed")
 LOG_APPENDS = ("log.signed", "log.journal-flushed")
 LOG_PUBLISHES = ("log.tiles-written", "log.checkpoint-written")
-CLI = ("delivery.wanted", "delivery.moved")
+CLI = (
+    "delivery.wanted",
+    "delivery.transferred",
+    "delivery.branch-locked",
+    "delivery.files-written",
+    "delivery.moved",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +83,11 @@ class Case:
     point: str = ""
     nth: int = 1
     quick: bool = False
+
+    @property
+    def process(self) -> str:
+        """What is killed, in words."""
+        return {"log": "guard (its log)", "cli": "command line"}.get(self.role, self.role)
 
     @property
     def crash_at(self) -> str:
@@ -84,8 +122,10 @@ QUICK = frozenset(
         "approve-executor:carry.ended#1",
         "approve-executor:delivery.noted#1",
         "approve-guard:warrant.issued#1",
+        "approve-guard:promote.noted#1",
         "approve-guard:promote.intended#1",
         "approve-guard:promote.staged#1",
+        "approve-guard:ref.moved#1",
         "approve-guard:promote.swapped#1",
         "approve-guard:promote.logged#1",
         "approve-guard:promote.finished#1",
@@ -94,6 +134,7 @@ QUICK = frozenset(
         "approve-log:log.signed#7",
         "approve-log:log.checkpoint-written#1",
         "approve-log:log.bundle-sealed#1",
+        "approve-cli:delivery.files-written#1",
         "approve-cli:delivery.moved#1",
         "approve-executor:outside#2",
         "approve-rescue:outside#3",
@@ -102,6 +143,7 @@ QUICK = frozenset(
         "revert-executor:revert.noted#1",
         "revert-executor:revert.taken-back#1",
         "revert-executor:revert.saved#1",
+        "revert-guard:revert.marked#1",
         "revert-guard:revert.staged#1",
         "revert-guard:revert.swapped#1",
         "revert-log:log.journal-flushed#2",
@@ -168,3 +210,17 @@ def _outside() -> Iterator[Case]:
         for journey, moments in (("improve", range(1, 5)), ("approve", range(1, 6)), ("revert", range(1, 4))):
             for nth in moments:
                 yield Case(journey=journey, role=role, nth=nth)
+
+
+def code_digest() -> str:
+    """The SHA-256 (hex) of every file of the product and of this suite, with its name."""
+    found = hashlib.sha256()
+    paths = (path for top in JUDGED for path in (ROOT / top).rglob("*") if path.is_file())
+    for path in sorted(path for path in paths if "__pycache__" not in path.parts):
+        data = path.read_bytes()
+        found.update(f"{path.relative_to(ROOT)} {len(data)}\n".encode() + data)
+    return found.hexdigest()
+
+
+CODE = code_digest()
+"""The code as it was when the suite began."""

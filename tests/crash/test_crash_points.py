@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -13,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crash_box import CrashBox, Stage
-from crash_points import QUICK, Case, cases
+from crash_box import BEFORE, FIXED, FOUND, CrashBox, Stage
+from crash_points import CODE, QUICK, Case, cases, code_digest
+from crash_story import told
 
 from greenroom.audit.tiles import WIDTH
 from greenroom.domain.events import Event
@@ -26,6 +28,14 @@ ALL = cases()
 SECONDS = {"improve": 3.0, "approve": 1.4, "revert": 0.6}
 """About how long each command takes: a kill from outside falls somewhere in it."""
 BEGINS = {"improve": "fresh", "approve": "waiting", "later": "waiting", "reject": "waiting", "revert": "kept"}
+TREES = {
+    "improve": (BEFORE, FOUND),
+    "approve": (FOUND, FIXED),
+    "later": (FOUND, FIXED),
+    "reject": (FOUND, FOUND),
+    "revert": (FIXED, FOUND),
+}
+"""The live files before each command and after it, byte for byte: at no moment may there be others."""
 ENDS = {"improve": "verified", "approve": "kept", "later": "kept", "reject": "aborted", "revert": "reverted"}
 
 
@@ -51,17 +61,21 @@ def _parameters() -> list[Any]:
 def test_crash_leaves_the_old_or_the_new(made: tuple[CrashBox, Mapping[str, Stage]], case: Case) -> None:
     """Killed anywhere, the box goes on after `resume`: live is whole, the log checks, and nothing happened twice."""
     box, stages = made
-    box.begin(stages[BEGINS[case.journey]], case.crash_at)
-    old = box.live()
-    _go(box, case)
-    between = _seen(box, old)
-    box.resume()
-    repeated = _to_the_end(box, case)
-    box.down()
-    row = box.verify()
-    assert row["state"] == ENDS[case.journey]
-    assert box.live() == (row["green"] if row["state"] == "kept" else row["base"])
-    _write_down(case, between, repeated)
+    with _recorded(case) as outcome, told(box, case):
+        old, new = TREES[case.journey]
+        box.begin(stages[BEGINS[case.journey]], case.crash_at)
+        assert box.live_files() == old
+        _go(box, case)
+        outcome["live"] = _seen(box, old, new)
+        box.resume()
+        outcome["repeated"] = _to_the_end(box, case)
+        box.down()
+        row = box.verify()
+        assert row["state"] == ENDS[case.journey]
+        assert box.live() == (row["green"] if row["state"] == "kept" else row["base"])
+        assert box.live_files() == new
+        assert code_digest() == CODE, "the code was changed while the case ran"
+        outcome["ended"] = row["state"]
 
 
 def test_crash_cases_are_enough() -> None:
@@ -72,15 +86,27 @@ def test_crash_cases_are_enough() -> None:
     assert len(QUICK) >= 40
 
 
-def _write_down(case: Case, live: str, repeated: int) -> None:
-    """One line of the evidence, in the file that GREENROOM_CRASH_OUTCOMES names."""
+@contextlib.contextmanager
+def _recorded(case: Case) -> Iterator[dict[str, Any]]:
+    """One line of the evidence, in the file that GREENROOM_CRASH_OUTCOMES names; a failure is written down too."""
+    began = time.monotonic()
+    outcome: dict[str, Any] = {"case": str(case), "code": CODE, "live": "", "repeated": 0, "failed": ""}
+    try:
+        yield outcome
+    except Exception as error:
+        outcome["failed"] = f"{type(error).__name__}: {error}"
+        raise
+    finally:
+        outcome["seconds"] = round(time.monotonic() - began, 1)
+        _write_down(outcome)
+
+
+def _write_down(outcome: Mapping[str, Any]) -> None:
+    """An interrupted case has no outcome. One write a line, so that several workers may share the file."""
     target = os.environ.get("GREENROOM_CRASH_OUTCOMES")
-    point = case.point or "a moment from outside"
-    process = {"log": "guard (its log)", "cli": "command line"}.get(case.role, case.role)
-    line = {"command": case.journey, "process": process, "point": point, "live": live, "repeated": repeated}
-    if target:
-        with open(target, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+    if target and (outcome["failed"] or "ended" in outcome):
+        with open(target, "ab", buffering=0) as file:
+            file.write(json.dumps(outcome).encode() + b"\n")
 
 
 def _go(box: CrashBox, case: Case) -> None:
@@ -109,10 +135,11 @@ def _kill_on_the_way(box: CrashBox, case: Case, words: tuple[str, ...]) -> None:
     """SIGKILL at a moment of the command that no name foresees; the moment is drawn from the case's own name."""
     box.must("resume")
     moment = random.Random(str(case)).random() * SECONDS[case.journey]
-    with box.start(*words) as process:
-        time.sleep(moment)
-        assert box.kill(case.role), f"{case.role} was not there"
-        process.communicate(timeout=120)
+    process = box.start(*words)
+    time.sleep(moment)
+    there = box.kill(case.role)
+    box.ended(process, *words)
+    assert there, f"{case.role} was not there"
 
 
 def _fill_the_bundle(box: CrashBox) -> None:
@@ -123,16 +150,12 @@ def _fill_the_bundle(box: CrashBox) -> None:
         guard.append(Event(key=f"filling/{number}", at=Instant(0), actor="executor", name="suite.filling"))
 
 
-def _seen(box: CrashBox, old: str) -> str:
-    """What is live right after the crash: every byte of it is rehashed."""
-    live = box.live()
-    if live == old:
-        return "old"
-    greens = [row["green"] if row["state"] != "reverted" else row["base"] for row in box.rows()]
-    bases = [row["base"] for row in box.rows()]
-    imported = box.repository_tree()
-    assert live in {*greens, *bases, imported}, "live is neither the old nor the new"
-    return "new"
+def _seen(box: CrashBox, old: Mapping[str, str], new: Mapping[str, str]) -> str:
+    """What is live right after the crash, rehashed by the box and read again by plain git."""
+    box.live()
+    files = box.live_files()
+    assert files in (old, new), f"live is neither the old nor the new: {files}"
+    return "old" if files == old else "new"
 
 
 def _to_the_end(box: CrashBox, case: Case) -> int:

@@ -165,7 +165,7 @@ class LocalServices:
 
         crash_point = crash_points("cli")
         crash_point("delivery.wanted")
-        verdict = deliver(self.box, delivery)
+        verdict = deliver(self.box, delivery, crash_point)
         crash_point("delivery.moved")
         return _plain(verdict)
 
@@ -217,15 +217,17 @@ class LocalServices:
     def down(self) -> None:
         """See Services."""
         lock = self.box.require().run / "rescue.lock"
-        if not lock.exists() or not _locked(lock):
-            return
-        # Whoever holds the lock wrote its id; without a holder, the id may be anybody's by now.
-        with contextlib.suppress(ProcessLookupError, ValueError):
-            pid = int(lock.read_text())
-            if pid > 0:
-                os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + START_S
-        while _locked(lock) and time.monotonic() < deadline:
+        while lock.exists() and _locked(lock):
+            if time.monotonic() > deadline:
+                raise Unreachable(
+                    "processes-do-not-end",
+                    f"the box's processes are still there after {START_S:.0f} seconds",
+                    where=str(lock),
+                    remedy="read run/processes.log of the box, then try again",
+                )
+            # Again each time: a rescue that has only just taken the lock has not written its id yet.
+            _ask_to_leave(lock, self.box)
             time.sleep(0.05)
 
     def _stop(self, arguments: Mapping[str, Any]) -> Any:
@@ -351,6 +353,16 @@ def _plain(verdict: Passed | Refused | Held) -> Mapping[str, Any]:
     from greenroom.pipeline.plain import verdict_plain
 
     return verdict_plain(verdict)
+
+
+def _ask_to_leave(lock: Path, box: Box) -> None:
+    """SIGTERM to the rescue of `box` whose id is in its lock; an id left there by an earlier one may be anybody's."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError, ValueError):
+        pid = int(lock.read_text())
+        words = Path("/proc", str(pid), "cmdline").read_bytes().split(b"\0")
+        rescue = words[1:3] == [b"-m", b"greenroom.rescue"] and len(words) > 3
+        if rescue and os.path.realpath(os.fsdecode(words[3])) == os.path.realpath(box.root):
+            os.kill(pid, signal.SIGTERM)
 
 
 def _locked(lock: Path) -> bool:

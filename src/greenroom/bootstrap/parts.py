@@ -121,6 +121,7 @@ def open_guard(box: Box) -> Iterator[GuardService]:
         policy = load_policy(store, digest)
         return Rules(policy=policy, constitution=policy.constitution)
 
+    workspaces = RefRelease(box.live, store, StoreTrees(store), crash_point=crash_points("guard"))
     with (
         _guard_keys(box) as epochs,
         TileLog(
@@ -130,7 +131,7 @@ def open_guard(box: Box) -> Iterator[GuardService]:
         epochs.serve(log)
         guard = GuardService(
             store=store,
-            release=ReleaseByKind({Kind.WORKSPACE: RefRelease(box.live, store, StoreTrees(store))}),
+            release=ReleaseByKind({Kind.WORKSPACE: workspaces}),
             log=log,
             attestor=EpochAttestor(epochs, KeyAttestor("guard", None, public_keys(box), certified=epochs.find)),
             clock=SystemClock(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ def repository(path: str, branch: str | None) -> Mapping[str, Any]:
     }
 
 
-def deliver(box: Box, wanted: Mapping[str, Any]) -> Verdict:
+def deliver(box: Box, wanted: Mapping[str, Any], crash_point: Callable[[str], None]) -> Verdict:
     """Fast-forward the person's branch to what is live.
 
     The executor only says that something waits. Where it goes follows from the subject's address, and what goes
@@ -52,7 +52,8 @@ def deliver(box: Box, wanted: Mapping[str, Any]) -> Verdict:
     if address_of(path, branch) != address or wanted["wanted"] != live:
         where = f"asked: {wanted['wanted']} to {path} ({branch})"
         return Refused(rule="delivery-differs", where=where, remedy=f"live is {live}; look with `greenroom status`")
-    return delivery.deliver(Path(path), branch, str(wanted["delivered"]), release.git_dir(subject), live)
+    expect = str(wanted["delivered"])
+    return delivery.deliver(Path(path), branch, expect, release.git_dir(subject), live, crash_point=crash_point)
 
 
 def _bare(place: Path) -> bool:

@@ -100,5 +100,5 @@ class Services(Protocol):
         ...
 
     def down(self) -> None:
-        """End the box's processes."""
+        """End the box's processes; raises Unreachable `processes-do-not-end`."""
         ...

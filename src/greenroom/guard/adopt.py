@@ -113,3 +113,4 @@ def _finish(room: Room, generation: int, document: Import, digest: Digest) -> No
         trust = Trust(document.trust)
         room.ledger.remember_import(document.subject, document.commit, document.tree, trust, document.at)
         room.ledger.move(generation, "kept")
+    room.crash_point("adopt.finished")

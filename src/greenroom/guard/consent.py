@@ -60,6 +60,7 @@ def give(room: Room, envelope: bytes) -> Digest | Refused:
     room.journal.write(
         "consent.given", f"consent/{digest}", actor=tidy(consent.actor), change=consent.change, digests=papers
     )
+    room.crash_point("consent.logged")
     return digest
 
 

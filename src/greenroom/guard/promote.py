@@ -94,6 +94,7 @@ def _swap(room: Room, warrant: Warrant, digest: Digest) -> Verdict:
     now = room.clock.now()
     papers = {"warrant": digest, "base": warrant.base, "green": warrant.green}
     generation = room.ledger.intend(warrant.subject, warrant.change, warrant.base, warrant.green, digest, now)
+    room.crash_point("promote.noted")
     room.journal.write("live.promoting", f"promoting/{digest}", change=warrant.change, digests=papers)
     room.crash_point("promote.intended")
     staged = room.release.stage(warrant.subject, warrant.green, _message(room, warrant, digest), now)

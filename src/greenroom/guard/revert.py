@@ -81,6 +81,7 @@ def _take_back(room: Room, top: Generation, warrant: Warrant, actor: str) -> Ver
     _check_base(room, warrant.base, undo.bundle)
     key = f"reverting/{top.paper}/{top.id}"
     room.ledger.mark_reverting(top.id)
+    room.crash_point("revert.marked")
     room.journal.write("live.reverting", key, actor=tidy(actor), change=top.change, digests={"warrant": top.paper})
     room.crash_point("revert.intended")
     at = room.clock.floor()
@@ -109,3 +110,4 @@ def _finish(room: Room, generation: Generation, warrant: Warrant, actor: str) ->
     room.journal.write("live.reverted", key, actor=tidy(actor), change=generation.change, digests=papers)
     room.crash_point("revert.logged")
     room.ledger.move(generation.id, "reverted")
+    room.crash_point("revert.finished")

@@ -64,6 +64,7 @@ def _judge(room: Room, generation: Generation, receipts: tuple[Digest, ...]) -> 
     )
     room.crash_point("watch.logged")
     room.ledger.move(generation.id, "kept")
+    room.crash_point("watch.finished")
     return Passed(produced={"green": generation.green, "evidence": evidence})
 
 

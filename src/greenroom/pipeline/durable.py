@@ -133,6 +133,8 @@ class DurableRuns:
             return self._step(change_id)
 
     def _step(self, change_id: str) -> dict[str, Any]:
+        # What stopped an earlier run, perhaps one that nobody waited for, is no word on this one.
+        self._errors.pop(change_id, None)
         try:
             before = self._changes.get(ChangeId(change_id))
             if self._flow.rests(before):

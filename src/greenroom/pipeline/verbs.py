@@ -205,6 +205,7 @@ def approve(house: House, change_id: str, envelope: bytes, *, promote: bool, tel
         return _carry_on(house, change.id, tell)
     later = Held(rule=PROMOTE_LATER, where="approved", remedy=f"greenroom promote {change.id}")
     _log(house, change, "approve/result", "passed")
+    house.crash_point("consent.result-logged")
     saved = house.changes.save(dataclasses.replace(agreed, state=advance(agreed.state, Move.PASS), hold=later))
     house.crash_point("consent.saved-for-later")
     return {**_row(house, saved), "verdict": verdict_plain(Passed())}
@@ -236,6 +237,7 @@ def reject(house: House, change_id: str, *, why: str, actor: str) -> dict[str, A
         digests={"reason": reason},
     )
     house.guard.append(event)
+    house.crash_point("reject.logged")
     state = advance(change.state, Move.ABORT)
     saved = house.changes.save(dataclasses.replace(change, state=state, hold=None, ended="rejected"))
     house.crash_point("reject.saved")
@@ -296,6 +298,7 @@ def delivered(house: House, subject: str, *, commit: str, pending: str) -> dict[
         about=pending,
     )
     house.guard.append(event)
+    house.crash_point("delivery.logged")
     done = dataclasses.replace(delivery, delivered=delivery.delivered if pending else commit, pending=pending)
     house.deliveries.put(done)
     house.crash_point("delivery.noted")

@@ -9,7 +9,7 @@ import os
 import shutil
 import stat
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -82,13 +82,26 @@ def state(repository: Path, branch: str | None = None) -> DeliveryState:
         return _state(there, branch)
 
 
-def deliver(repository: Path, branch: str, expect: str, live: Path, commit: str) -> Verdict:
+def _no_point(point: str) -> None:
+    del point
+
+
+def deliver(
+    repository: Path,
+    branch: str,
+    expect: str,
+    live: Path,
+    commit: str,
+    *,
+    crash_point: Callable[[str], None] = _no_point,
+) -> Verdict:
     """Fast-forward `branch` from the commit `expect` to `commit` of the bare repository `live`.
 
     Passed when the branch is at `commit` (also when it was before). Held, with nothing moved: `branch-moved`,
     `worktree-dirty`, `checked-out-elsewhere`, `repository-locked`, `disk-full`. The branch is locked while the
     files of a checked-out branch are updated, and moves after them, so a delivery that was cut short is
-    finished by the next call. Raises what `state` raises, and GitFailed.
+    finished by the next call; `crash_point` is told each place where it may be cut. Raises what `state` raises,
+    and GitFailed.
     """
     commit_id(expect)
     commit_id(commit)
@@ -100,7 +113,8 @@ def deliver(repository: Path, branch: str, expect: str, live: Path, commit: str)
             return _moved(branch, found.head, expect)
         try:
             _transfer(there, live, expect, commit)
-            return _clear_the_way(there, found, commit) or _move(there, found, commit)
+            crash_point("delivery.transferred")
+            return _clear_the_way(there, found, commit) or _move(there, found, commit, crash_point)
         except GitFailed as error:
             held = _held_by(error)
             if held is None:
@@ -255,7 +269,7 @@ def _on_disk(there: Opened, path: bytes) -> tuple[bytes, bytes] | None:
     return (b"100755" if found.st_mode & 0o100 else b"100644"), GitObject("blob", data).id.encode()
 
 
-def _move(there: Opened, found: DeliveryState, commit: str) -> Verdict:
+def _move(there: Opened, found: DeliveryState, commit: str, crash_point: Callable[[str], None]) -> Verdict:
     ref = f"refs/heads/{found.branch}"
     words = ("update-ref", "-m", _NOTE, "--stdin", "-z")
     with start(there.private, *words, extra=there.environment(), cwd=there.cwd) as pointer:
@@ -264,8 +278,10 @@ def _move(there: Opened, found: DeliveryState, commit: str) -> Verdict:
             pointer, update + b"prepare\0", b"prepare: ok\n"
         ):
             return _lost(there, found)
+        crash_point("delivery.branch-locked")
         if found.checked_out:
             there.git("read-tree", "-m", "-u", found.head, commit)
+            crash_point("delivery.files-written")
             sync_file_system(there.cwd)
         if not _tell(pointer, b"commit\0", b"commit: ok\n"):
             return _lost(there, found)

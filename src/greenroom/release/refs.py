@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,17 +27,31 @@ _CONFIG = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n\tlogAllRefUpda
 _NO_COMMIT = "0" * 40
 
 
+def _no_point(point: str) -> None:
+    del point
+
+
 class RefRelease:
     """The Release port for workspaces.
 
     Commits only go forward: a promote and a revert both add one whose parent is the live commit. Beside each
     commit the repository keeps the tree digest it stands for, so `live` is two small reads; `rehash` does not
-    trust that note but reads every object back through git. Errors: NotFound `no-subject`, Unusable
+    trust that note but reads every object back through git. `crash_point` is told each place between two writes
+    of one move. Errors: NotFound `no-subject`, Unusable
     `import-mismatch`, `bad-commit`, `bad-author`, Tampered `live-broken`.
     """
 
-    def __init__(self, directory: Path, store: Store, trees: Trees, *, author: str = DEFAULT_AUTHOR) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        store: Store,
+        trees: Trees,
+        *,
+        author: str = DEFAULT_AUTHOR,
+        crash_point: Callable[[str], None] = _no_point,
+    ) -> None:
         self._directory = Path(directory)
+        self._crash_point = crash_point
         self._store = store
         self._trees = trees
         self._author = author
@@ -70,8 +84,9 @@ class RefRelease:
             loose.write([item])
             _note_tree(folder, item.id, tree)
             self._check(folder, item.id, tree)
+            self._crash_point("ref.written")
             if head != item.id:
-                _move(folder, head or _NO_COMMIT, item.id, lock)
+                self._move(folder, head or _NO_COMMIT, item.id, lock)
         return tree
 
     def save(self, subject: Subject, at: Instant) -> UndoRecord:
@@ -99,6 +114,7 @@ class RefRelease:
             loose.write([item])
             _note_tree(folder, item.id, tree)
             self._check(folder, item.id, tree)
+            self._crash_point("ref.written")
         return item.id
 
     def swap(self, subject: Subject, expect: Digest, to: Digest, staged: str) -> bool:
@@ -114,7 +130,7 @@ class RefRelease:
                 return True
             if _tree_of(folder, head) != expect or head not in _parents(folder, staged):
                 return False
-            _move(folder, head, staged, lock)
+            self._move(folder, head, staged, lock)
         return True
 
     def rehash(self, subject: Subject) -> Digest:
@@ -164,6 +180,12 @@ class RefRelease:
             )
         return item
 
+    def _move(self, folder: Path, expect: str, to: str, lock: int) -> None:
+        (folder / f"{LIVE_REF}.lock").unlink(missing_ok=True)
+        git(folder, "update-ref", LIVE_REF, to, expect, keep_open=(lock,))
+        self._crash_point("ref.moved")
+        sync_file_system(folder)
+
     def _check(self, folder: Path, head: str, tree: Digest) -> None:
         if self._read(folder, head).digest != tree:
             raise Tampered("live-broken", "what git stores is not the tree that was asked for", where=head)
@@ -212,12 +234,6 @@ def _graft(folder: Path, head: str) -> None:
     path = folder / "shallow"
     known = set(path.read_text("ascii").split()) if path.is_file() else set()
     _replace(path, "".join(f"{name}\n" for name in sorted({*known, head})))
-
-
-def _move(folder: Path, expect: str, to: str, lock: int) -> None:
-    (folder / f"{LIVE_REF}.lock").unlink(missing_ok=True)
-    git(folder, "update-ref", LIVE_REF, to, expect, keep_open=(lock,))
-    sync_file_system(folder)
 
 
 def _replace(path: Path, text: str) -> None:

@@ -11,13 +11,14 @@ from greenroom.domain.verdict import Passed
 from greenroom.guard.stop import StopSwitch
 from greenroom.testing.papers import SUBJECT, Killed, PaperHouse, papers, promoted
 
-PROMOTE_OLD = ("promote.intended", "promote.staged")
+PROMOTE_OLD = ("promote.noted", "promote.intended", "promote.staged")
 PROMOTE_NEW = ("promote.swapped", "promote.logged", "promote.finished")
-REVERT_OLD = ("revert.intended", "revert.staged")
-REVERT_NEW = ("revert.swapped", "revert.logged")
-PAPERS = ("consent.stored", "warrant.signed", "warrant.issued")
+REVERT_OLD = ("revert.marked", "revert.intended", "revert.staged")
+REVERT_NEW = ("revert.swapped", "revert.logged", "revert.finished")
+PAPERS = ("consent.stored", "consent.logged", "warrant.signed", "warrant.issued")
 ADOPT_OLD = ("adopt.intended",)
-ADOPT_NEW = ("adopt.begun", "adopt.logged")
+ADOPT_NEW = ("adopt.begun", "adopt.logged", "adopt.finished")
+WATCH = ("watch.logged", "watch.finished")
 
 
 @pytest.mark.parametrize("point", [*PROMOTE_OLD, *PROMOTE_NEW])
@@ -79,6 +80,20 @@ def test_guard_killed_in_adopt(house: PaperHouse, point: str) -> None:
     assert guard._room.ledger.standing(SUBJECT)[-1].state == "kept"
 
 
+@pytest.mark.parametrize("point", WATCH)
+def test_guard_killed_in_watch(house: PaperHouse, point: str) -> None:
+    """After a restart the change is marked good, or waits to be; marking it again does it once."""
+    made, _ = promoted(house)
+    house.crash_at = point
+    with pytest.raises(Killed):
+        house.guard.mark_good(made.change, made.live_runs())
+    guard = house.restart()
+    assert guard.live(SUBJECT) == made.green
+    assert isinstance(guard.mark_good(made.change, made.live_runs()), Passed)
+    assert guard._room.ledger.standing(SUBJECT)[-1].state == "kept"
+    assert house.names().count("live.marked-good") == 1
+
+
 def test_guard_killed_twice_in_recovery(house: PaperHouse) -> None:
     """A crash while recovering is recovered from as well."""
     made = papers(house)
@@ -100,8 +115,9 @@ def test_guard_killed_twice_in_recovery(house: PaperHouse) -> None:
 def test_guard_names_every_crash_point(house: PaperHouse) -> None:
     """The points that the tests kill at are the points that there are."""
     made, _ = promoted(house)
+    house.guard.mark_good(made.change, made.live_runs())
     house.guard.revert(SUBJECT, made.change, "ada")
-    named = {*PAPERS, *PROMOTE_OLD, *PROMOTE_NEW, *REVERT_OLD, *REVERT_NEW, *ADOPT_OLD, *ADOPT_NEW}
+    named = {*PAPERS, *PROMOTE_OLD, *PROMOTE_NEW, *WATCH, *REVERT_OLD, *REVERT_NEW, *ADOPT_OLD, *ADOPT_NEW}
     assert set(house.points) == named
 
 

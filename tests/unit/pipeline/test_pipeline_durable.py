@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -97,6 +98,23 @@ def test_durable_raises_what_stopped_a_run(bench: DurableBench) -> None:
     assert bench.changes.get(change.id).state is State.DEBATED
     assert runs.carry(change.id).state is State.KEPT
     assert bench.ran().count("debate") == 1
+
+
+def test_durable_forgets_what_stopped_a_run_that_nobody_waited_for(bench: DurableBench) -> None:
+    """A run that DBOS picked up fails alone; the next one, which a person waits for, answers for itself."""
+    tried = threading.Event()
+
+    def unreachable(change: Change) -> Verdict:
+        tried.set()
+        raise Unreachable("no-answer", "nothing answers", where=change.id)
+
+    bench.answers(Stage.SIMULATE, unreachable)
+    change = bench.proposed()
+    runs = bench.launch()
+    runs.start(change.id, change.version)
+    assert tried.wait(30)
+    bench.answers(Stage.SIMULATE, lambda _: Passed())
+    assert runs.carry(change.id).state is State.KEPT
 
 
 def test_durable_calls_the_unexpected_a_bug(bench: DurableBench) -> None:

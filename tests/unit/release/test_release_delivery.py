@@ -47,6 +47,32 @@ def test_delivery_may_be_repeated(bench: Workbench) -> None:
     assert _snapshot(bench) == before
 
 
+class Killed(BaseException):
+    """Ends a delivery as a signal would: nothing is tidied up on the way that git does not tidy itself."""
+
+
+@pytest.mark.parametrize(
+    ("point", "files"),
+    [("delivery.transferred", "old"), ("delivery.branch-locked", "old"), ("delivery.files-written", "new")],
+)
+def test_a_delivery_that_was_cut_is_finished_by_the_next(bench: Workbench, point: str, files: str) -> None:
+    """The branch has not moved, whether or not its files have; once more, and nothing is left to commit."""
+    base, commit = bench.head(), bench.promote({b"a.py": b"1\n", b"new/file": b"x", b"gone.txt": None})
+
+    def cut(here: str) -> None:
+        if here == point:
+            raise Killed
+
+    with pytest.raises(Killed):
+        deliver(bench.work, "main", base, bench.live_git, commit, crash_point=cut)
+    assert bench.head() == base
+    assert (bench.work / "new/file").exists() is (files == "new")
+    assert deliver(bench.work, "main", base, bench.live_git, commit) == Passed()
+    assert bench.head() == commit
+    assert bench.git("status", "--porcelain", "--untracked-files=all") == ""
+    assert bench.git("log", "--format=%H", f"{base}..main") == commit
+
+
 def test_several_promotes_arrive_at_once(bench: Workbench) -> None:
     """What was not delivered for a while arrives as one fast-forward, a revert included."""
     base = bench.head()
