@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from greenroom.keeper.service import KeeperService, Prepare
     from greenroom.pipeline.changes import DatabaseChanges
     from greenroom.pipeline.flow import StageRoom
-    from greenroom.pipeline.verbs import House
+    from greenroom.pipeline.house import House
     from greenroom.policy.decide import CedarPolicy
 
 SANDBOX_USER = "greenroom-sandbox"
@@ -189,7 +189,8 @@ def make_house(box: Box, guard: GuardClient, keeper: Keeper) -> House:
     from greenroom.pipeline.changes import Board, DatabaseChanges, Deliveries, Settings
     from greenroom.pipeline.durable import DurableRuns
     from greenroom.pipeline.flow import Flow
-    from greenroom.pipeline.verbs import TEST_COMMAND, House
+    from greenroom.pipeline.house import House
+    from greenroom.pipeline.improving import TEST_COMMAND
     from greenroom.release.store import FileStore
 
     clock, store = SystemClock(), FileStore(box.store)

@@ -7,8 +7,8 @@ from typing import Any
 
 from greenroom.domain.errors import Unusable
 from greenroom.domain.vocabulary import Mode
-from greenroom.pipeline import verbs
-from greenroom.pipeline.verbs import House
+from greenroom.pipeline import improving, verbs
+from greenroom.pipeline.house import House
 
 Progress = Callable[[Any], None]
 Handler = Callable[[Mapping[str, Any], tuple[int, ...], Progress, int], Any]
@@ -28,7 +28,7 @@ def handlers(house: House) -> Mapping[str, Handler]:
         only = arguments.get("only", [])
         if not isinstance(only, list) or len(only) > 64:
             raise Unusable("bad-call", "`only` is a short list of names")
-        return verbs.improve(
+        return improving.improve(
             house,
             descriptors[0],
             path=_text(arguments, "path"),

@@ -30,10 +30,11 @@ from greenroom.evaluation.verify import KeeperEvaluator, Known
 from greenroom.guard.papers import ConstitutionOrder, Lift, ModeOrder, sign
 from greenroom.guard.room import Rules
 from greenroom.guard.service import GuardService
-from greenroom.pipeline import history, tables, verbs
+from greenroom.pipeline import history, improving, tables, verbs
 from greenroom.pipeline.card import CardMaker
 from greenroom.pipeline.changes import Board, DatabaseChanges, Deliveries, Settings
 from greenroom.pipeline.flow import Flow, StageRoom
+from greenroom.pipeline.house import House
 from greenroom.pipeline.stages import approve, debate, plan, promote, simulate, verify, watch
 from greenroom.policy.bundle import load_policy, save_policy
 from greenroom.policy.decide import CedarPolicy
@@ -138,7 +139,7 @@ class MemoryHouse:
             belongs=lambda brought: brought.subject.address == address_of(brought.source, brought.branch),
         )
 
-    def start(self) -> verbs.House:
+    def start(self) -> House:
         """An executor over the same databases, with nothing remembered."""
         changes = DatabaseChanges(self.engine, self.clock)
         watched: Any = self.points.wrap("changes", changes, ("save",))
@@ -157,7 +158,7 @@ class MemoryHouse:
             facts=self._facts,
             clock=self.clock,
         )
-        return verbs.House(
+        return House(
             changes=watched,
             board=Board(self.engine),
             deliveries=Deliveries(self.engine),
@@ -193,7 +194,9 @@ class MemoryHouse:
     def improve(self, *, mode: Mode | None = None, only: tuple[str, ...] = ()) -> dict[str, Any]:
         """Take the repository in and carry a change for each finding."""
         self.clock.advance(1)
-        return verbs.improve(self.house, 0, path=self.path, branch=self.branch, only=only, mode=mode, tell=self.tell)
+        return improving.improve(
+            self.house, 0, path=self.path, branch=self.branch, only=only, mode=mode, tell=self.tell
+        )
 
     def proposed(self) -> ChangeId:
         """Improve, where one change is expected; its id."""
