@@ -67,6 +67,10 @@ CALM: Mapping[str, str] = {
 }
 
 
+CODES = {"refused": 3, "held": 4}
+"""How `improve` ends when all that it proposed was refused, or held."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What one command said and how it ended; `data` is its JSON."""
@@ -217,9 +221,11 @@ class House:
     def propose(self, place: Path, patch: bytes, *files: str) -> Mapping[str, Any]:
         """Carry one proposal as far as it goes; the change with its verdict."""
         self.wish(self.proposal(patch, *files))
-        answer = self.ok("improve", str(place), "--only", "wished")
-        assert len(answer["changes"]) == 1, answer
-        found: Mapping[str, Any] = answer["changes"][0]
+        answer = self.json("improve", str(place), "--only", "wished")
+        assert len(answer.data["changes"]) == 1, answer
+        found: Mapping[str, Any] = answer.data["changes"][0]
+        verdict = found["verdict"]
+        assert answer.code == (0 if verdict["rule"] == "needs-approval" else CODES[verdict["is"]]), answer
         return found
 
     def edit(self, place: Path, edits: Mapping[str, str | None]) -> Mapping[str, Any]:

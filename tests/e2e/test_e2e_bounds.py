@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e_box import CALM, Evidence, House, processes_with
+from e2e_box import CALM, CODES, Evidence, House, processes_with
 
 from greenroom.domain.verdict import Refused
 from greenroom.entrypoints.cli.output import exit_of
@@ -50,7 +50,7 @@ def _ended(evidence: Evidence, case: str, change: Mapping[str, Any]) -> str:
     """Held or refused, never waiting for a yes; the rule."""
     assert change["verdict"]["is"] in ("held", "refused"), change
     assert change["verdict"]["rule"] != "needs-approval", change
-    return evidence.add(case, change["verdict"], 0)
+    return evidence.add(case, change["verdict"], CODES[change["verdict"]["is"]])
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e_box import CALM, Evidence, House, git
+from e2e_box import CALM, CODES, Evidence, House, git
 
 pytestmark = [pytest.mark.slow, pytest.mark.sandbox]
 
@@ -27,7 +27,7 @@ def pytest_runtest_makereport(item, call):
 def _refused(evidence: Evidence, case: str, change: Mapping[str, Any]) -> str:
     assert change["state"] == "aborted", change
     assert change["verdict"]["is"] == "refused", change
-    return evidence.add(case, change["verdict"], 0)
+    return evidence.add(case, change["verdict"], CODES[change["verdict"]["is"]])
 
 
 def test_e2e_whole_path_and_back(house: House, evidence: Evidence) -> None:

@@ -152,11 +152,11 @@ class LocalServices:
         with private_copy(database) as copy:
             return read_board(copy, everything=everything)
 
-    def repository(self, path: str, branch: str | None) -> Mapping[str, Any]:
+    def repository(self, path: str, branch: str | None, trees: tuple[str, str] | None = None) -> Mapping[str, Any]:
         """See Services."""
         from greenroom.bootstrap.person import repository
 
-        return repository(path, branch)
+        return repository(path, branch, box=self.box, trees=trees)
 
     def deliver(self, delivery: Mapping[str, Any]) -> Mapping[str, Any]:
         """See Services."""
@@ -212,7 +212,7 @@ class LocalServices:
         """See Services."""
         from greenroom.bootstrap.doctor import examine
 
-        return examine(self.box, lambda: self.desk("layers"), self._signed_tools)
+        return examine(self.box, lambda: self.desk("layers"), self._signed_tools, lambda: self.desk("outdated"))
 
     def down(self) -> None:
         """See Services."""

@@ -224,6 +224,7 @@ def make_house(box: Box, guard: GuardClient, keeper: Keeper) -> House:
         runs=DurableRuns(box.db / "dbos.db", flow, changes),
         proposers=partial(_proposers, keeper, store, opener, policy),
         prepare=partial(_prepare, keeper, store),
+        tools=lambda: policy().tools,
         crash_point=crash_points("executor"),
     )
 

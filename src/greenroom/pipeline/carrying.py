@@ -5,16 +5,15 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from greenroom.domain import documents
 from greenroom.domain.change import Change
+from greenroom.domain.plan import Plan
 from greenroom.domain.verdict import Held, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Stage, State, Subject
 from greenroom.pipeline.board import row
+from greenroom.pipeline.holds import BASE_MOVED, REVERTING
 from greenroom.pipeline.house import House, Tell
 from greenroom.pipeline.plain import verdict_plain
-
-REVERTING = "reverting"
-"""The hold of a change whose revert began: a crash leaves it to `resume`."""
-BASE_MOVED = "base-moved"
 
 
 def carry_on(house: House, change_id: ChangeId, tell: Tell) -> dict[str, Any]:
@@ -82,6 +81,14 @@ def last_live(house: House, subject: Subject) -> str:
 def live_unnoted(house: House, change: Change) -> bool:
     """True when the guard may have promoted an approved change that a crash kept from being saved as promoted."""
     return change.state is State.APPROVED and (reverting(change) or house.guard.live(change.subject) == change.green)
+
+
+def outdated(house: House, change: Change) -> bool:
+    """True for a held change that was planned with tools that are signed no more: it can only be proposed again."""
+    if change.terminal or change.state in (State.PROMOTED, State.KEPT) or change.hold is None or change.plan is None:
+        return False
+    plan = documents.decode(Plan, house.store.get(change.plan))
+    return not {step.tool for step in plan.steps} <= set(house.tools().values())
 
 
 def reverting(change: Change) -> bool:

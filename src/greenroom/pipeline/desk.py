@@ -55,7 +55,8 @@ def handlers(house: House) -> Mapping[str, Handler]:
         "promote": lambda a, tell: verbs.promote(house, _text(a, "change"), tell=tell),
         "reject": lambda a, _: verbs.reject(house, _text(a, "change"), why=_text(a, "why"), actor=_text(a, "actor")),
         "revert": lambda a, _: verbs.revert(house, _text(a, "change"), actor=_text(a, "actor")),
-        "resume": lambda _, tell: verbs.resume(house, tell=tell),
+        "resume": lambda a, tell: verbs.resume(house, change_id=_text(a, "change") if "change" in a else "", tell=tell),
+        "outdated": lambda _, __: verbs.outdated_changes(house),
         "pending": lambda _, __: verbs.pending(house),
         "delivered": lambda a, _: verbs.delivered(
             house, _text(a, "subject"), commit=_text(a, "commit"), pending=_text(a, "pending")

@@ -54,4 +54,5 @@ class House:
     runs: Runs
     proposers: Callable[[], Mapping[str, Callable[[Digest], Proposer]]]
     prepare: Callable[[Digest], tuple[Digest, tuple[str, ...]] | Held]
+    tools: Callable[[], Mapping[str, Digest]]
     crash_point: Callable[[str], None] = _no_point

@@ -18,16 +18,15 @@ from greenroom.domain.ports import Proposer
 from greenroom.domain.proof import Import, Predicate
 from greenroom.domain.verdict import Held, Passed, Refused
 from greenroom.domain.vocabulary import ChangeId, Kind, Mode, Origin, State, Subject, Trust, address_of
-from greenroom.pipeline.carrying import carry_on, cut_short, last_live, row_of, settle_siblings, want
+from greenroom.pipeline.carrying import carry_on, cut_short, last_live, outdated, row_of, settle_siblings, want
 from greenroom.pipeline.changes import Delivery, Line
+from greenroom.pipeline.holds import RETRIED
 from greenroom.pipeline.house import House, Tell
 from greenroom.pipeline.plain import verdict_plain
 from greenroom.pipeline.stages.plan import MAX_PROPOSAL_BYTES, read_proposal
 
 MODES = tuple(Mode)
 TEST_COMMAND = "test-command"
-RETRIED = frozenset({"inconclusive", "disk-low", "bug", "rate-limit"})
-"""Holds that nobody has to answer: `improve` tries such a change again."""
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 
 
@@ -64,7 +63,14 @@ def improve(
     tell({"event": "prepared", "golden": golden, "notes": list(notes)})
     status = house.guard.status()
     lowered = status.mode if mode is None else min(mode, status.mode, key=MODES.index)
-    answer: dict[str, Any] = {"subject": str(subject), "live": brought.tree, "changes": [], "known": [], "failed": []}
+    answer: dict[str, Any] = {
+        "subject": str(subject),
+        "live": brought.tree,
+        "changes": [],
+        "known": [],
+        "failed": [],
+        "ended": [],
+    }
     for name, make in _chosen(house, only).items():
         if getattr(tell, "gone", False):
             break
@@ -120,7 +126,7 @@ def _propose(
     for body in found:
         if getattr(tell, "gone", False):
             return
-        change = _new_change(house, name, body, subject, brought, golden, mode, answer)
+        change = _new_change(house, name, body, subject, brought, golden, mode, answer, tell)
         if change is not None:
             answer["changes"].append(carry_on(house, change.id, tell))
 
@@ -134,6 +140,7 @@ def _new_change(
     golden: Digest,
     mode: Mode,
     answer: dict[str, Any],
+    tell: Tell,
 ) -> Change | None:
     if len(body) > MAX_PROPOSAL_BYTES:
         answer["failed"].append({"proposer": name, "reference": "proposal-too-large", "message": f"{len(body)} bytes"})
@@ -157,6 +164,9 @@ def _new_change(
         return None
     same = [house.changes.get(found) for found in house.board.known(subject, proposal.fingerprint)]
     known = [found for found in same if found.base == brought.tree and _settled(found)]
+    if known and outdated(house, known[-1]):
+        # The policy refuses it by the rule that says why, which ends it; the finding is then a new change.
+        _propose_anew(house, known.pop(), answer, tell)
     if known and known[-1].hold is not None and known[-1].hold.rule in RETRIED:
         return house.changes.save(dataclasses.replace(known[-1], hold=None))
     if known:
@@ -168,6 +178,11 @@ def _new_change(
     saved = house.changes.save(change)
     house.crash_point("propose.saved")
     return saved
+
+
+def _propose_anew(house: House, change: Change, answer: dict[str, Any], tell: Tell) -> None:
+    house.changes.save(dataclasses.replace(change, hold=None))
+    answer["ended"].append(carry_on(house, change.id, tell))
 
 
 def _failed(answer: dict[str, Any], name: str, error: Unusable) -> None:

@@ -17,23 +17,20 @@ from greenroom.domain.events import Event
 from greenroom.domain.verdict import Held, Passed, Refused
 from greenroom.domain.vocabulary import ChangeId, Move, State
 from greenroom.pipeline.carrying import (
-    BASE_MOVED,
-    REVERTING,
     carry_on,
     delivery_of,
     live_unnoted,
+    outdated,
     reverting,
     row_of,
     settle_siblings,
     under_stop,
     want,
 )
+from greenroom.pipeline.holds import BASE_MOVED, NEEDS_APPROVAL, PROMOTE_LATER, REVERTING, STOPPED, waits_for_condition
 from greenroom.pipeline.house import House, Tell
 from greenroom.pipeline.plain import verdict_plain
-from greenroom.pipeline.stages.approve import NEEDS_APPROVAL
 from greenroom.pipeline.stages.plan import read_proposal
-
-PROMOTE_LATER = "promote-on-request"
 
 
 def show(house: House, change_id: str) -> dict[str, Any]:
@@ -157,16 +154,36 @@ def revert(house: House, change_id: str, *, actor: str) -> dict[str, Any]:
     return {**row, "delivery": delivery_of(house, change.subject)}
 
 
-def resume(house: House, *, tell: Tell) -> dict[str, Any]:
-    """Go on after a crash or a lift: finish reverts, carry each change that was cut or that a stop held, deliver."""
+def resume(house: House, *, change_id: str = "", tell: Tell) -> dict[str, Any]:
+    """Go on after a crash or a lift: finish reverts, carry each change that was cut or that a stop held, deliver.
+
+    With `change_id` only that change: what held it is tried again. Raises Unusable `wrong-state` when a person has to
+    answer its hold, and says how.
+    """
+    if change_id:
+        return {"resumed": [_try_again(house, house.changes.get(ChangeId(change_id)), tell)]}
     reverted = [revert(house, change.id, actor="executor") for change in house.changes.list() if reverting(change)]
     for change in house.changes.list(open_only=True):
-        if change.hold is not None and change.hold.rule == "stopped":
+        if change.hold is not None and change.hold.rule == STOPPED:
             house.changes.save(dataclasses.replace(change, hold=None))
     carried = [carry_on(house, change_id, tell) for change_id in house.runs.unfinished()]
     for subject in dict.fromkeys(change.subject for change in house.changes.list()):
         want(house, subject)
     return {"resumed": [*reverted, *carried], "deliveries": pending(house)}
+
+
+def _try_again(house: House, change: Change, tell: Tell) -> dict[str, Any]:
+    if change.hold is not None and change.hold.rule == REVERTING:
+        return revert(house, change.id, actor="executor")
+    if change.terminal or change.state is State.KEPT:
+        raise _wrong_state(change, "resume", "it is over: nothing is left to do")
+    if change.hold is not None and not waits_for_condition(change.hold):
+        why, remedy = f"it is held as {change.hold.rule} ({change.hold.where})", change.hold.remedy
+        raise _wrong_state(change, "resume", why, remedy)
+    if change.hold is not None:
+        house.changes.save(dataclasses.replace(change, hold=None))
+    house.crash_point("again.saved")
+    return carry_on(house, change.id, tell)
 
 
 def delivered(house: House, subject: str, *, commit: str, pending: str) -> dict[str, Any]:
@@ -191,9 +208,20 @@ def delivered(house: House, subject: str, *, commit: str, pending: str) -> dict[
 
 
 def branch_of(house: House, change_id: str) -> dict[str, Any] | None:
-    """The person's branch that a change is to be delivered to; None for a release, which has none."""
-    delivery = house.deliveries.get(house.changes.get(ChangeId(change_id)).subject)
-    return dataclasses.asdict(delivery) if delivery is not None and delivery.branch else None
+    """The person's branch that a change is to be delivered to, and the trees it goes from and to.
+
+    None for a release, which has no branch.
+    """
+    change = house.changes.get(ChangeId(change_id))
+    delivery = house.deliveries.get(change.subject)
+    if delivery is None or not delivery.branch:
+        return None
+    return {**dataclasses.asdict(delivery), "base": change.base, "green": change.green}
+
+
+def outdated_changes(house: House) -> list[str]:
+    """The held changes that were planned with tools that are signed no more."""
+    return [change.id for change in house.changes.list(open_only=True) if outdated(house, change)]
 
 
 def pending(house: House) -> list[dict[str, Any]]:
@@ -225,12 +253,12 @@ def _missing_step(change: Change) -> str:
     return f"it is only {change.state.value}{why}"
 
 
-def _wrong_state(change: Change, verb: str, why: str) -> Unusable:
+def _wrong_state(change: Change, verb: str, why: str, remedy: str = "") -> Unusable:
     return Unusable(
         "wrong-state",
         f"cannot {verb} {change.id}: it is {change.state.value}",
         where=why,
-        remedy=f"greenroom show {change.id}",
+        remedy=remedy or f"greenroom show {change.id}",
     )
 
 

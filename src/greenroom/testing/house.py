@@ -69,9 +69,9 @@ def _policy(constitution: bytes) -> CedarPolicy:
 
 
 @cache
-def _manifests() -> Mapping[str, ToolManifest]:
-    """The built-in tools over bodies that exist by name only."""
-    return builtin_manifests({name: digest_of("blob", name.encode()) for name in BUILTIN})
+def _manifests(release: str = "") -> Mapping[str, ToolManifest]:
+    """The built-in tools over bodies that exist by name only; those of another `release` have other bodies."""
+    return builtin_manifests({name: digest_of("blob", (name + release).encode()) for name in BUILTIN})
 
 
 def shipped_constitution() -> bytes:
@@ -171,6 +171,7 @@ class MemoryHouse:
             runs=PlainRuns(flow, changes),
             proposers=lambda: {FindingProposer.name: self._proposer},
             prepare=self._prepare,
+            tools=lambda: self.policy.tools,
         )
 
     def restart(self) -> None:
@@ -263,10 +264,10 @@ class MemoryHouse:
         paper = ModeOrder(mode=mode, actor=OWNER, expires=expires, nonce=secrets.token_hex(16))
         return self.guard.set_mode(sign(self.signers["owner"], paper))
 
-    def constitute(self, text: bytes) -> None:
-        """Put a constitution in force."""
-        bundle = save_policy(self.store, text, _manifests())
-        self.policies[bundle] = _policy(text)
+    def constitute(self, text: bytes, release: str = "") -> None:
+        """Put a constitution in force, with the tools of a `release`."""
+        bundle = save_policy(self.store, text, _manifests(release))
+        self.policies[bundle] = load_policy(self.store, bundle) if release else _policy(text)
         paper = ConstitutionOrder(
             policy=bundle,
             previous=self.guard.policy(),
@@ -287,7 +288,7 @@ class MemoryHouse:
             return Passed()
         if found.head != delivery["delivered"]:
             return Held(rule="branch-moved", where=found.head, remedy="greenroom improve")
-        if found.dirty:
+        if found.dirty or found.in_the_way:
             return Held(rule="worktree-dirty", where=self.path, remedy="commit or stash")
         found.files, found.head = self.live_files(), delivery["wanted"]
         return Passed()

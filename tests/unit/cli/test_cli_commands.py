@@ -302,6 +302,70 @@ def test_cli_finds_a_dirty_or_moved_branch_before_anybody_agrees(door: Door, ver
     assert door.house.live() == before
 
 
+@pytest.mark.parametrize("verb", ["approve", "promote", "resume"])
+def test_cli_finds_a_file_in_the_way_before_anything_is_swapped(door: Door, verb: str) -> None:
+    """An untracked file that a change would write over holds it as worktree-dirty before anybody agrees."""
+    change = door.waiting()
+    if verb != "approve":
+        door("approve", change, "--yes", "--no-promote")
+    before = door.house.live()
+    door.house.repository.in_the_way = True
+    assert door(verb, change) == Exit.HELD
+    assert "worktree-dirty" in door.out
+    assert door.house.live() == before
+
+
+@pytest.mark.parametrize("verb", ["approve", "revert"])
+def test_cli_a_delivery_that_waits_is_held(door: Door, verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What became live and could not be delivered ends with HELD, says what holds the branch, and is tried again."""
+    change = door.waiting()
+    sign = MemoryServices.consent
+
+    def sign_and_edit(services: MemoryServices, *about: Any) -> bytes:
+        services.house.repository.dirty = True
+        return sign(services, *about)
+
+    if verb == "approve":
+        monkeypatch.setattr(MemoryServices, "consent", sign_and_edit)
+    else:
+        door("approve", change, "--yes")
+        door.house.repository.dirty = True
+    answer = door.json(verb, change, *(("--yes",) if verb == "approve" else ()))
+    assert (door.code, answer["verdict"]) == (Exit.HELD, {"is": "passed"})
+    assert answer["delivered"]["rule"] == "worktree-dirty"
+    again = door.json("resume")
+    assert (door.code, again["delivered"][0]["rule"]) == (Exit.HELD, "worktree-dirty")
+    assert "delivery-pending" in door.err
+    assert "remedy:" in door.err
+    door.house.repository.dirty = False
+    assert door("resume") == Exit.OK
+    assert door.services.desk("pending") == []
+
+
+def test_cli_improve_ends_with_what_became_of_the_proposals(door: Door) -> None:
+    """REFUSED when every proposal was refused, HELD when one is only held, OK when one waits for a yes."""
+    door.house.checks["tests"] = "fail"
+    assert door("improve", door.repo) == Exit.REFUSED
+    assert "remedy:" in door.out
+    door.house.checks["tests"] = "inconclusive"
+    answer = door.json("improve", door.repo)
+    (row,) = answer["changes"]
+    assert (door.code, row["held"]["rule"]) == (Exit.HELD, "inconclusive")
+    assert door("resume", row["id"]) == Exit.HELD
+    assert f"greenroom resume {row['id']}" in door.out
+    del door.house.checks["tests"]
+    assert door("resume", row["id"]) == Exit.OK
+    assert door("improve", door.repo) == Exit.OK
+    assert door("resume", row["id"]) == Exit.USAGE
+    assert f"greenroom approve {row['id']}" in door.err
+
+
+def test_cli_improve_with_nothing_found_is_well(door: Door) -> None:
+    """A clean repository is no failure."""
+    door.house.findings.clear()
+    assert door("improve", door.repo) == Exit.OK
+
+
 def test_cli_reject(door: Door) -> None:
     """A no is done; a second one is a wrong state."""
     change = door.waiting()
