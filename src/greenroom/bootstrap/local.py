@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from greenroom.config import Box
+from greenroom.config import PROCESSES, Box
 from greenroom.domain import documents
 from greenroom.domain.digest import parse_digest
-from greenroom.domain.errors import NotFound, Tampered, Unreachable
+from greenroom.domain.errors import NotFound, Tampered, Unreachable, Unusable
 from greenroom.domain.verdict import Held, Instant, Passed, Refused
 from greenroom.domain.vocabulary import ChangeId, Mode
+from greenroom.wire.hello import Hello, installation
 from greenroom.wire.rpc import Client
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class LocalServices:
 
     def __init__(self, box: Box) -> None:
         self.box = box
+        self._met = False
 
     def init(self, passphrase: Callable[[], bytes | None], *, ssh_agent: bool = False) -> Mapping[str, Any]:
         """See Services: make what is missing, sign the policy of this installation when it is not in force."""
@@ -242,18 +244,51 @@ class LocalServices:
         os.replace(part, path)
         try:
             return Client(str(self.box.socket("guard")), timeout_s=START_S).call("stop", arguments)
-        except Unreachable:
-            return None
+        except Unusable as error:
+            # The file alone stops the box, and a guard of any version obeys it.
+            if isinstance(error, Unreachable) or error.reference == "unknown-call":
+                return None
+            raise
 
     def _client(self, socket: str) -> Client:
         """A client of a socket of the box whose processes run."""
         path = str(self.box.require().socket(socket))
+        if not self._met:
+            self._meet()
+            self._met = True
         client = Client(path)
         try:
             client.ping()
         except Unreachable:
             self._start(path)
         return Client(path, patience_s=1.0)
+
+    def _meet(self) -> None:
+        """See that the processes run this installation; end them where they run another and are at nothing.
+
+        Raises Unreachable `other-version` while they are at work, and where nobody can tell.
+        """
+        others = [said for said in map(self._hello, PROCESSES) if said and said.installation != installation()]
+        if not others:
+            return
+        if all(said.busy == 0 for said in others):
+            print("greenroom: the processes of another installation are ended; this one's take over", file=sys.stderr)
+            self.down()
+            return
+        at_work = any(said.busy for said in others)
+        why = "and they are at work" if at_work else "and nobody can tell whether they are at work"
+        message = f"the box's processes run {others[0].installation} of Greenroom, this command is {installation()}"
+        raise Unreachable(
+            "other-version",
+            f"{message}, {why}",
+            where=str(self.box.run),
+            remedy="let other commands end, or `greenroom down`, which loses nothing; then run this command again",
+        )
+
+    def _hello(self, process: str) -> Hello | None:
+        with contextlib.suppress(Unreachable):
+            return Client(str(self.box.socket(process)), timeout_s=TRY_S).hello()
+        return None
 
     def _start(self, path: str) -> None:
         """Start rescue, again when the one before was just leaving, until somebody answers at `path`."""
