@@ -39,9 +39,23 @@ from greenroom.wire.rpc import Client
 COMMAND = "import sys; from greenroom.bootstrap import main; sys.exit(main())"
 PLUGIN = '''
 import json
+import time
 from pathlib import Path
 
+from greenroom.pipeline.stages.plan import PlanStage
+
 WISHES = Path(__file__).with_name("wishes.json")
+HOLD = Path(__file__).with_name("hold-plan")
+PLAN = PlanStage.run
+
+
+def held_plan(self, change):
+    while HOLD.exists():
+        time.sleep(0.02)
+    return PLAN(self, change)
+
+
+PlanStage.run = held_plan
 
 
 class Wished:
@@ -255,6 +269,16 @@ class House:
         key = keys.load_private(self.box.keys / "owner.key")
         return KeyAttestor("owner", key, {"owner": (key.public,)})
 
+    @property
+    def plan_hold(self) -> Path:
+        """While this file is there, the plan stage does not end."""
+        return self.box.root / "plugins" / "hold-plan"
+
+    def with_body(self, tool: str, body: bytes) -> Digest:
+        """The policy with another body for one tool."""
+        bodies = {name: self.store.put("blob", data) for name, data in (parts.tool_bodies() | {tool: body}).items()}
+        return save_policy(self.store, self.constitution({}).encode(), builtin_manifests(bodies))
+
     def tight(self, caps: Mapping[str, int], replace: Mapping[str, str]) -> Digest:
         """A policy with smaller caps for test runs, and with `replace` done to the constitution's text."""
         bodies = {name: self.store.put("blob", body) for name, body in parts.tool_bodies().items()}
@@ -303,8 +327,12 @@ class House:
 
     def digests_in_log(self, name: str, change: str) -> Mapping[str, str]:
         """The digests of the last log entry called `name` about `change`."""
+        return next(e["digests"] for e in reversed(self.logged(name)) if e["change"] == change)
+
+    def logged(self, name: str) -> list[Mapping[str, Any]]:
+        """The log's entries called `name`, oldest first."""
         entries = [json.loads(line)["entry"] for line in self.run("log", "export").out.splitlines()]
-        return next(e["digests"] for e in reversed(entries) if (e["name"], e["change"]) == (name, change))
+        return [entry for entry in entries if entry["name"] == name]
 
     def started(self, *words: str) -> subprocess.Popen[str]:
         """A command that goes on while the test does something else."""

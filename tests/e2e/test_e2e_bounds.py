@@ -35,6 +35,7 @@ BOMB = HEAD + ("    while True:\n        subprocess.Popen([sys.executable, '-c',
 BREED = HEAD + "    while True:\n        os.fork()\n"
 FLOOD = HEAD + "    while True:\n        os.write(2, b'MARK' * 4096)\n"
 MEMORY = HEAD + "    kept = []\n    while True:\n        kept.append(bytearray(64 << 20))\n"
+SEGFAULT = "import ctypes\n" + HEAD + "    ctypes.string_at(0)\n    return number * 2\n"
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +60,7 @@ def _ended(evidence: Evidence, case: str, change: Mapping[str, Any]) -> str:
         ("disk full", DISK),
         ("disk full, in the tree", WORK),
         ("stuck process", STUCK),
+        ("tests that crash the interpreter", SEGFAULT),
         ("fork bomb", BOMB),
         pytest.param("fork bomb, bare", BREED, marks=pytest.mark.full),
         pytest.param("output flood", FLOOD, marks=pytest.mark.full),

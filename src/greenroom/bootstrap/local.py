@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from greenroom.config import PROCESSES, Box
+from greenroom.config import Box
 from greenroom.domain import documents
 from greenroom.domain.digest import parse_digest
 from greenroom.domain.errors import NotFound, Tampered, Unreachable, Unusable
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 START_S = 30.0
 TRY_S = 4.0
 PAPER_SECONDS = 600
+ASKED = ("guard", "desk")
+"""The processes that a person may call. The keeper answers the executor alone, and both are started by one rescue."""
 LOG_REMEDY = "keep this log as evidence, trust no entry from there on, and go back to a copy that checks"
 
 
@@ -268,7 +270,7 @@ class LocalServices:
 
         Raises Unreachable `other-version` while they are at work, and where nobody can tell.
         """
-        others = [said for said in map(self._hello, PROCESSES) if said and said.installation != installation()]
+        others = [said for said in map(self._hello, ASKED) if said and said.installation != installation()]
         if not others:
             return
         if all(said.busy == 0 for said in others):

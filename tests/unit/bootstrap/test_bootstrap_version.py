@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from greenroom.bootstrap.local import LocalServices
-from greenroom.config import PROCESSES, Box
+from greenroom.bootstrap.local import ASKED, LocalServices
+from greenroom.config import Box
 from greenroom.domain.errors import Exit, Unreachable
 from greenroom.wire import hello
 from greenroom.wire.rpc import Client, Server
@@ -34,7 +34,7 @@ def processes(box: Box, release: str | None, monkeypatch: pytest.MonkeyPatch, at
     with ExitStack() as stack, monkeypatch.context() as patched:
         if release is not None:
             patched.setattr("greenroom.wire.rpc.installation", lambda: release)
-        for name in PROCESSES:
+        for name in ASKED:
             said: Mapping[str, Any] = {"pending": lambda *_: release}
             server = Server(str(box.socket(name)), said, uids=frozenset({os.getuid()}))
             if release is None:
@@ -56,7 +56,7 @@ def test_the_same_installation_is_spoken_with(box: Box, monkeypatch: pytest.Monk
         assert LocalServices(box).desk("pending") == hello.installation()
 
 
-@pytest.mark.parametrize("at", PROCESSES)
+@pytest.mark.parametrize("at", ASKED)
 def test_another_installation_at_work_is_told_of(box: Box, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
     """While one of the old processes is at a call, the command says which versions meet and what to type."""
     monkeypatch.setattr(LocalServices, "down", lambda self: pytest.fail("what is at work is not ended"))
