@@ -142,13 +142,13 @@ class LocalServices:
         """See Services."""
         from greenroom.release.store import FileStore
 
-        return FileStore(self.box.require().store).get(parse_digest(digest))
+        return FileStore(self._mine().store).get(parse_digest(digest))
 
     def board(self, *, everything: bool) -> Sequence[Mapping[str, Any]]:
         """See Services."""
         from greenroom.pipeline.board import read_board
 
-        database = self.box.require().db / "box.db"
+        database = self._mine().db / "box.db"
         if self.box.db.stat().st_uid == os.geteuid():
             return read_board(database, everything=everything)
         from greenroom.bootstrap.foreign import private_copy
@@ -177,7 +177,7 @@ class LocalServices:
         """See Services."""
         from greenroom.audit.reader import read_copy
 
-        copy = read_copy(self.box.require().log, (self._public("guard"),))
+        copy = read_copy(self._mine().log, (self._public("guard"),))
         return [documents.load_json(entry) for entry in copy.entries[start : start + count]]
 
     def log_export(self) -> Iterable[bytes]:
@@ -185,14 +185,14 @@ class LocalServices:
         from greenroom.audit.export import export
         from greenroom.audit.reader import read_copy
 
-        return export(read_copy(self.box.require().log, (self._public("guard"),)).entries)
+        return export(read_copy(self._mine().log, (self._public("guard"),)).entries)
 
     def log_check(self, log: str | None, keys: str | None, checkpoint: bytes | None) -> Mapping[str, Any]:
         """See Services."""
         from greenroom.audit.check import check
         from greenroom.audit.keys import load_public
 
-        directory = Path(log) if log else self.box.require().log
+        directory = Path(log) if log else self._mine().log
         public = load_public(Path(keys) / "guard.pub") if keys else self._public("guard")
         report = check(directory, (public,), checkpoint, kept=self._kept() if log is None else None)
         first = report.findings[0] if report.findings else None
@@ -216,11 +216,13 @@ class LocalServices:
         """See Services."""
         from greenroom.bootstrap.doctor import examine
 
+        if self.box.identity.is_file():
+            self._mine()
         return examine(self.box, lambda: self.desk("layers"), self._signed_tools, lambda: self.desk("outdated"))
 
     def down(self) -> None:
         """See Services."""
-        lock = self.box.require().run / "rescue.lock"
+        lock = self._mine().run / "rescue.lock"
         if not lock.exists() or not _locked(lock):
             return
         # Whoever holds the lock wrote its id; without a holder, the id may be anybody's by now.
@@ -232,10 +234,25 @@ class LocalServices:
         while _locked(lock) and time.monotonic() < deadline:
             time.sleep(0.05)
 
+    def _mine(self) -> Box:
+        """The box, when it is there and this user's; root may use every box.
+
+        Raises NotFound `no-box`, Unusable `box-of-another-user`.
+        """
+        box = self.box.require()
+        if os.geteuid() not in (0, box.root.stat().st_uid):
+            raise Unusable(
+                "box-of-another-user",
+                "the box belongs to another user",
+                where=str(box.root),
+                remedy="run greenroom as that user, or make a box of your own: `greenroom init`",
+            )
+        return box
+
     def _stop(self, arguments: Mapping[str, Any]) -> Any:
         """Anyone may stop: the file is the truth, so it is written first, and the guard told after."""
         body = {"actor": str(arguments.get("actor", "")), "at": str(self.now()), "nonce": secrets.token_hex(16)}
-        path = self.box.require().guard / "stop"
+        path = self._mine().guard / "stop"
         part = path.with_name(f".stop.{body['nonce'][:8]}")
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as file:
             if os.geteuid() == 0:
@@ -254,7 +271,7 @@ class LocalServices:
 
     def _client(self, socket: str) -> Client:
         """A client of a socket of the box whose processes run."""
-        path = str(self.box.require().socket(socket))
+        path = str(self._mine().socket(socket))
         if not self._met:
             self._meet()
             self._met = True
@@ -331,7 +348,7 @@ class LocalServices:
     def _owner(self, passphrase: Passphrase, why: str) -> KeyAttestor:
         from greenroom.bootstrap.owner import open_owner
 
-        return open_owner(self.box.require(), lambda: passphrase(why))
+        return open_owner(self._mine(), lambda: passphrase(why))
 
     def _signed(self, paper: Paper, passphrase: Passphrase, why: str) -> bytes:
         from greenroom.guard import papers
@@ -341,7 +358,7 @@ class LocalServices:
     def _public(self, role: str) -> bytes:
         from greenroom.audit.keys import load_public
 
-        return load_public(self.box.require().public / f"{role}.pub")
+        return load_public(self._mine().public / f"{role}.pub")
 
     def _kept(self) -> bytes | None:
         from greenroom.audit.checkpoint import KeptCheckpoint
@@ -356,7 +373,7 @@ class LocalServices:
         from greenroom.policy.bundle import PolicyBundle
         from greenroom.release.store import FileStore
 
-        store = FileStore(self.box.require().store)
+        store = FileStore(self._mine().store)
         digest = self._remote().policy()
         if digest is None:
             raise NotFound("no-constitution", "the owner has signed no constitution", remedy="greenroom init")

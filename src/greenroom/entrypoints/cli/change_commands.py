@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from greenroom.domain.errors import Exit
+from greenroom.domain.errors import Exit, Unusable
 from greenroom.domain.vocabulary import Mode
 from greenroom.entrypoints.cli import consent, output, render
 from greenroom.entrypoints.cli.safe import safe
@@ -143,9 +143,7 @@ def _approving(app: typer.Typer, context: Context) -> None:
         _require_deliverable(context, change)
         shown = {**offer["show"], "card": services.card(change, offer)}
         if not context.as_json:
-            render.console().print(render.card(shown))
-            patch = services.read(shown["card"]["patch"]).decode("utf-8", "backslashreplace")
-            render.console().print(render.diff(patch), soft_wrap=True)
+            _show_whole_card(shown, services.read(shown["card"]["patch"]))
         if not consent.ask("Approve this change?", yes=yes, no_input=no_input or context.as_json):
             print("not approved; nothing was changed", file=sys.stderr)
             raise typer.Exit(0)
@@ -219,6 +217,20 @@ def _taking_back(app: typer.Typer, context: Context) -> None:
         answer = dict(context.services.desk("resume", wish, progress=render.tell))
         answer["delivered"] = deliver_waiting(context)
         _finish(context, answer, lambda: _show_resumed(answer), output.exit_of_resumed)
+
+
+def _show_whole_card(shown: Mapping[str, Any], patch: bytes) -> None:
+    """Raises Unusable `card-not-shown` when the reader of the output went away: nobody agrees to what was not shown."""
+    try:
+        render.console().print(render.card(shown))
+        render.console().print(render.diff(patch.decode("utf-8", "backslashreplace")), soft_wrap=True)
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit):
+        output.silence()
+        remedy = "run `greenroom approve` with its output on a screen or in a file; `greenroom show ID` shows the card"
+        raise Unusable(
+            "card-not-shown", "the card could not be shown to its end, so nothing was approved", remedy=remedy
+        ) from None
 
 
 def _patch(context: Context, change: str) -> bytes:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +19,12 @@ def print_json(value: Any) -> None:
     """One JSON document on stdout."""
     json.dump(value, sys.stdout, indent=2, sort_keys=True, ensure_ascii=True)
     sys.stdout.write("\n")
+
+
+def silence() -> None:
+    """Let what is printed from here on go nowhere: the reader of stdout went away."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def exit_of(verdict: Mapping[str, Any]) -> Exit:
@@ -75,7 +83,10 @@ def report(error: GreenroomError, *, as_json: bool) -> Exit:
             "remedy": error.remedy,
             "exit": int(error.exit_code),
         }
-        print_json({"error": body})
+        # Where stdout cannot be written, the words on stderr are all there is.
+        with contextlib.suppress(OSError):
+            print_json({"error": body})
+            sys.stdout.flush()
     lines = [f"greenroom: {safe_block(error.message)} [{error.reference}]"]
     if error.where:
         lines.append(f"  where:  {safe(error.where)}")
