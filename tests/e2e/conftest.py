@@ -19,9 +19,9 @@ What the end-to-end suite was answered by a real box with real processes, one li
 How to read it:
 
 * `where` is the place that the answer names; an error that names none is shown with its message instead.
-* The exit code is that of the command that gave the answer. `improve` ends with 0 when it carried every proposal as
-  far as it goes, and each proposal has its own answer (docs/exit-codes.md). Lines marked `(at the guard's socket)` were
-  answered to a caller of the guard, not to a command: the code is what the command line makes of such an answer.
+* The exit code is that of the command that gave the answer (docs/exit-codes.md). Lines marked `(at the guard's
+  socket)` were answered to a caller of the guard, not to a command: the code is what the command line makes of such an
+  answer.
 * In the cases of the gate, of bounds, papers, bad input, dirty or moved branches and of a stop during `improve`, live
   digest, branch and files were compared before and after and found equal, and `greenroom log check` found the log
   whole.
@@ -36,7 +36,7 @@ How to read it:
 SHOWN = """
 ## Shown, not refused
 
-What the card of a change that waits for approval says, as `greenroom show` answers it.
+What the card of a change that waits for approval says, as `greenroom show` answers it, and what was let pass harmless.
 
 """
 

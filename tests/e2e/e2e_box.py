@@ -39,9 +39,23 @@ from greenroom.wire.rpc import Client
 COMMAND = "import sys; from greenroom.bootstrap import main; sys.exit(main())"
 PLUGIN = '''
 import json
+import time
 from pathlib import Path
 
+from greenroom.pipeline.stages.plan import PlanStage
+
 WISHES = Path(__file__).with_name("wishes.json")
+HOLD = Path(__file__).with_name("hold-plan")
+PLAN = PlanStage.run
+
+
+def held_plan(self, change):
+    while HOLD.exists():
+        time.sleep(0.02)
+    return PLAN(self, change)
+
+
+PlanStage.run = held_plan
 
 
 class Wished:
@@ -65,6 +79,10 @@ CALM: Mapping[str, str] = {
     ),
     "deploy/.env.sample": "REGION=north\n",
 }
+
+
+CODES = {"refused": 3, "held": 4}
+"""How `improve` ends when all that it proposed was refused, or held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,9 +235,11 @@ class House:
     def propose(self, place: Path, patch: bytes, *files: str) -> Mapping[str, Any]:
         """Carry one proposal as far as it goes; the change with its verdict."""
         self.wish(self.proposal(patch, *files))
-        answer = self.ok("improve", str(place), "--only", "wished")
-        assert len(answer["changes"]) == 1, answer
-        found: Mapping[str, Any] = answer["changes"][0]
+        answer = self.json("improve", str(place), "--only", "wished")
+        assert len(answer.data["changes"]) == 1, answer
+        found: Mapping[str, Any] = answer.data["changes"][0]
+        verdict = found["verdict"]
+        assert answer.code == (0 if verdict["rule"] == "needs-approval" else CODES[verdict["is"]]), answer
         return found
 
     def edit(self, place: Path, edits: Mapping[str, str | None]) -> Mapping[str, Any]:
@@ -248,6 +268,16 @@ class House:
         """Signs with the owner's key."""
         key = keys.load_private(self.box.keys / "owner.key")
         return KeyAttestor("owner", key, {"owner": (key.public,)})
+
+    @property
+    def plan_hold(self) -> Path:
+        """While this file is there, the plan stage does not end."""
+        return self.box.root / "plugins" / "hold-plan"
+
+    def with_body(self, tool: str, body: bytes) -> Digest:
+        """The policy with another body for one tool."""
+        bodies = {name: self.store.put("blob", data) for name, data in (parts.tool_bodies() | {tool: body}).items()}
+        return save_policy(self.store, self.constitution({}).encode(), builtin_manifests(bodies))
 
     def tight(self, caps: Mapping[str, int], replace: Mapping[str, str]) -> Digest:
         """A policy with smaller caps for test runs, and with `replace` done to the constitution's text."""
@@ -297,8 +327,12 @@ class House:
 
     def digests_in_log(self, name: str, change: str) -> Mapping[str, str]:
         """The digests of the last log entry called `name` about `change`."""
+        return next(e["digests"] for e in reversed(self.logged(name)) if e["change"] == change)
+
+    def logged(self, name: str) -> list[Mapping[str, Any]]:
+        """The log's entries called `name`, oldest first."""
         entries = [json.loads(line)["entry"] for line in self.run("log", "export").out.splitlines()]
-        return next(e["digests"] for e in reversed(entries) if (e["name"], e["change"]) == (name, change))
+        return [entry for entry in entries if entry["name"] == name]
 
     def started(self, *words: str) -> subprocess.Popen[str]:
         """A command that goes on while the test does something else."""

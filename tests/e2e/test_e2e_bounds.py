@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e_box import CALM, Evidence, House, processes_with
+from e2e_box import CALM, CODES, Evidence, House, processes_with
 
 from greenroom.domain.verdict import Refused
 from greenroom.entrypoints.cli.output import exit_of
@@ -35,6 +35,7 @@ BOMB = HEAD + ("    while True:\n        subprocess.Popen([sys.executable, '-c',
 BREED = HEAD + "    while True:\n        os.fork()\n"
 FLOOD = HEAD + "    while True:\n        os.write(2, b'MARK' * 4096)\n"
 MEMORY = HEAD + "    kept = []\n    while True:\n        kept.append(bytearray(64 << 20))\n"
+SEGFAULT = "import ctypes\n" + HEAD + "    ctypes.string_at(0)\n    return number * 2\n"
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def _ended(evidence: Evidence, case: str, change: Mapping[str, Any]) -> str:
     """Held or refused, never waiting for a yes; the rule."""
     assert change["verdict"]["is"] in ("held", "refused"), change
     assert change["verdict"]["rule"] != "needs-approval", change
-    return evidence.add(case, change["verdict"], 0)
+    return evidence.add(case, change["verdict"], CODES[change["verdict"]["is"]])
 
 
 @pytest.mark.parametrize(
@@ -59,6 +60,7 @@ def _ended(evidence: Evidence, case: str, change: Mapping[str, Any]) -> str:
         ("disk full", DISK),
         ("disk full, in the tree", WORK),
         ("stuck process", STUCK),
+        ("tests that crash the interpreter", SEGFAULT),
         ("fork bomb", BOMB),
         pytest.param("fork bomb, bare", BREED, marks=pytest.mark.full),
         pytest.param("output flood", FLOOD, marks=pytest.mark.full),

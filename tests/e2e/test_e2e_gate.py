@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e_box import CALM, Evidence, House, git
+from e2e_box import CALM, CODES, Evidence, House, git
 
 pytestmark = [pytest.mark.slow, pytest.mark.sandbox]
 
@@ -23,11 +23,25 @@ def pytest_runtest_makereport(item, call):
         report.outcome = "passed"
 """
 
+HIDING = """import _pytest.runner as runner
+
+_make = runner.TestReport.from_item_and_call
+
+
+def _lie(item, call):
+    call.excinfo = None
+    return _make(item, call)
+
+
+runner.TestReport.from_item_and_call = _lie
+"""
+CRASH = b"import ctypes\n\nctypes.string_at(0)\n"
+
 
 def _refused(evidence: Evidence, case: str, change: Mapping[str, Any]) -> str:
     assert change["state"] == "aborted", change
     assert change["verdict"]["is"] == "refused", change
-    return evidence.add(case, change["verdict"], 0)
+    return evidence.add(case, change["verdict"], CODES[change["verdict"]["is"]])
 
 
 def test_e2e_whole_path_and_back(house: House, evidence: Evidence) -> None:
@@ -142,6 +156,23 @@ def test_e2e_forged_by_conftest(house: House, evidence: Evidence, calm: Path) ->
         assert _refused(evidence, "forged by conftest", change) == "collection-changed"
 
 
+def test_e2e_forged_by_conftest_is_caught_by_the_sentinel(house: House, evidence: Evidence, calm: Path) -> None:
+    """A conftest that hides failures without any hook in sight hides the test that must fail, too: forged."""
+    with house.unmoved(calm):
+        new = "import calm\n\n\ndef test_triple():\n    assert calm.double(2) == 6\n"
+        change = house.edit(calm, {"conftest.py": HIDING, "tests/test_triple.py": new})
+        assert _refused(evidence, "forged by conftest, caught by the sentinel", change) == "tests-forged"
+
+
+def test_e2e_conftest_of_a_change_does_not_judge_the_change(house: House, evidence: Evidence, calm: Path) -> None:
+    """Base's tests run with base's conftest: one that hides failures does not hide what the change breaks."""
+    with house.unmoved(calm):
+        broken = CALM["calm.py"].replace("number * 2", "number * 3")
+        change = house.edit(calm, {"calm.py": broken, "conftest.py": HIDING})
+        assert _refused(evidence, "broken, and hidden by a conftest", change) == "test-broken"
+        assert "test_double" in change["verdict"]["where"]
+
+
 def test_e2e_forged_by_the_package(house: House, evidence: Evidence, calm: Path) -> None:
     """A change whose own module patches pytest when it is imported is refused as forged or broken."""
     forging = (
@@ -180,6 +211,20 @@ def test_e2e_flaky(house: House, evidence: Evidence) -> None:
 
 
 def test_e2e_tool_crash(house: House, evidence: Evidence, calm: Path) -> None:
+    """A tool whose body dies of a signal is a refusal that names the tool and the step; nothing is live of it."""
+    before = house.guard.policy()
+    house.enforce(house.with_body("apply_patch_t1", CRASH))
+    try:
+        with house.unmoved(calm):
+            change = house.edit(calm, {"README.md": "# Calm\n\nNever applied.\n"})
+            assert _refused(evidence, "tool crash", change) == "tool-crash"
+            assert "step apply" in change["verdict"]["where"]
+            assert "ended by signal" in change["verdict"]["where"]
+    finally:
+        house.enforce(before)
+
+
+def test_e2e_patch_that_does_not_apply(house: House, evidence: Evidence, calm: Path) -> None:
     """A patch that does not apply is refused in the rehearsal."""
     patch = b"diff --git a/calm.py b/calm.py\n--- a/calm.py\n+++ b/calm.py\n@@ -1 +1 @@\n-no such line\n+a line\n"
     with house.unmoved(calm):

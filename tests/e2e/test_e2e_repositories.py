@@ -69,7 +69,7 @@ def trapped(house: House) -> tuple[Path, Path]:
     return place, mark
 
 
-def test_e2e_hostile_configuration(house: House, trapped: tuple[Path, Path]) -> None:
+def test_e2e_hostile_configuration(house: House, evidence: Evidence, trapped: tuple[Path, Path]) -> None:
     """Import, delivery and revert of a repository full of traps run none of them; plain git would."""
     place, mark = trapped
     git(place, "status", check=False)
@@ -86,6 +86,8 @@ def test_e2e_hostile_configuration(house: House, trapped: tuple[Path, Path]) -> 
     assert (place / "README.md").read_text() == CALM["README.md"]
     assert not mark.exists(), mark.read_text()
     house.log_is_whole()
+    case = "hostile configuration, hooks and filters"
+    evidence.note(case, [f"{len(SETTINGS)} settings and {len(HOOKS)} hooks, none of which ran, and the change arrived"])
 
 
 def test_e2e_submodule(house: House, evidence: Evidence) -> None:
@@ -123,7 +125,7 @@ def test_e2e_patch_through_a_link(house: House, evidence: Evidence) -> None:
     with house.unmoved(place):
         change = house.propose(place, patch, "alias/test_calm.py")
         assert change["state"] == "aborted"
-        assert evidence.add("a patch through a link", change["verdict"], 0) == "patch-does-not-apply"
+        assert evidence.add("a patch through a link", change["verdict"], 3) == "patch-does-not-apply"
 
 
 def test_e2e_git_directory_is_a_link(house: House, evidence: Evidence) -> None:
@@ -207,22 +209,37 @@ def test_e2e_dirty_worktree(house: House, evidence: Evidence) -> None:
 
 
 def test_e2e_untracked_file_in_the_way(house: House, evidence: Evidence) -> None:
-    """A file of the person's that lies where a promoted change brings one is never overwritten: delivery waits."""
+    """A file of the person's that lies where a change brings one holds the approval before anybody is asked."""
     place = house.repository("untracked")
     house.take_in(place)
     change = house.edit(place, {"notes.md": "# Notes\n"})
     (place / "notes.md").write_text("mine\n")
-    answer = house.json("approve", change["id"], "--yes")
-    held = answer.said if answer.code else answer.data["delivered"]
-    assert evidence.add("an untracked file in the way", held, answer.code) == "worktree-dirty"
+    with house.unmoved(place):
+        answer = house.json("approve", change["id"])  # without --yes: nobody may be asked
+        assert answer.code == 4
+        assert evidence.add("an untracked file in the way", answer.said, answer.code) == "worktree-dirty"
+        assert answer.said["where"] == "notes.md"
+    late = house.json("approve", change["id"], "--yes", before=BLIND)
+    assert late.code == 4
+    assert late.data["verdict"] == {"is": "passed"}
+    assert evidence.add("a file that comes into the way after the swap", late.data["delivered"], 4) == "worktree-dirty"
     assert (place / "notes.md").read_text() == "mine\n"
-    if not answer.code:
-        assert [item["subject"] for item in house.ok("status")["pending"]] == [f"workspace:{place}#main"]
+    waits = house.ok("status")["pending"]
+    assert [item["subject"] for item in waits if item["repository"] == str(place)] == [f"workspace:{place}#main"]
+    assert house.json("resume").code == 4
     (place / "notes.md").unlink()
-    house.ok(*(("approve", change["id"], "--yes") if answer.code else ("resume",)))
+    house.ok("resume")
     assert (place / "notes.md").read_text() == "# Notes\n"
     assert git(place, "status", "--porcelain") == ""
     house.log_is_whole()
+
+
+BLIND = """
+from greenroom.bootstrap.local import LocalServices
+LOOK = LocalServices.repository
+LocalServices.repository = lambda self, path, branch, trees=None: LOOK(self, path, branch)
+"""
+"""The command as it is when the file comes after it looked."""
 
 
 def test_e2e_branch_moved(house: House, evidence: Evidence) -> None:

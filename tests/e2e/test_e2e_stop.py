@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,37 @@ def test_e2e_stop_during_improve(house: House, evidence: Evidence, stage: str, w
         if stage == "propose" and not rows:
             house.ok("improve", str(place), "--only", "wished")
             rows = [row for row in house.ok("list")["changes"] if str(place) in row["subject"]]
+        assert [row["held"]["rule"] for row in rows] == ["needs-approval"], rows
+
+
+def test_e2e_stop_during_plan(house: House, evidence: Evidence) -> None:
+    """A stop while a change is being planned ends `improve` with code 7; after the lift it is planned and goes on."""
+    place = house.repository("stop-plan")
+    house.take_in(place)
+    house.wish(house.proposal(patch_of(place, {"README.md": "# Calm\n\nStopped in the plan.\n"}), "README.md"))
+    before = len(house.logged("plan.intent"))
+    house.plan_hold.touch()
+    running = house.started("improve", str(place), "--only", "wished", "--json")
+    try:
+        with house.unmoved(place):
+            deadline = time.monotonic() + 60
+            while len(house.logged("plan.intent")) == before:
+                assert time.monotonic() < deadline, "no change was planned"
+            ended = len(house.logged("plan.result"))
+            house.guard.stop("person:somebody")
+            assert len(house.logged("plan.result")) == ended, "the plan ended before the stop"
+            house.plan_hold.unlink()
+            out, err = running.communicate(timeout=120)
+            assert running.returncode == 7, (out, err)
+            assert evidence.add("stop during plan", _said(json.loads(out)), running.returncode) == "stopped"
+            assert len(house.logged("debate.intent")) == len(house.logged("debate.result"))
+    finally:
+        house.plan_hold.unlink(missing_ok=True)
+        lifted = house.json("lift")
+    assert lifted.code == 0, lifted
+    with house.unmoved(place):
+        house.ok("resume")
+        rows = [row for row in house.ok("list")["changes"] if str(place) in row["subject"]]
         assert [row["held"]["rule"] for row in rows] == ["needs-approval"], rows
 
 

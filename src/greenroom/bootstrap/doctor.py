@@ -7,7 +7,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from greenroom import __version__
@@ -23,9 +23,14 @@ def examine(
     box: Box,
     layers: Callable[[], Mapping[str, bool]],
     signed_tools: Callable[[], bool],
+    outdated: Callable[[], Sequence[str]],
     guard_key: Callable[[], str],
 ) -> Mapping[str, Any]:
-    """Facts and problems; `ok` is False when the sandbox cannot be had."""
+    """Facts and problems; `ok` is False when the sandbox cannot be had.
+
+    `layers`, `outdated` (the changes planned with tools that are signed no more) and `guard_key` ask the running
+    processes.
+    """
     facts: dict[str, Any] = {"greenroom": __version__, "python": platform.python_version(), "box": str(box.root)}
     problems: list[dict[str, str]] = []
     facts["kernel"] = platform.release()
@@ -45,7 +50,9 @@ def examine(
             facts["guard key"] = guard_key()
             if not signed_tools():
                 message = "the tools of this installation are not signed; the box goes on with the earlier ones"
-                problems.append({"message": message, "remedy": "greenroom init, with the owner's key"})
+                remedy = "greenroom init, with the owner's key; then greenroom improve, which proposes anew what waits"
+                problems.append({"message": message, "remedy": remedy})
+            problems += _outdated_problems(outdated())
         except GreenroomError as error:
             ok = False
             facts["separation"] = "none"
@@ -54,6 +61,13 @@ def examine(
         ok = False
         problems.append({"message": "there is no box yet", "remedy": "greenroom init"})
     return {"ok": ok, "box": there, "facts": facts, "problems": problems}
+
+
+def _outdated_problems(changes: Sequence[str]) -> list[dict[str, str]]:
+    if not changes:
+        return []
+    message = f"planned with tools that are signed no more, and cannot be promoted: {', '.join(changes)}"
+    return [{"message": message, "remedy": "greenroom improve REPO proposes them again with the signed tools"}]
 
 
 def _separation(box: Box) -> str:

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from greenroom.config import Box
 from greenroom.domain import documents
 from greenroom.domain.digest import parse_digest
-from greenroom.domain.errors import NotFound, Tampered, Unreachable
+from greenroom.domain.errors import NotFound, Tampered, Unreachable, Unusable
 from greenroom.domain.verdict import Held, Instant, Passed, Refused
 from greenroom.domain.vocabulary import ChangeId, Mode
+from greenroom.wire.hello import Hello, installation
 from greenroom.wire.rpc import Client
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 START_S = 30.0
 TRY_S = 4.0
 PAPER_SECONDS = 600
+ASKED = ("guard", "desk")
+"""The processes that a person may call. The keeper answers the executor alone, and both are started by one rescue."""
 LOG_REMEDY = "keep this log as evidence, trust no entry from there on, and go back to a copy that checks"
 
 
@@ -38,6 +41,7 @@ class LocalServices:
 
     def __init__(self, box: Box) -> None:
         self.box = box
+        self._met = False
 
     def init(self, passphrase: Callable[[], bytes | None], *, ssh_agent: bool = False) -> Mapping[str, Any]:
         """See Services: make what is missing, sign the policy of this installation when it is not in force."""
@@ -138,13 +142,13 @@ class LocalServices:
         """See Services."""
         from greenroom.release.store import FileStore
 
-        return FileStore(self.box.require().store).get(parse_digest(digest))
+        return FileStore(self._mine().store).get(parse_digest(digest))
 
     def board(self, *, everything: bool) -> Sequence[Mapping[str, Any]]:
         """See Services."""
         from greenroom.pipeline.board import read_board
 
-        database = self.box.require().db / "box.db"
+        database = self._mine().db / "box.db"
         if self.box.db.stat().st_uid == os.geteuid():
             return read_board(database, everything=everything)
         from greenroom.bootstrap.foreign import private_copy
@@ -152,11 +156,11 @@ class LocalServices:
         with private_copy(database) as copy:
             return read_board(copy, everything=everything)
 
-    def repository(self, path: str, branch: str | None) -> Mapping[str, Any]:
+    def repository(self, path: str, branch: str | None, trees: tuple[str, str] | None = None) -> Mapping[str, Any]:
         """See Services."""
         from greenroom.bootstrap.person import repository
 
-        return repository(path, branch)
+        return repository(path, branch, box=self.box, trees=trees)
 
     def deliver(self, delivery: Mapping[str, Any]) -> Mapping[str, Any]:
         """See Services."""
@@ -173,7 +177,7 @@ class LocalServices:
         """See Services."""
         from greenroom.audit.reader import read_copy
 
-        copy = read_copy(self.box.require().log, (self._public("guard"),))
+        copy = read_copy(self._mine().log, (self._public("guard"),))
         return [documents.load_json(entry) for entry in copy.entries[start : start + count]]
 
     def log_export(self) -> Iterable[bytes]:
@@ -181,14 +185,14 @@ class LocalServices:
         from greenroom.audit.export import export
         from greenroom.audit.reader import read_copy
 
-        return export(read_copy(self.box.require().log, (self._public("guard"),)).entries)
+        return export(read_copy(self._mine().log, (self._public("guard"),)).entries)
 
     def log_check(self, log: str | None, keys: str | None, checkpoint: bytes | None) -> Mapping[str, Any]:
         """See Services."""
         from greenroom.audit.check import check
         from greenroom.audit.keys import load_public
 
-        directory = Path(log) if log else self.box.require().log
+        directory = Path(log) if log else self._mine().log
         public = load_public(Path(keys) / "guard.pub") if keys else self._public("guard")
         report = check(directory, (public,), checkpoint, kept=self._kept() if log is None else None)
         first = report.findings[0] if report.findings else None
@@ -212,11 +216,14 @@ class LocalServices:
         """See Services."""
         from greenroom.bootstrap.doctor import examine
 
-        return examine(self.box, lambda: self.desk("layers"), self._signed_tools, self._guard_key)
+        if self.box.identity.is_file():
+            self._mine()
+        asked = (lambda: self.desk("layers"), self._signed_tools, lambda: self.desk("outdated"), self._guard_key)
+        return examine(self.box, *asked)
 
     def down(self) -> None:
         """See Services."""
-        lock = self.box.require().run / "rescue.lock"
+        lock = self._mine().run / "rescue.lock"
         deadline = time.monotonic() + START_S
         while lock.exists() and _locked(lock):
             if time.monotonic() > deadline:
@@ -230,10 +237,25 @@ class LocalServices:
             _ask_to_leave(lock, self.box)
             time.sleep(0.05)
 
+    def _mine(self) -> Box:
+        """The box, when it is there and this user's; root may use every box.
+
+        Raises NotFound `no-box`, Unusable `box-of-another-user`.
+        """
+        box = self.box.require()
+        if os.geteuid() not in (0, box.root.stat().st_uid):
+            raise Unusable(
+                "box-of-another-user",
+                "the box belongs to another user",
+                where=str(box.root),
+                remedy="run greenroom as that user, or make a box of your own: `greenroom init`",
+            )
+        return box
+
     def _stop(self, arguments: Mapping[str, Any]) -> Any:
         """Anyone may stop: the file is the truth, so it is written first, and the guard told after."""
         body = {"actor": str(arguments.get("actor", "")), "at": str(self.now()), "nonce": secrets.token_hex(16)}
-        path = self.box.require().guard / "stop"
+        path = self._mine().guard / "stop"
         part = path.with_name(f".stop.{body['nonce'][:8]}")
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as file:
             if os.geteuid() == 0:
@@ -244,18 +266,51 @@ class LocalServices:
         os.replace(part, path)
         try:
             return Client(str(self.box.socket("guard")), timeout_s=START_S).call("stop", arguments)
-        except Unreachable:
-            return None
+        except Unusable as error:
+            # The file alone stops the box, and a guard of any version obeys it.
+            if isinstance(error, Unreachable) or error.reference == "unknown-call":
+                return None
+            raise
 
     def _client(self, socket: str) -> Client:
         """A client of a socket of the box whose processes run."""
-        path = str(self.box.require().socket(socket))
+        path = str(self._mine().socket(socket))
+        if not self._met:
+            self._meet()
+            self._met = True
         client = Client(path)
         try:
             client.ping()
         except Unreachable:
             self._start(path)
         return Client(path, patience_s=1.0)
+
+    def _meet(self) -> None:
+        """See that the processes run this installation; end them where they run another and are at nothing.
+
+        Raises Unreachable `other-version` while they are at work, and where nobody can tell.
+        """
+        others = [said for said in map(self._hello, ASKED) if said and said.installation != installation()]
+        if not others:
+            return
+        if all(said.busy == 0 for said in others):
+            print("greenroom: the processes of another installation are ended; this one's take over", file=sys.stderr)
+            self.down()
+            return
+        at_work = any(said.busy for said in others)
+        why = "and they are at work" if at_work else "and nobody can tell whether they are at work"
+        message = f"the box's processes run {others[0].installation} of Greenroom, this command is {installation()}"
+        raise Unreachable(
+            "other-version",
+            f"{message}, {why}",
+            where=str(self.box.run),
+            remedy="let other commands end, or `greenroom down`, which loses nothing; then run this command again",
+        )
+
+    def _hello(self, process: str) -> Hello | None:
+        with contextlib.suppress(Unreachable):
+            return Client(str(self.box.socket(process)), timeout_s=TRY_S).hello()
+        return None
 
     def _start(self, path: str) -> None:
         """Start rescue, again when the one before was just leaving, until somebody answers at `path`."""
@@ -296,7 +351,7 @@ class LocalServices:
     def _owner(self, passphrase: Passphrase, why: str) -> KeyAttestor:
         from greenroom.bootstrap.owner import open_owner
 
-        return open_owner(self.box.require(), lambda: passphrase(why))
+        return open_owner(self._mine(), lambda: passphrase(why))
 
     def _signed(self, paper: Paper, passphrase: Passphrase, why: str) -> bytes:
         from greenroom.guard import papers
@@ -306,7 +361,7 @@ class LocalServices:
     def _public(self, role: str) -> bytes:
         from greenroom.audit.keys import load_public
 
-        return load_public(self.box.require().public / f"{role}.pub")
+        return load_public(self._mine().public / f"{role}.pub")
 
     def _kept(self) -> bytes | None:
         from greenroom.audit.checkpoint import KeptCheckpoint
@@ -322,7 +377,7 @@ class LocalServices:
         from greenroom.policy.bundle import PolicyBundle
         from greenroom.release.store import FileStore
 
-        store = FileStore(self.box.require().store)
+        store = FileStore(self._mine().store)
         digest = self._remote().policy()
         if digest is None:
             raise NotFound("no-constitution", "the owner has signed no constitution", remedy="greenroom init")

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from greenroom.keeper.service import KeeperService, Prepare
     from greenroom.pipeline.changes import DatabaseChanges
     from greenroom.pipeline.flow import StageRoom
-    from greenroom.pipeline.verbs import House
+    from greenroom.pipeline.house import House
     from greenroom.policy.decide import CedarPolicy
 
 SANDBOX_USER = "greenroom-sandbox"
@@ -266,7 +266,8 @@ def make_house(box: Box, guard: GuardClient, keeper: Keeper) -> House:
     from greenroom.pipeline.durable import DurableRuns
     from greenroom.pipeline.facts import gather
     from greenroom.pipeline.flow import Flow
-    from greenroom.pipeline.verbs import TEST_COMMAND, House
+    from greenroom.pipeline.house import House
+    from greenroom.pipeline.improving import TEST_COMMAND
     from greenroom.release.store import FileStore
 
     clock, store = SystemClock(), FileStore(box.store)
@@ -308,6 +309,7 @@ def make_house(box: Box, guard: GuardClient, keeper: Keeper) -> House:
         runs=DurableRuns(box.db / "dbos.db", flow, changes),
         proposers=partial(_proposers, keeper, store, opener, policy),
         prepare=partial(_prepare, keeper, store),
+        tools=lambda: policy().tools,
         crash_point=crash_points("executor"),
     )
 

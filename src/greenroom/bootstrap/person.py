@@ -8,20 +8,34 @@ from pathlib import Path
 from typing import Any
 
 from greenroom.config import Box
-from greenroom.domain.errors import NotFound
+from greenroom.domain.digest import parse_digest
+from greenroom.domain.errors import NotFound, Unusable
 from greenroom.domain.verdict import Refused, Verdict
 from greenroom.domain.vocabulary import Kind, Subject, address_of
 from greenroom.release import delivery
 
 
-def repository(path: str, branch: str | None) -> Mapping[str, Any]:
-    """Path, branch, head and cleanness of a repository; an unpacked release has no branch and no head."""
+def repository(
+    path: str, branch: str | None, *, box: Box | None = None, trees: tuple[str, str] | None = None
+) -> Mapping[str, Any]:
+    """Path, branch, head and cleanness of a repository; an unpacked release has no branch and no head.
+
+    With `trees`, the base and the Green of a change of `box`, what the change would write over is looked for, too.
+    """
     place = Path(os.path.realpath(path))
-    if not place.is_dir():
-        raise NotFound("no-such-directory", "there is no such directory", where=str(path), remedy="name a repository")
+    if not path or not place.is_dir():
+        there = bool(path) and place.exists()
+        message = "this is a file, not a directory" if there else "there is no such directory"
+        remedy = "name the directory of a git repository, or of an unpacked source release"
+        raise NotFound("no-such-directory", message, where=str(path) or "''", remedy=remedy)
+    if any("\udc80" <= char <= "\udcff" for char in str(place)):
+        remedy = "give its directories names in UTF-8"
+        raise Unusable(
+            "not-utf8", "the way to the repository is not UTF-8 text", where=ascii(str(place)), remedy=remedy
+        )
     if not os.path.lexists(place / ".git") and not _bare(place):
         return {"path": str(place), "branch": "", "head": "", "dirty": False, "blocked": None, "checked_out": False}
-    found = delivery.state(place, branch)
+    found = delivery.state(place, branch, _coming(box, trees) if box is not None and trees is not None else None)
     blocked = found.blocked()
     return {
         "path": str(place),
@@ -54,6 +68,13 @@ def deliver(box: Box, wanted: Mapping[str, Any], crash_point: Callable[[str], No
         return Refused(rule="delivery-differs", where=where, remedy=f"live is {live}; look with `greenroom status`")
     expect = str(wanted["delivered"])
     return delivery.deliver(Path(path), branch, expect, release.git_dir(subject), live, crash_point=crash_point)
+
+
+def _coming(box: Box, trees: tuple[str, str]) -> delivery.Coming:
+    from greenroom.release.store import FileStore
+
+    base, green = (parse_digest(each) for each in trees)
+    return delivery.coming_between(FileStore(box.store), base, green)
 
 
 def _bare(place: Path) -> bool:

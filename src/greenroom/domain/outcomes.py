@@ -107,6 +107,20 @@ REMEDIES: Mapping[str, str] = {
     "classify": "see the run with `greenroom show ID`",
 }
 """What would make each check pass."""
+_FEWER = "run fewer tests at a time: `greenroom improve REPO --test-command`"
+_STUCK: Mapping[str, str] = {
+    "wall": f"the run took longer than its time; find what hangs, or {_FEWER}",
+    "memory": f"the run took more memory than it may; find what takes it, or {_FEWER}",
+    "output": f"the run printed more than it may; make it quieter, or {_FEWER}",
+    "disk": f"the run wrote more than it may, or the disk is full; free some space, or {_FEWER}",
+    "processes": f"the run started more processes than it may; let it start fewer, or {_FEWER}",
+    "signal": "the run was killed; see how it crashes outside the box, mend that and propose it again",
+    "stop": "a stop ended the run; `greenroom lift`",
+    "exit": "the run ended without a result; see that the tests run outside the box, or set how they run with "
+    "`greenroom improve REPO --test-command`",
+    "no-run": "nothing was run; `greenroom doctor` says what this machine lacks",
+}
+"""What would let a check be had that could not be had, by what ended its run."""
 
 
 def conclude(check: str, about: Digest, runs: Sequence[Run], *, min_share: int = 50) -> Evidence:
@@ -162,9 +176,22 @@ def verdict_on(evidence: Sequence[Evidence]) -> Verdict:
         if item.verdict == "inconclusive":
             why = item.facts.get("why", "no result")
             rule = "stopped" if item.facts.get("rule") == "stopped" else "inconclusive"
-            remedy = item.facts.get("remedy") or REMEDIES.get(item.check, "")
-            return Held(rule=rule, where=f"{item.check}: {why}", remedy=remedy)
+            return Held(rule=rule, where=f"{item.check}: {why}", remedy=_remedy_of_cause(item))
     return Passed()
+
+
+def _remedy_of_cause(item: Evidence) -> str:
+    """What would let an inconclusive check be had: the keeper's word where it refused, else what the cause calls for.
+
+    Only test suites are the person's to make smaller; for every other check their remedy would name the wrong thing.
+    """
+    said = item.facts.get("remedy", "")
+    ended = item.facts.get("ended-by", "")
+    if said or not ended:
+        return said or REMEDIES.get(item.check, "")
+    if item.check in ("tests", "own-tests", "live-tests"):
+        return _STUCK.get(ended, REMEDIES[item.check])
+    return f"the {item.check} could not read the change within its bounds; make the change smaller"
 
 
 def conclude_reseal(about: Digest, plan: Digest, seals: Sequence[tuple[Digest, Seal]]) -> Evidence:
@@ -181,7 +208,9 @@ def conclude_reseal(about: Digest, plan: Digest, seals: Sequence[tuple[Digest, S
 def _tests(check: str, about: Digest, runs: Sequence[Run], min_share: int) -> Evidence:
     base, green = _with_reruns(runs, "base"), _with_reruns(runs, "base-on-green")
     if not base or not green:
-        return _evidence(check, about, runs, "inconclusive", facts={"why": "a run of base or green is missing"})
+        return _evidence(
+            check, about, runs, "inconclusive", facts={"why": "a run of base or green is missing", "ended-by": "no-run"}
+        )
     if base[0].framework == "none":
         return _evidence(check, about, runs, "broken-before", facts={"why": "no-runnable-tests", "ran": "0"})
     if green[0].framework == "none":
@@ -292,9 +321,10 @@ _RULES: Mapping[str, Callable[[str, Digest, Sequence[Run], int], Evidence]] = {
 
 def _why_broken(broken: Sequence[Run]) -> dict[str, str]:
     if not broken:
-        return {"why": "no-run"}
+        return {"why": "no-run", "ended-by": "no-run"}
     first = broken[0].receipt
-    return {"why": f"{first.role} run ended by {first.ended_by}, exit {first.exit}", "run": first.run}
+    why = f"{first.role} run ended by {first.ended_by}, exit {first.exit}"
+    return {"why": why, "run": first.run, "ended-by": first.ended_by}
 
 
 def _evidence(

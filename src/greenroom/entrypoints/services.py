@@ -71,8 +71,11 @@ class Services(Protocol):
         """The board, read without starting anything."""
         ...
 
-    def repository(self, path: str, branch: str | None) -> Mapping[str, Any]:
-        """Where the person's repository stands: path, branch, head, dirty, release."""
+    def repository(self, path: str, branch: str | None, trees: tuple[str, str] | None = None) -> Mapping[str, Any]:
+        """Where the person's repository stands: path, branch, head, dirty, release.
+
+        With `trees`, base and Green of a change, files that the change would write over are in the way, too.
+        """
         ...
 
     def deliver(self, delivery: Mapping[str, Any]) -> Mapping[str, Any]:

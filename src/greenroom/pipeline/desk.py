@@ -7,8 +7,8 @@ from typing import Any
 
 from greenroom.domain.errors import Unusable
 from greenroom.domain.vocabulary import Mode
-from greenroom.pipeline import verbs
-from greenroom.pipeline.verbs import House
+from greenroom.pipeline import improving, verbs
+from greenroom.pipeline.house import House
 
 Progress = Callable[[Any], None]
 Handler = Callable[[Mapping[str, Any], tuple[int, ...], Progress, int], Any]
@@ -28,7 +28,7 @@ def handlers(house: House) -> Mapping[str, Handler]:
         only = arguments.get("only", [])
         if not isinstance(only, list) or len(only) > 64:
             raise Unusable("bad-call", "`only` is a short list of names")
-        return verbs.improve(
+        return improving.improve(
             house,
             descriptors[0],
             path=_text(arguments, "path"),
@@ -55,7 +55,8 @@ def handlers(house: House) -> Mapping[str, Handler]:
         "promote": lambda a, tell: verbs.promote(house, _text(a, "change"), tell=tell),
         "reject": lambda a, _: verbs.reject(house, _text(a, "change"), why=_text(a, "why"), actor=_text(a, "actor")),
         "revert": lambda a, _: verbs.revert(house, _text(a, "change"), actor=_text(a, "actor")),
-        "resume": lambda _, tell: verbs.resume(house, tell=tell),
+        "resume": lambda a, tell: verbs.resume(house, change_id=_text(a, "change") if "change" in a else "", tell=tell),
+        "outdated": lambda _, __: verbs.outdated_changes(house),
         "pending": lambda _, __: verbs.pending(house),
         "delivered": lambda a, _: verbs.delivered(
             house, _text(a, "subject"), commit=_text(a, "commit"), pending=_text(a, "pending")

@@ -28,6 +28,7 @@ from greenroom.domain.ports import Changes, Clock, Facts, Guard, Policy, Store
 from greenroom.domain.proof import Evidence
 from greenroom.domain.verdict import Held, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Stage, State
+from greenroom.pipeline.holds import told
 
 Watcher = Callable[[Change, Stage, str, Verdict | None], None]
 """Told of each stage as it begins (`intent`) and ends (`result`)."""
@@ -108,6 +109,7 @@ class Flow:
         self._crash_point(f"{stage.value}.intent-logged")
         tell(change, stage, "intent", None)
         done = self._run(change, stage) if isinstance(verdict, Passed) else self._denied(change, stage, verdict)
+        done = Done(told(done.verdict, done.change, stage), done.change)
         self._crash_point(f"{stage.value}.ran")
         self._log(done.change, stage, "result", done.verdict)
         self._crash_point(f"{stage.value}.result-logged")
@@ -122,7 +124,7 @@ class Flow:
         except Unreachable:
             raise
         except Bug as error:
-            held = Held(rule="bug", where=str(error), remedy="this is our mistake: report it, then retry")
+            held = Held(rule="bug", where=str(error), remedy="this is our mistake: please report it")
             return self._denied(change, stage, held)
         except GreenroomError as error:
             remedy = error.remedy or f"see `greenroom show {change.id}`, then `greenroom improve` again"

@@ -9,7 +9,8 @@ import dataclasses
 
 from greenroom.domain.change import Change, advance
 from greenroom.domain.vocabulary import Move, State
-from greenroom.pipeline.verbs import House, want
+from greenroom.pipeline.carrying import want
+from greenroom.pipeline.house import House
 
 
 def reconcile(house: House) -> tuple[Change, ...]:

@@ -13,16 +13,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Unusable
-from greenroom.domain.trees import show_path
+from greenroom.domain.ports import Store
+from greenroom.domain.trees import Entry, Link, show_path
 from greenroom.domain.verdict import Held, Passed, Verdict
 from greenroom.release.git import GitFailed, commit_id, git, start
 from greenroom.release.objects import GitObject
 from greenroom.release.repository import Opened, branch_in, opened
 from greenroom.release.store import sync_file_system
-from greenroom.release.trees import MAX_FILE_BYTES
+from greenroom.release.trees import MAX_FILE_BYTES, StoreTrees, file_bytes
 
 SHOWN_PATHS = 20
+Coming = Mapping[bytes, tuple[bytes, bytes] | None]
+"""Mode and blob of every path that a delivery changes, as git names them; None where it takes the path away."""
 _NOTE = "greenroom: delivery"
 _NEEDS_UPDATE = 1
 _MARKS: Mapping[str, str] = {
@@ -73,13 +77,35 @@ class DeliveryState:
         return None
 
 
-def state(repository: Path, branch: str | None = None) -> DeliveryState:
+def state(repository: Path, branch: str | None = None, coming: Coming | None = None) -> DeliveryState:
     """How `branch` (default: the checked-out one) stands. Reads only; nothing in the repository is written.
 
-    Raises NotFound `not-a-repository` or `no-branch`, Unusable `detached-head` and what `repository.find` refuses.
+    With `coming`, what a delivery would bring, `dirty` also has the untracked and ignored files that it would write
+    over. Raises NotFound `not-a-repository` or `no-branch`, Unusable `detached-head` and what `repository.find`
+    refuses.
     """
     with opened(repository) as there:
-        return _state(there, branch)
+        found = _state(there, branch)
+        if not coming or not found.checked_out:
+            return found
+        ahead = _untracked(there, coming, _flags(there))
+        over = {show_path(path) for path in ahead if path not in coming or _on_disk(there, path) != coming[path]}
+        return replace(found, dirty=tuple(sorted({*found.dirty, *over})))
+
+
+def coming_between(store: Store, base: Digest, green: Digest) -> Coming:
+    """What a delivery of the tree `green` brings to a branch that has the tree `base`."""
+    trees = StoreTrees(store)
+    before, after = trees.manifest(base).by_path(), trees.manifest(green).by_path()
+    gone: dict[bytes, tuple[bytes, bytes] | None] = {path: None for path in before if path not in after}
+    return gone | {path: _as_git(store, entry) for path, entry in after.items() if before.get(path) != entry}
+
+
+def _as_git(store: Store, entry: Entry) -> tuple[bytes, bytes]:
+    if isinstance(entry, Link):
+        return b"120000", GitObject("blob", entry.target).id.encode()
+    mode = b"100755" if entry.executable else b"100644"
+    return mode, GitObject("blob", file_bytes(store, entry)).id.encode()
 
 
 def _no_point(point: str) -> None:
@@ -197,7 +223,7 @@ def _clear_the_way(there: Opened, found: DeliveryState, commit: str) -> Held | N
     if held is not None or not found.checked_out:
         return held
     coming = _coming(there, found.head, commit)
-    flags = {line[2:]: line[:1] for line in there.git("ls-files", "-v", "-z").split(b"\0")[:-1]}
+    flags = _flags(there)
     ahead = {*_changed_files(there, found.head), *_untracked(there, coming, flags)}
     foreign = sorted(path for path in ahead if path not in coming or _on_disk(there, path) != coming[path])
     if foreign:
@@ -211,6 +237,11 @@ def _clear_the_way(there: Opened, found: DeliveryState, commit: str) -> Held | N
         there.git("update-index", "-z", "--index-info", data=b"".join(lines))
     _refresh(there)
     return None
+
+
+def _flags(there: Opened) -> Mapping[bytes, bytes]:
+    """The tracked files, with the letter that git gives each."""
+    return {line[2:]: line[:1] for line in there.git("ls-files", "-v", "-z").split(b"\0")[:-1]}
 
 
 def _refresh(there: Opened, index: Path | None = None) -> None:
@@ -242,7 +273,7 @@ def _untracked(there: Opened, coming: Mapping[bytes, object], tracked: Mapping[b
     return found
 
 
-def _coming(there: Opened, head: str, commit: str) -> Mapping[bytes, tuple[bytes, bytes] | None]:
+def _coming(there: Opened, head: str, commit: str) -> Coming:
     """Mode and blob of every path that differs between two commits, as `commit` has it; None where it has none."""
     fields = there.git("diff-tree", "-r", "-z", "--raw", "--no-renames", head, commit).split(b"\0")
     found: dict[bytes, tuple[bytes, bytes] | None] = {}

@@ -30,11 +30,12 @@ from greenroom.evaluation.verify import KeeperEvaluator, Known
 from greenroom.guard.papers import ConstitutionOrder, Lift, ModeOrder, sign
 from greenroom.guard.room import Rules
 from greenroom.guard.service import GuardService
-from greenroom.pipeline import history, tables, verbs
+from greenroom.pipeline import history, improving, tables, verbs
 from greenroom.pipeline.card import CardMaker
 from greenroom.pipeline.changes import Board, DatabaseChanges, Deliveries, Settings
 from greenroom.pipeline.facts import gather
 from greenroom.pipeline.flow import Flow, StageRoom
+from greenroom.pipeline.house import House
 from greenroom.pipeline.stages import approve, debate, plan, promote, simulate, verify, watch
 from greenroom.policy.bundle import load_policy, save_policy
 from greenroom.policy.decide import CedarPolicy
@@ -69,9 +70,9 @@ def _policy(constitution: bytes) -> CedarPolicy:
 
 
 @cache
-def _manifests() -> Mapping[str, ToolManifest]:
-    """The built-in tools over bodies that exist by name only."""
-    return builtin_manifests({name: digest_of("blob", name.encode()) for name in BUILTIN})
+def _manifests(release: str = "") -> Mapping[str, ToolManifest]:
+    """The built-in tools over bodies that exist by name only; those of another `release` have other bodies."""
+    return builtin_manifests({name: digest_of("blob", (name + release).encode()) for name in BUILTIN})
 
 
 def shipped_constitution() -> bytes:
@@ -142,7 +143,7 @@ class MemoryHouse:
             log_writable=lambda: self.log_writable,
         )
 
-    def start(self) -> verbs.House:
+    def start(self) -> House:
         """An executor over the same databases, with nothing remembered."""
         changes = DatabaseChanges(self.engine, self.clock)
         watched: Any = self.points.wrap("changes", changes, ("save",))
@@ -161,7 +162,7 @@ class MemoryHouse:
             facts=self._facts,
             clock=self.clock,
         )
-        return verbs.House(
+        return House(
             changes=watched,
             board=Board(self.engine),
             deliveries=Deliveries(self.engine),
@@ -174,6 +175,7 @@ class MemoryHouse:
             runs=PlainRuns(flow, changes),
             proposers=lambda: {FindingProposer.name: self._proposer},
             prepare=self._prepare,
+            tools=lambda: self.policy.tools,
         )
 
     def restart(self) -> None:
@@ -197,7 +199,9 @@ class MemoryHouse:
     def improve(self, *, mode: Mode | None = None, only: tuple[str, ...] = ()) -> dict[str, Any]:
         """Take the repository in and carry a change for each finding."""
         self.clock.advance(1)
-        return verbs.improve(self.house, 0, path=self.path, branch=self.branch, only=only, mode=mode, tell=self.tell)
+        return improving.improve(
+            self.house, 0, path=self.path, branch=self.branch, only=only, mode=mode, tell=self.tell
+        )
 
     def proposed(self) -> ChangeId:
         """Improve, where one change is expected; its id."""
@@ -264,10 +268,10 @@ class MemoryHouse:
         paper = ModeOrder(mode=mode, actor=OWNER, expires=expires, nonce=secrets.token_hex(16))
         return self.guard.set_mode(sign(self.signers["owner"], paper))
 
-    def constitute(self, text: bytes) -> None:
-        """Put a constitution in force."""
-        bundle = save_policy(self.store, text, _manifests())
-        self.policies[bundle] = _policy(text)
+    def constitute(self, text: bytes, release: str = "") -> None:
+        """Put a constitution in force, with the tools of a `release`."""
+        bundle = save_policy(self.store, text, _manifests(release))
+        self.policies[bundle] = load_policy(self.store, bundle) if release else _policy(text)
         paper = ConstitutionOrder(
             policy=bundle,
             previous=self.guard.policy(),
@@ -288,7 +292,7 @@ class MemoryHouse:
             return Passed()
         if found.head != delivery["delivered"]:
             return Held(rule="branch-moved", where=found.head, remedy="greenroom improve")
-        if found.dirty:
+        if found.dirty or found.in_the_way:
             return Held(rule="worktree-dirty", where=self.path, remedy="commit or stash")
         found.files, found.head = self.live_files(), delivery["wanted"]
         return Passed()

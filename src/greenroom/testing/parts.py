@@ -43,11 +43,15 @@ class Finding:
 
 @dataclasses.dataclass(slots=True)
 class Repository:
-    """A person's repository: its files, and the commit its branch is at."""
+    """A person's repository: its files, and the commit its branch is at.
+
+    `dirty`: a tracked file is edited; `in_the_way`: an untracked one lies where a change brings a file.
+    """
 
     files: dict[bytes, bytes]
     head: str
     dirty: bool = False
+    in_the_way: bool = False
 
 
 class CrashPoints:

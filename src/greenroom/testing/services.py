@@ -101,8 +101,8 @@ class MemoryServices:
                 found.append(board.row(change, line.summary if line else "", line.rule if line else ""))
         return found
 
-    def repository(self, path: str, branch: str | None) -> Mapping[str, Any]:
-        """See Services."""
+    def repository(self, path: str, branch: str | None, trees: tuple[str, str] | None = None) -> Mapping[str, Any]:
+        """See Services; `in_the_way` are untracked files that a change's Green would write over."""
         if not Path(path).is_dir():
             raise NotFound("no-such-directory", "there is no such directory", where=path, remedy="name a repository")
         held = {"rule": "worktree-dirty", "where": path, "remedy": "commit or stash"}
@@ -112,7 +112,7 @@ class MemoryServices:
             "branch": branch or self.house.branch,
             "head": found.head,
             "dirty": found.dirty,
-            "blocked": held if found.dirty else None,
+            "blocked": held if found.dirty or (trees and found.in_the_way) else None,
             "checked_out": True,
         }
 

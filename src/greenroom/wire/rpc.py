@@ -17,6 +17,7 @@ from typing import Any
 
 from greenroom.domain import errors
 from greenroom.wire import frames
+from greenroom.wire.hello import HELLO, Hello, installation
 
 Progress = Callable[[Any], None]
 Handler = Callable[[Mapping[str, Any], tuple[int, ...], Progress, int], Any]
@@ -71,6 +72,16 @@ class Client:
         """Return when somebody answers; raises Unreachable."""
         self._connect().close()
 
+    def hello(self) -> Hello:
+        """Which code answers, and how busy it is; raises Unreachable."""
+        try:
+            said = self.call(HELLO)
+        except errors.Unusable as error:
+            if error.reference != "unknown-call":
+                raise
+            return Hello(installation="an earlier release", busy=None)
+        return Hello(installation=str(said["installation"]), busy=int(said["busy"]))
+
     def peer(self) -> tuple[int, int]:
         """Process id and user id of who answers, from the kernel; raises Unreachable."""
         with self._connect() as connection:
@@ -105,14 +116,18 @@ class Teller:
 
 
 class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    """Answers calls on a socket of mode 0600 (or `mode`); only `uids` may call. `idle_s` is the time since the last."""
+    """Answers calls on a socket of mode 0600 (or `mode`); only `uids` may call. `idle_s` is the time since the last.
+
+    Besides `handlers` every server answers `hello`.
+    """
 
     daemon_threads = True
     request_queue_size = 64
 
     def __init__(self, path: str, handlers: Mapping[str, Handler], *, uids: frozenset[int], mode: int = 0o600) -> None:
-        self.handlers = handlers
+        self.handlers = {HELLO: self._hello, **handlers}
         self.uids = uids
+        self._installation = installation()
         self._busy = 0
         self._last = time.monotonic()
         self._lock = threading.Lock()
@@ -130,6 +145,11 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         """Seconds since the last call ended; 0 while one runs."""
         with self._lock:
             return 0.0 if self._busy else time.monotonic() - self._last
+
+    def _hello(self, arguments: Mapping[str, Any], descriptors: tuple[int, ...], tell: Progress, uid: int) -> Any:
+        del arguments, descriptors, tell, uid
+        with self._lock:
+            return {"installation": self._installation, "busy": self._busy - 1}
 
     @contextlib.contextmanager
     def busy(self) -> Any:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import io
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -190,6 +194,113 @@ def test_cli_ctrl_c_is_interrupted(door: Door, monkeypatch: pytest.MonkeyPatch) 
     assert "greenroom: interrupted; nothing is half done" in door.err
 
 
+def unread() -> int:
+    """A pipe whose reader went away."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    return writer
+
+
+@contextlib.contextmanager
+def stdout_is(descriptor: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Inside, stdout goes to `descriptor`, line by line."""
+    file = os.fdopen(descriptor, "w", buffering=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", file)
+        yield
+    with contextlib.suppress(OSError):
+        file.close()
+
+
+@pytest.mark.parametrize("words", [("list",), ("list", "--json"), ("log",), ("status",), ("show",), ("diff",)])
+def test_cli_a_reader_that_went_away_is_no_failure(
+    door: Door, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    """`greenroom ... | head -1` ends quietly and well."""
+    change = door.waiting()
+    if words[0] in ("show", "diff"):
+        words = (words[0], change, *words[1:])
+    with stdout_is(unread(), monkeypatch):
+        code = door(*words)
+    assert (code, door.err) == (Exit.OK, "")
+
+
+def test_cli_a_verdict_is_told_though_the_reader_went_away(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exit code is that of what was done, whoever read the answer."""
+    door.house.checks["tests"] = "fail"
+    with stdout_is(unread(), monkeypatch):
+        assert door("improve", door.repo) == Exit.REFUSED
+
+
+def test_cli_what_was_not_shown_is_not_approved(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the card cannot be shown to its end, nobody agreed to it, though --yes was given."""
+    change = door.waiting()
+    before = door.house.live()
+    with stdout_is(unread(), monkeypatch):
+        assert door("approve", change, "--yes") == Exit.USAGE
+    assert "[card-not-shown]" in door.err
+    assert door.house.live() == before
+    assert door("approve", change, "--yes") == Exit.OK
+
+
+@pytest.mark.parametrize("words", [("list",), ("list", "--json")])
+def test_cli_a_full_disk_under_stdout_is_told(
+    door: Door, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    """An answer that cannot be written is neither a traceback nor called our mistake."""
+    door.waiting()
+    with stdout_is(os.open("/dev/full", os.O_WRONLY), monkeypatch):
+        assert door(*words) == Exit.USAGE
+    assert "[disk-full]" in door.err
+    assert "remedy:" in door.err
+
+
+@pytest.mark.parametrize("words", [("show", "\udcff"), ("reject", "x", "--why", "\udcff"), ("improve", "r\udcff")])
+def test_cli_words_that_are_no_text(door: Door, words: tuple[str, ...]) -> None:
+    """A word that is not UTF-8 is named, spelled out; nothing was asked of the house."""
+    assert door(*words) == Exit.USAGE
+    assert "[not-utf8]" in door.err
+    assert "\\udcff" in door.err
+    assert door.services.asked == []
+
+
+def test_cli_a_user_without_a_name(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user that the machine has no name for is named by number."""
+
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    assert door("stop") == Exit.OK
+    assert door.house.guard.status().stopped_by == f"person:uid-{os.getuid()}"
+
+
+def test_cli_a_checkpoint_without_end(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that never ends is read no further than a checkpoint is long."""
+    seen: list[int] = []
+
+    def check(log: str | None, keys: str | None, kept: bytes | None) -> Any:
+        seen.append(len(kept or b""))
+        return door.services.report
+
+    monkeypatch.setattr(door.services, "log_check", check)
+    assert door("log", "check", "--checkpoint", "/dev/zero") == Exit.OK
+    assert seen == [64 * 1024]
+
+
+def test_cli_a_box_that_cannot_be_made(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A place where no box can be made is named, and that a directory is wanted."""
+
+    def denied(*about: Any, **more: Any) -> Any:
+        raise PermissionError(errno.EACCES, "Permission denied", "/srv/x")
+
+    monkeypatch.setattr(door.services, "init", denied)
+    assert door("init", "/srv/x", "--no-input") == Exit.USAGE
+    assert "[bad-place]" in door.err
+    assert "/srv/x" in door.err
+    assert "directory" in door.err
+
+
 def test_cli_unreachable_process(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that does not answer is UNREACHABLE."""
 
@@ -259,7 +370,6 @@ def test_cli_approve_without_a_person_is_never_a_yes(door: Door, words: tuple[st
 )
 def test_cli_approve_asks(door: Door, monkeypatch: pytest.MonkeyPatch, answer: str, state: str) -> None:
     """At a terminal only a y is a yes; the default is no, and a no ends well."""
-    import io
 
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
@@ -300,6 +410,76 @@ def test_cli_finds_a_dirty_or_moved_branch_before_anybody_agrees(door: Door, ver
     answer = door.json(*words)
     assert (door.code, answer["verdict"]["rule"]) == (Exit.HELD, "branch-moved")
     assert door.house.live() == before
+
+
+@pytest.mark.parametrize("verb", ["approve", "promote", "resume"])
+def test_cli_finds_a_file_in_the_way_before_anything_is_swapped(door: Door, verb: str) -> None:
+    """An untracked file that a change would write over holds it as worktree-dirty before anybody agrees."""
+    change = door.waiting()
+    if verb != "approve":
+        door("approve", change, "--yes", "--no-promote")
+    before = door.house.live()
+    door.house.repository.in_the_way = True
+    assert door(verb, change) == Exit.HELD
+    assert "worktree-dirty" in door.out
+    assert door.house.live() == before
+
+
+@pytest.mark.parametrize("verb", ["approve", "revert"])
+def test_cli_a_delivery_that_waits_is_held(door: Door, verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What became live and could not be delivered ends with HELD, says what holds the branch, and is tried again."""
+    change = door.waiting()
+    sign = MemoryServices.consent
+
+    def sign_and_edit(services: MemoryServices, *about: Any) -> bytes:
+        services.house.repository.dirty = True
+        return sign(services, *about)
+
+    if verb == "approve":
+        monkeypatch.setattr(MemoryServices, "consent", sign_and_edit)
+    else:
+        door("approve", change, "--yes")
+        door.house.repository.dirty = True
+    answer = door.json(verb, change, *(("--yes",) if verb == "approve" else ()))
+    assert (door.code, answer["verdict"]) == (Exit.HELD, {"is": "passed"})
+    assert answer["delivered"]["rule"] == "worktree-dirty"
+    again = door.json("resume")
+    assert (door.code, again["delivered"][0]["rule"]) == (Exit.HELD, "worktree-dirty")
+    assert "delivery-pending" in door.err
+    assert "remedy:" in door.err
+    door.house.repository.dirty = False
+    assert door("resume") == Exit.OK
+    assert door.services.desk("pending") == []
+
+
+def test_cli_improve_ends_as_refused_when_every_proposal_was(door: Door) -> None:
+    """REFUSED, with the remedy, and again REFUSED: the runs are made once, and their answer stays."""
+    door.house.checks["tests"] = "fail"
+    assert door("improve", door.repo) == Exit.REFUSED
+    assert "remedy:" in door.out
+    del door.house.checks["tests"]
+    assert door("improve", door.repo) == Exit.REFUSED
+
+
+def test_cli_improve_ends_with_what_became_of_the_proposals(door: Door) -> None:
+    """HELD when a proposal is only held, OK when one waits for a yes."""
+    door.house.checks["tests"] = "inconclusive"
+    answer = door.json("improve", door.repo)
+    (row,) = answer["changes"]
+    assert (door.code, row["held"]["rule"]) == (Exit.HELD, "inconclusive")
+    assert door("resume", row["id"]) == Exit.HELD
+    assert f"greenroom resume {row['id']}" in door.out
+    del door.house.checks["tests"]
+    assert door("resume", row["id"]) == Exit.OK
+    assert door("improve", door.repo) == Exit.OK
+    assert door("resume", row["id"]) == Exit.USAGE
+    assert f"greenroom approve {row['id']}" in door.err
+
+
+def test_cli_improve_with_nothing_found_is_well(door: Door) -> None:
+    """A clean repository is no failure."""
+    door.house.findings.clear()
+    assert door("improve", door.repo) == Exit.OK
 
 
 def test_cli_reject(door: Door) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -23,7 +24,7 @@ from greenroom.domain.outcomes import (
     conclude_reseal,
     verdict_on,
 )
-from greenroom.domain.proof import EndedBy, Receipt, Seal, Usage
+from greenroom.domain.proof import EndedBy, Evidence, Receipt, Seal, Usage
 from greenroom.domain.verdict import Held, Instant, Passed, Refused
 
 TREE = digest_of("tree", b"green")
@@ -138,15 +139,32 @@ def test_no_runnable_tests_are_said_so() -> None:
     assert (found.verdict, found.facts["why"]) == ("broken-before", "no-runnable-tests")
 
 
+ENDINGS = ["wall", "memory", "disk", "signal", "stop", "output", "processes", "exit", "no-run"]
+
+
 @pytest.mark.parametrize("ended_by", ["wall", "memory", "disk", "signal", "stop", "output", "processes"])
 def test_a_run_that_was_ended_is_inconclusive_and_held(ended_by: EndedBy) -> None:
-    """A cut run proves nothing; the reason is named."""
+    """A cut run proves nothing; the reason is named, and the remedy is the reason's own."""
     run = Run(digest=TREE, receipt=receipt("base", ended_by), result=None)
     found = conclude("tests", TREE, [run])
     assert found.verdict == "inconclusive"
     held = verdict_on([found])
     assert isinstance(held, Held)
     assert ended_by in held.where
+    others = [
+        verdict_on([dataclasses.replace(found, facts={"ended-by": each})]) for each in ENDINGS if each != ended_by
+    ]
+    assert held.remedy
+    assert held.remedy not in [other.remedy for other in others if isinstance(other, Held)]
+
+
+def test_a_check_that_the_keeper_refused_has_the_keeper_s_remedy() -> None:
+    """What kept a check from being run says what would help."""
+    facts = {"why": "disk-full: /x", "rule": "disk-full", "remedy": "free space"}
+    item = Evidence(check="scan", about=TREE, verdict="inconclusive", receipts=(), facts=facts)
+    held = verdict_on([item])
+    assert isinstance(held, Held)
+    assert held.remedy == "free space"
 
 
 def test_green_running_without_base_is_inconclusive() -> None:

@@ -74,10 +74,11 @@ def test_flow_does_not_run_a_stage_that_the_policy_refuses(bench: FlowBench, sta
 
 @pytest.mark.parametrize("state", BEFORE_LIVE)
 def test_flow_holds_where_the_policy_holds(bench: FlowBench, state: State) -> None:
-    """A hold keeps the state and says why; nothing ran."""
+    """A hold keeps the state and says why, and how it is tried again; nothing ran."""
     bench.policy.verdicts[STAGES[state]] = WAIT
     after = bench.flow.carry(bench.saved(state).id)
-    assert (after.state, after.hold, after.ended) == (state, WAIT, None)
+    told = dataclasses.replace(WAIT, remedy=f"later; then `greenroom resume {after.id}` tries it again")
+    assert (after.state, after.hold, after.ended) == (state, told, None)
     assert bench.stages[STAGES[state]].seen == []
 
 

@@ -14,9 +14,9 @@ from greenroom.domain.change import Change
 from greenroom.domain.errors import NotFound, Unusable
 from greenroom.domain.verdict import Instant, Passed, Refused
 from greenroom.domain.vocabulary import Mode, State, Trust
-from greenroom.pipeline import desk, verbs
+from greenroom.pipeline import desk, holds, verbs
 from greenroom.testing.clock import SECOND
-from greenroom.testing.house import MemoryHouse
+from greenroom.testing.house import MemoryHouse, shipped_constitution
 from greenroom.testing.parts import Finding, Killed
 
 CODE = Finding(path="a.py", old=b"x = 1", new=b"x = 2", rule="ruff:F401")
@@ -110,7 +110,7 @@ def test_approve_no_promote_stops_at_approved(house: MemoryHouse) -> None:
     change = house.proposed()
     before = house.live()
     answer = house.approve(change, promote=False)
-    assert (answer["state"], answer["held"]["rule"]) == ("approved", verbs.PROMOTE_LATER)
+    assert (answer["state"], answer["held"]["rule"]) == ("approved", holds.PROMOTE_LATER)
     assert house.live() == before
     assert house.promote(change)["state"] == "kept"
 
@@ -297,6 +297,59 @@ def test_watch_reverts_what_fails_live(house: MemoryHouse) -> None:
         "test-broken",
     )
     assert house.live_files() == before
+
+
+def test_resume_of_one_change_tries_what_held_it_again(house: MemoryHouse) -> None:
+    """A change held for a passing reason names `greenroom resume ID`, and that command goes on with it."""
+    house.checks["tests"] = "inconclusive"
+    (row,) = house.improve()["changes"]
+    assert (row["state"], row["held"]["rule"]) == ("simulated", "inconclusive")
+    assert f"`greenroom resume {row['id']}`" in row["held"]["remedy"]
+    (still,) = verbs.resume(house.house, change_id=row["id"], tell=house.tell)["resumed"]
+    assert (still["state"], still["verdict"]["rule"]) == ("simulated", "inconclusive")
+    del house.checks["tests"]
+    (there,) = verbs.resume(house.house, change_id=row["id"], tell=house.tell)["resumed"]
+    assert (there["state"], there["verdict"]["rule"]) == ("verified", "needs-approval")
+
+
+def test_resume_names_the_command_that_answers_a_hold(house: MemoryHouse) -> None:
+    """A change that waits for a person's word is not gone on with; the answer says what to type."""
+    change = house.proposed()
+    for wanted in (f"greenroom approve {change}", f"greenroom promote {change}"):
+        with pytest.raises(Unusable) as caught:
+            verbs.resume(house.house, change_id=change, tell=house.tell)
+        assert caught.value.remedy == wanted
+        house.approve(change, promote=False) if "approve" in wanted else house.promote(change)
+    with pytest.raises(Unusable) as caught:
+        verbs.resume(house.house, change_id=change, tell=house.tell)
+    assert "over" in wrong(caught)
+    with pytest.raises(NotFound):
+        verbs.resume(house.house, change_id="nope", tell=house.tell)
+
+
+def test_a_plan_with_tools_that_are_signed_no_more_says_so(house: MemoryHouse) -> None:
+    """After an upgrade's tools are signed, what was planned with the earlier ones is proposed anew by `improve`."""
+    change = house.proposed()
+    house.constitute(shipped_constitution(), release="next")
+    answer = house.approve(change)
+    assert answer["verdict"]["rule"] == "unknown-tool"
+    assert "`greenroom improve` proposes it again" in answer["verdict"]["remedy"]
+    (anew,) = house.improve()["changes"]
+    assert anew["verdict"]["rule"] == "needs-approval"
+
+
+def test_improve_proposes_anew_what_waits_with_tools_that_are_signed_no_more(house: MemoryHouse) -> None:
+    """A change that waits when other tools are signed is named as outdated, ended, and its finding proposed again."""
+    change = house.proposed()
+    assert verbs.outdated_changes(house.house) == []
+    house.constitute(shipped_constitution(), release="next")
+    assert verbs.outdated_changes(house.house) == [change]
+    answer = house.improve()
+    assert [(row["id"], row["verdict"]["rule"]) for row in answer["ended"]] == [(change, "unknown-tool")]
+    (anew,) = answer["changes"]
+    assert anew["id"] != change
+    assert verbs.outdated_changes(house.house) == []
+    assert house.approve(anew["id"])["state"] == "kept"
 
 
 def test_reject_ends_what_waits_and_nothing_else(house: MemoryHouse) -> None:

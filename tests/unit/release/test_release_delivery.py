@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from release_bench import Workbench
 
 from greenroom.domain.errors import NotFound, Unusable
 from greenroom.domain.verdict import Held, Passed
-from greenroom.release.delivery import deliver, state
+from greenroom.release.delivery import coming_between, deliver, state
 
 
 def _snapshot(bench: Workbench) -> tuple[str, str, str]:
@@ -156,6 +157,78 @@ def test_an_untracked_file_in_the_way_is_held(bench: Workbench, ignored: bool) -
     assert bench.head() == base
     (bench.work / "new.txt").unlink()
     assert deliver(bench.work, "main", base, bench.live_git, commit) == Passed()
+
+
+@pytest.mark.parametrize("how", ["untracked", "ignored", "folder", "parent", "link"])
+def test_what_a_delivery_would_write_over_is_found_before_it(bench: Workbench, how: str) -> None:
+    """Before anything is live, the untracked and ignored files in the way of a change are named; nothing moves."""
+    bench.commit({".gitignore": "ignored/\n"})
+    base_tree = bench.adopt()
+    name = {"ignored": b"ignored/new.txt", "parent": b"new/inner.txt"}.get(how, b"new.txt")
+    base, commit = bench.head(), bench.promote({name: b"theirs\n", b"a.py": b"1\n"})
+    green = bench.release.live(bench.subject)
+    assert green is not None
+    coming = coming_between(bench.store, base_tree, green)
+    assert set(coming) == {name, b"a.py"}
+    assert state(bench.work, "main", coming).ready(base) == Passed()
+    mine = bench.work / ("new" if how == "parent" else name.decode())
+    mine.parent.mkdir(exist_ok=True)
+    if how == "folder":
+        mine.mkdir()
+        mine = mine / "mine.txt"
+    mine.symlink_to("a.py") if how == "link" else mine.write_text("mine\n")
+    held = state(bench.work, "main", coming).ready(base)
+    assert _rule(held) == "worktree-dirty"
+    assert isinstance(held, Held)
+    assert held.where == str(mine.relative_to(bench.work))
+    assert state(bench.work, "main").ready(base) == Passed()
+    assert _rule(deliver(bench.work, "main", base, bench.live_git, commit)) == "worktree-dirty"
+
+
+def test_an_untracked_file_that_is_what_arrives_is_no_obstacle(bench: Workbench) -> None:
+    """A file that has the bytes and the mode that a change brings would lose nothing; a mode that differs would."""
+    before = bench.release.live(bench.subject)
+    base, commit = bench.head(), bench.promote({b"new.txt": b"theirs\n", b"gone.txt": None})
+    green = bench.release.live(bench.subject)
+    assert before is not None
+    assert green is not None
+    coming = coming_between(bench.store, before, green)
+    assert coming[b"gone.txt"] is None
+    (bench.work / "new.txt").write_text("theirs\n")
+    assert state(bench.work, "main", coming).ready(base) == Passed()
+    (bench.work / "new.txt").chmod(0o755)
+    assert _rule(state(bench.work, "main", coming).ready(base)) == "worktree-dirty"
+    (bench.work / "new.txt").chmod(0o644)
+    assert deliver(bench.work, "main", base, bench.live_git, commit) == Passed()
+
+
+def test_a_name_that_differs_in_case_is_in_the_way_where_the_file_system_says_so(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a file system that folds case, an untracked `NEW.txt` is what a change's `new.txt` would write over."""
+    before = bench.release.live(bench.subject)
+    base = bench.head()
+    bench.promote({b"new.txt": b"theirs\n"})
+    green = bench.release.live(bench.subject)
+    assert before is not None
+    assert green is not None
+    coming = coming_between(bench.store, before, green)
+    (bench.work / "NEW.txt").write_text("mine\n")
+    assert state(bench.work, "main", coming).ready(base) == Passed()
+    _fold_case(monkeypatch, bench.work / "NEW.txt", bench.work / "new.txt")
+    held = state(bench.work, "main", coming).ready(base)
+    assert _rule(held) == "worktree-dirty"
+
+
+def _fold_case(monkeypatch: pytest.MonkeyPatch, real: Path, asked: Path) -> None:
+    """Let the file `real` answer to `asked`, too, as a file system that folds case does."""
+    look, lexists = os.lstat, os.path.lexists
+
+    def folded(path: Any) -> Any:
+        return os.fsencode(real) if os.fsencode(path) == os.fsencode(asked) else path
+
+    monkeypatch.setattr(os, "lstat", lambda path, **more: look(folded(path), **more))
+    monkeypatch.setattr(os.path, "lexists", lambda path: lexists(folded(path)))
 
 
 def test_untracked_files_elsewhere_are_no_obstacle(bench: Workbench) -> None:

@@ -1,5 +1,6 @@
 """The command `greenroom`: its verbs, their options and their help with examples."""
 
+import errno
 import inspect
 import sys
 import traceback
@@ -34,10 +35,15 @@ class Context:
 
     def answer(self, value: Any, show: Callable[[], None]) -> None:
         """JSON when asked for, else what `show` prints."""
-        if self.as_json:
-            output.print_json(value)
-        else:
-            show()
+        try:
+            if self.as_json:
+                output.print_json(value)
+            else:
+                show()
+            sys.stdout.flush()
+        except (BrokenPipeError, SystemExit):
+            # The reader of the answer is gone; how the command ended is still to be told by its exit code.
+            output.silence()
 
 
 def build(services: Callable[[str | None], Services], version: str) -> typer.Typer:
@@ -92,6 +98,19 @@ def run(app: typer.Typer) -> int:
     """Run the command line; every error becomes a message with a reference and a documented exit code."""
     as_json = "--json" in sys.argv
     try:
+        code = _run(app, as_json=as_json)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        output.silence()
+        return code
+    except OSError as error:
+        return output.report(_unwritten(error), as_json=False)
+
+
+def _run(app: typer.Typer, *, as_json: bool) -> int:
+    try:
+        _check_words(sys.argv[1:])
         result = app(standalone_mode=False)
         code = int(result) if isinstance(result, int) else 0
         if code == Exit.INTERRUPTED:
@@ -99,15 +118,37 @@ def run(app: typer.Typer) -> int:
         return code
     except typer.Exit as error:
         return error.exit_code
+    except SystemExit as error:
+        # Typer ends so when whoever reads the output went away.
+        if isinstance(error.__context__, BrokenPipeError):
+            output.silence()
+            return Exit.OK
+        raise
     except GreenroomError as error:
         return output.report(error, as_json=as_json)
     except (KeyboardInterrupt, typer.Abort):
         print(INTERRUPTED, file=sys.stderr)
         return Exit.INTERRUPTED
     except BrokenPipeError:
+        output.silence()
         return Exit.OK
     except Exception as error:
         return _usage_or_bug(error, as_json=as_json)
+
+
+def _check_words(words: list[str]) -> None:
+    """Raise Unusable `not-utf8` for a word that no answer, log entry or document could repeat."""
+    for word in words:
+        if any("\udc80" <= char <= "\udcff" for char in word):
+            remedy = "give it in UTF-8"
+            raise Unusable(
+                "not-utf8", "a word of the command is not UTF-8 text", where=ascii(word)[:200], remedy=remedy
+            )
+
+
+def _unwritten(error: OSError) -> Unusable:
+    remedy = "free some space, then run the command again; nothing is half done"
+    return Unusable("disk-full", f"the answer or the box cannot be written: {error.strerror}", remedy=remedy)
 
 
 def _usage_or_bug(error: Exception, *, as_json: bool) -> int:
@@ -120,6 +161,8 @@ def _usage_or_bug(error: Exception, *, as_json: bool) -> int:
         problem = f"the file cannot be used: {error.strerror}"
         remedy = "name a file that is there and that you may use"
         return output.report(kind("bad-file", problem, where=str(error.filename), remedy=remedy), as_json=as_json)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return output.report(_unwritten(error), as_json=as_json)
     if isinstance(error, UnicodeDecodeError):
         remedy = "save it as UTF-8"
         return output.report(Unusable("bad-file", f"the file is not text: {error}", remedy=remedy), as_json=as_json)

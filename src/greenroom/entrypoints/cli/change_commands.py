@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from greenroom.domain.errors import Exit, Unusable
 from greenroom.domain.vocabulary import Mode
 from greenroom.entrypoints.cli import consent, output, render
 from greenroom.entrypoints.cli.safe import safe
@@ -65,7 +66,7 @@ def _improve(app: typer.Typer, context: Context) -> None:
             answer = services.desk("improve", wish, descriptors=(descriptor,), progress=render.tell)
         finally:
             os.close(descriptor)
-        _finish(context, answer, lambda: _show_improved(answer))
+        _finish(context, answer, lambda: _show_improved(answer), output.exit_of_scan)
 
 
 def _looking(app: typer.Typer, context: Context) -> None:
@@ -142,9 +143,7 @@ def _approving(app: typer.Typer, context: Context) -> None:
         _require_deliverable(context, change)
         shown = {**offer["show"], "card": services.card(change, offer)}
         if not context.as_json:
-            render.console().print(render.card(shown))
-            patch = services.read(shown["card"]["patch"]).decode("utf-8", "backslashreplace")
-            render.console().print(render.diff(patch), soft_wrap=True)
+            _show_whole_card(shown, services.read(shown["card"]["patch"]))
         if not consent.ask("Approve this change?", yes=yes, no_input=no_input or context.as_json):
             print("not approved; nothing was changed", file=sys.stderr)
             raise typer.Exit(0)
@@ -196,16 +195,42 @@ def _taking_back(app: typer.Typer, context: Context) -> None:
         _finish(context, answer, lambda: _say(answer))
 
     @app.command()
-    def resume(json: Json = False) -> None:
+    def resume(
+        change: Annotated[
+            str | None, typer.Argument(metavar="ID", help="Only this change: try again what held it.")
+        ] = None,
+        json: Json = False,
+    ) -> None:
         """Go on after a crash or a lift: carry every change whose run was cut; retry deliveries.
 
-        Example:
+        With ID: try the stage again at which that change is held, once what held it is mended.
+
+        Examples:
           greenroom resume
+          greenroom resume k3f9x2
         """
         del json
-        answer = context.services.desk("resume", progress=render.tell)
-        deliver_waiting(context)
-        context.answer(answer, lambda: print(f"resumed {len(answer['resumed'])} change(s)"))
+        if change is not None:
+            deliver_waiting(context)
+            _require_deliverable(context, change)
+        wish = {"change": change} if change is not None else {}
+        answer = dict(context.services.desk("resume", wish, progress=render.tell))
+        answer["delivered"] = deliver_waiting(context)
+        _finish(context, answer, lambda: _show_resumed(answer), output.exit_of_resumed)
+
+
+def _show_whole_card(shown: Mapping[str, Any], patch: bytes) -> None:
+    """Raises Unusable `card-not-shown` when the reader of the output went away: nobody agrees to what was not shown."""
+    try:
+        render.console().print(render.card(shown))
+        render.console().print(render.diff(patch.decode("utf-8", "backslashreplace")), soft_wrap=True)
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit):
+        output.silence()
+        remedy = "run `greenroom approve` with its output on a screen or in a file; `greenroom show ID` shows the card"
+        raise Unusable(
+            "card-not-shown", "the card could not be shown to its end, so nothing was approved", remedy=remedy
+        ) from None
 
 
 def _patch(context: Context, change: str) -> bytes:
@@ -218,9 +243,13 @@ def _require_deliverable(context: Context, change: str) -> None:
     delivery = context.services.desk("branch", {"change": change})
     if delivery is None:
         return
-    place = context.services.repository(delivery["repository"], delivery["branch"])
+    trees = (delivery["base"], delivery["green"]) if delivery["green"] else None
+    place = context.services.repository(delivery["repository"], delivery["branch"], trees)
     found = place["blocked"]
-    if place["head"] != delivery["delivered"]:
+    if delivery["pending"]:
+        where = f"{delivery['branch']} still lacks what is live, {delivery['wanted'][:12]}"
+        found = found or {"rule": delivery["pending"], "where": where, "remedy": "greenroom status says why"}
+    elif place["head"] != delivery["delivered"]:
         remedy = f"greenroom improve {delivery['repository']} takes your commits in"
         found = {"rule": "branch-moved", "where": f"{delivery['branch']} is at {place['head'][:12]}", "remedy": remedy}
     if found:
@@ -244,17 +273,26 @@ def _deliver(context: Context, delivery: Mapping[str, Any]) -> Mapping[str, Any]
     return verdict
 
 
-def deliver_waiting(context: Context) -> None:
-    """Try again what an earlier command could not deliver; say on stderr what still waits."""
+def deliver_waiting(context: Context) -> list[Mapping[str, Any]]:
+    """Try again what an earlier command could not deliver; say on stderr what still waits. The verdicts."""
+    verdicts = []
     for delivery in context.services.desk("pending"):
         verdict = _deliver(context, delivery)
+        verdicts.append(verdict)
         if verdict["is"] != "passed":
-            print(f"delivery-pending: {safe(delivery['repository'])}: {safe(verdict['rule'])}", file=sys.stderr)
+            where = f"{delivery['repository']} ({delivery['branch']})"
+            print(f"delivery-pending: {safe(where)}: {render.verdict_line(verdict)}", file=sys.stderr)
+    return verdicts
 
 
-def _finish(context: Context, answer: Mapping[str, Any], show: Any) -> None:
+def _finish(
+    context: Context,
+    answer: Mapping[str, Any],
+    show: Any,
+    code_of: Callable[[Mapping[str, Any]], Exit] = output.exit_of_answer,
+) -> None:
     context.answer(answer, show)
-    code = output.exit_of(answer.get("verdict", {"is": "passed"}))
+    code = code_of(answer)
     if code:
         raise typer.Exit(code)
 
@@ -265,8 +303,20 @@ def _say(answer: Mapping[str, Any]) -> None:
     out.print(f"{answer['id']} is {answer['state']}" + (f", live at {answer['commit']}" if answer["commit"] else ""))
     delivered = answer.get("delivered")
     if delivered is not None:
-        passed = delivered["is"] == "passed"
-        out.print("delivered to your branch" if passed else f"delivery-pending: {safe(delivered['rule'])}")
+        if delivered["is"] == "passed":
+            out.print("delivered to your branch")
+            return
+        out.print("delivery-pending: live in the box, and not in your branch yet; the next command tries again")
+        out.print(render.verdict_line(delivered))
+
+
+def _show_resumed(answer: Mapping[str, Any]) -> None:
+    out = render.console()
+    print(f"resumed {len(answer['resumed'])} change(s)")
+    for row in answer["resumed"]:
+        out.print(f"{row['id']} is {row['state']}")
+        if row["verdict"]["is"] != "passed":
+            out.print(render.verdict_line(row["verdict"]))
 
 
 def _show_board(rows: Any) -> None:
@@ -284,7 +334,7 @@ def _show_improved(answer: Mapping[str, Any]) -> None:
     rows = [*answer["changes"], *answer["known"]]
     if rows:
         out.print(render.board(rows))
-    for row in rows:
+    for row in (*answer["ended"], *rows):
         said = row["refused"] or row["held"]
         if said and said["rule"] != "needs-approval":
             out.print(f"{row['id']} {safe(str(row['summary']))}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import sys
 
 from greenroom.domain.errors import Unusable
@@ -29,4 +30,7 @@ def passphrase(why: str) -> bytes:
 
 def actor() -> str:
     """The person at the keyboard, as the log names them."""
-    return f"person:{getpass.getuser()}"
+    try:
+        return f"person:{getpass.getuser()}"
+    except (KeyError, OSError):
+        return f"person:uid-{os.getuid()}"

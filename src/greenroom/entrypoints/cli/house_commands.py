@@ -57,7 +57,13 @@ def _making(app: typer.Typer, context: Context) -> None:
             context.box = directory
         services = context.services
         asked = None if no_input or ssh_agent or not sys.stdin.isatty() else _fresh_passphrase
-        made = services.init(asked or (lambda: None), ssh_agent=ssh_agent)
+        try:
+            made = services.init(asked or (lambda: None), ssh_agent=ssh_agent)
+        except OSError as error:
+            where, remedy = str(error.filename or services.box.root), "name a directory that you may make and write to"
+            raise Unusable(
+                "bad-place", f"no box can be made there: {error.strerror}", where=where, remedy=remedy
+            ) from None
         context.answer(made, lambda: _show_made(services.box.keys, services.box.public, made))
 
     @app.command()

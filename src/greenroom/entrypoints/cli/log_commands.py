@@ -6,7 +6,6 @@ import json as jsonlib
 import sys
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 JsonLines = Annotated[bool, typer.Option("--json", help="One JSON document a line on stdout.")]
 PAGE = 256
+MAX_CHECKPOINT_BYTES = 64 * 1024
 
 
 def register(app: typer.Typer, context: Context) -> None:
@@ -58,7 +58,7 @@ def register(app: typer.Typer, context: Context) -> None:
           greenroom log check ./log-copy --keys ./public --checkpoint kept.txt
         """
         del json
-        kept = Path(checkpoint).read_bytes() if checkpoint else None
+        kept = _read_checkpoint(checkpoint) if checkpoint else None
         report = context.services.log_check(directory, keys, kept)
         context.answer(report, lambda: _show_report(report))
         if not report["ok"]:
@@ -85,6 +85,11 @@ def register(app: typer.Typer, context: Context) -> None:
         del json
         for line in context.services.log_export():
             sys.stdout.buffer.write(line)
+
+
+def _read_checkpoint(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(MAX_CHECKPOINT_BYTES)
 
 
 def _print_log(context: Context, *, follow: bool) -> None:

@@ -10,8 +10,7 @@ from greenroom.domain.ports import Policy
 from greenroom.domain.verdict import Held, Passed
 from greenroom.domain.vocabulary import Agree
 from greenroom.pipeline.flow import Done
-
-NEEDS_APPROVAL = "needs-approval"
+from greenroom.pipeline.holds import NEEDS_APPROVAL
 
 
 class ApproveStage:

@@ -1,0 +1,116 @@
+"""Carrying a change on, and what follows for its neighbours and for the person's branch."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from greenroom.domain import documents
+from greenroom.domain.change import Change
+from greenroom.domain.plan import Plan
+from greenroom.domain.verdict import Held, Passed, Refused, Verdict
+from greenroom.domain.vocabulary import ChangeId, Stage, State, Subject
+from greenroom.pipeline.board import row
+from greenroom.pipeline.holds import BASE_MOVED, REVERTING
+from greenroom.pipeline.house import House, Tell
+from greenroom.pipeline.plain import verdict_plain
+
+
+def carry_on(house: House, change_id: ChangeId, tell: Tell) -> dict[str, Any]:
+    """Run the change's stages until it is over or held; its row with the verdict, and the delivery that waits."""
+
+    def watcher(change: Change, stage: Stage, phase: str, verdict: Verdict | None) -> None:
+        event = {"event": "stage", "change": change.id, "stage": stage.value, "phase": phase}
+        tell({**event, "verdict": verdict_plain(verdict) if verdict is not None else None})
+
+    change = house.runs.carry(change_id, watcher)
+    house.crash_point("carry.ended")
+    if change.state in (State.PROMOTED, State.KEPT, State.REVERTED) and change.commit:
+        want(house, change.subject)
+        house.crash_point("carry.wanted")
+        settle_siblings(house, change.subject)
+    verdict: Verdict = change.hold or (None if change.state is State.KEPT else cut_short(house)) or Passed()
+    if change.state in (State.ABORTED, State.REVERTED):
+        asked = Refused(rule=change.ended or "", where=change.state.value, remedy=f"greenroom show {change.id}")
+        verdict = change.refused or asked
+    return {**row_of(house, change), "verdict": verdict_plain(verdict), "delivery": delivery_of(house, change.subject)}
+
+
+def settle_siblings(house: House, subject: Subject) -> None:
+    """Hold the waiting changes whose base is no longer live; let those go on whose base is live again.
+
+    What a crash cut, perhaps in the middle of its promotion, is left to `resume`.
+    """
+    live = house.guard.live(subject)
+    for change in house.changes.list(subject=subject, open_only=True):
+        cut = change.hold is None or live_unnoted(house, change)
+        if live is None or change.state is State.PROMOTED or cut:
+            continue
+        moved = change.hold is not None and change.hold.rule == BASE_MOVED
+        if change.base != live and not moved:
+            where = f"Blue is {live[:21]}, the change was made against {change.base[:21]}"
+            hold = Held(rule=BASE_MOVED, where=where, remedy="`greenroom improve` proposes it again on what is live")
+            house.changes.save(dataclasses.replace(change, hold=hold))
+        elif change.base == live and moved:
+            house.runs.carry(house.changes.save(dataclasses.replace(change, hold=None)).id)
+
+
+def want(house: House, subject: Subject) -> None:
+    """The branch should have what is live; a delivery that a crash forgot is found here again."""
+    delivery = house.deliveries.get(subject)
+    if delivery is None or not delivery.branch:
+        return
+    wanted = house.guard.position(subject)
+    if delivery.wanted != wanted:
+        change = last_live(house, subject)
+        waits = dataclasses.replace(delivery, change=change, wanted=wanted, pending="delivery-pending")
+        house.deliveries.put(waits)
+
+
+def delivery_of(house: House, subject: Subject) -> dict[str, Any] | None:
+    """The delivery to the subject's branch that waits; None when none does."""
+    delivery = house.deliveries.get(subject)
+    return dataclasses.asdict(delivery) if delivery is not None and delivery.pending else None
+
+
+def last_live(house: House, subject: Subject) -> str:
+    """The change that was promoted last, empty when the subject's commits are all the person's own."""
+    return next((change.id for change in reversed(house.changes.list(subject=subject)) if change.commit), "")
+
+
+def live_unnoted(house: House, change: Change) -> bool:
+    """True when the guard may have promoted an approved change that a crash kept from being saved as promoted."""
+    return change.state is State.APPROVED and (reverting(change) or house.guard.live(change.subject) == change.green)
+
+
+def outdated(house: House, change: Change) -> bool:
+    """True for a held change that was planned with tools that are signed no more: it can only be proposed again."""
+    if change.terminal or change.state in (State.PROMOTED, State.KEPT) or change.hold is None or change.plan is None:
+        return False
+    plan = documents.decode(Plan, house.store.get(change.plan))
+    return not {step.tool for step in plan.steps} <= set(house.tools().values())
+
+
+def reverting(change: Change) -> bool:
+    """True when a revert of the change began and did not end."""
+    return change.hold is not None and change.hold.rule == REVERTING
+
+
+def cut_short(house: House) -> Held | None:
+    """A stop that is set at the end of a scan cut it, wherever it was."""
+    remedy = "the owner lifts the stop with `greenroom lift`, which goes on; then greenroom improve again"
+    return under_stop(house, remedy)
+
+
+def under_stop(house: House, remedy: str) -> Held | None:
+    """Held `stopped` with this remedy while a stop is set."""
+    status = house.guard.status()
+    if not status.stopped:
+        return None
+    return Held(rule="stopped", where=f"stop set by {status.stopped_by}", remedy=remedy)
+
+
+def row_of(house: House, change: Change) -> dict[str, Any]:
+    """One change at a glance, as the board shows it."""
+    line = house.board.line(change.id)
+    return row(change, line.summary if line else "", line.rule if line else "")

@@ -1,0 +1,109 @@
+"""An upgrade while old processes run: the command notices, and either takes over cleanly or says what to do."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from greenroom.bootstrap.local import ASKED, LocalServices
+from greenroom.config import Box
+from greenroom.domain.errors import Exit, Unreachable
+from greenroom.wire import hello
+from greenroom.wire.rpc import Client, Server
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Box:
+    made = Box(tmp_path)
+    for directory in made.directories():
+        directory.mkdir(exist_ok=True)
+    made.identity.write_text("{}")
+    return made
+
+
+@contextmanager
+def processes(box: Box, release: str | None, monkeypatch: pytest.MonkeyPatch, at: str = "") -> Iterator[ExitStack]:
+    """Servers at the box's sockets that say they are `release`; None: from before `hello`. `at` one is at work."""
+    import os
+
+    with ExitStack() as stack, monkeypatch.context() as patched:
+        if release is not None:
+            patched.setattr("greenroom.wire.rpc.installation", lambda: release)
+        for name in ASKED:
+            said: Mapping[str, Any] = {"pending": lambda *_: release}
+            server = Server(str(box.socket(name)), said, uids=frozenset({os.getuid()}))
+            if release is None:
+                del server.handlers[hello.HELLO]
+            if at == name:
+                stack.enter_context(server.busy())
+            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(server.server_close)
+            stack.callback(server.shutdown)
+        yield stack
+
+
+def test_the_same_installation_is_spoken_with(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is ended or started when the processes run the code of this command."""
+    monkeypatch.setattr(LocalServices, "down", lambda self: pytest.fail("nothing is to be ended"))
+    with processes(box, hello.installation(), monkeypatch, at="desk"):
+        assert LocalServices(box).desk("pending") == hello.installation()
+
+
+@pytest.mark.parametrize("at", ASKED)
+def test_another_installation_at_work_is_told_of(box: Box, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
+    """While one of the old processes is at a call, the command says which versions meet and what to type."""
+    monkeypatch.setattr(LocalServices, "down", lambda self: pytest.fail("what is at work is not ended"))
+    with processes(box, "0.0.1+old", monkeypatch, at=at), pytest.raises(Unreachable) as caught:
+        LocalServices(box).desk("pending")
+    assert (caught.value.reference, caught.value.exit_code) == ("other-version", Exit.UNREACHABLE)
+    assert "0.0.1+old" in caught.value.message
+    assert hello.installation() in caught.value.message
+    assert "`greenroom down`" in caught.value.remedy
+
+
+def test_processes_from_before_the_handshake_are_told_of(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that does not know `hello` gives no raw unknown call, but what to do."""
+    monkeypatch.setattr(LocalServices, "down", lambda self: pytest.fail("nobody knows whether it is at work"))
+    with processes(box, None, monkeypatch):
+        for call in (lambda: LocalServices(box).desk("pending"), lambda: LocalServices(box).guard("status")):
+            with pytest.raises(Unreachable) as caught:
+                call()
+            assert caught.value.reference == "other-version"
+            assert "`greenroom down`" in caught.value.remedy
+
+
+def test_another_installation_that_is_idle_is_replaced(
+    box: Box, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Old processes that are at nothing are ended, and this installation's answer the same command."""
+    with ExitStack() as later, processes(box, "0.0.1+old", monkeypatch) as old:
+
+        def start(self: LocalServices, path: str) -> None:
+            later.enter_context(processes(box, hello.installation(), monkeypatch))
+
+        monkeypatch.setattr(LocalServices, "down", lambda self: old.close())
+        monkeypatch.setattr(LocalServices, "_start", start)
+        assert LocalServices(box).desk("pending") == hello.installation()
+    assert "another installation" in capsys.readouterr().err
+
+
+def test_stop_needs_no_handshake(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stop is set whatever answers, and though nobody knows the call."""
+    with processes(box, None, monkeypatch):
+        LocalServices(box).guard("stop", {"actor": "person:ada"})
+    assert (box.guard / "stop").is_file()
+
+
+def test_hello_says_how_many_other_calls_run(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The call that asks does not count itself."""
+    with processes(box, "1", monkeypatch):
+        assert Client(str(box.socket("guard"))).hello() == hello.Hello(installation="1", busy=0)
+    with processes(box, "1", monkeypatch, at="guard"):
+        assert Client(str(box.socket("guard"))).hello() == hello.Hello(installation="1", busy=1)
