@@ -13,16 +13,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from greenroom.tools import _secret_rule
-        aws_id,
-        crc_base62,
-        crc_hex,
-        discord,
-        generated,
-        jwt,
-        prefixed,
-        rule,
-        user_and_password,
-    )
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     import _secret_rule
@@ -195,10 +185,10 @@ FORMS: tuple[_secret_rule.Rule, ...] = (
     rule("teams-webhook", r"(\.webhook\.office\.com/webhookb2/[\w-]{20,44}@[\w-]{20,44}/IncomingWebhook/[\w-]{20,44}/[\w-]{20,44}|powerautomate/automations/direct/workflows/[0-9a-f]{32}/\S{10,200}sig=[\w%-]{30,60})", "webhook.office.com", "powerautomate", entropy=3.0),
     rule("okta-token", rf"\b(00[A-Za-z0-9_-]{{40}}){END}", "okta", "ssws", entropy=4.0),
     rule("salesforce-token", r"\b(00[A-Za-z0-9]{13}![A-Za-z0-9._]{80,120})(?![\w.])", "!", entropy=4.0),
-    rule("prefixed-key", rf"(?<![A-Za-z0-9_./-])(?!sha\d|md5)([a-z][a-z0-9]{{1,11}}[_-](?:(?:live|test|prod|api|app|pat|key|sk|pk|secret|token|eu|us|v\d)[_-])?[A-Za-z0-9]{{30,120}}){END}", "_", "-", entropy=3.6, check=_secret_rule.prefixed),
+    rule("prefixed-key", rf"(?<![A-Za-z0-9_./-])(?<!sha\d\d\d=)(?!sha\d|md5)([a-z][a-z0-9]{{1,11}}[_-](?:(?:live|test|prod|api|app|pat|key|sk|pk|secret|token|eu|us|v\d)[_-])?[A-Za-z0-9]{{30,120}}){END}", "_", "-", entropy=3.6, check=_secret_rule.prefixed),
     rule("docker-auth", r"\"auth\\{0,3}\"\s?:\s?\\{0,3}\"([A-Za-z0-9+/]{12,300}={0,2})", "auth", check=_secret_rule.user_and_password),
     rule("npm-legacy-token", rf"(?:^|[:/\s\"'])_auth(?:Token)?\s?=\s?\"?({UUID}|[A-Za-z0-9+/]{{16,200}}={{0,2}})", "_auth", entropy=3.0, check=_secret_rule.generated),
-    rule("password-hash", r"(?<![\w$])(\$(?:[156]|2[abxy]|y|gy|7)\$[./A-Za-z0-9=,$]{22,120}|\$(?:argon2(?:id|i|d))\$v=\d\d\$[\w=,$+/]{30,200})", "$", entropy=3.5),
+    rule("password-hash", r"(?:^|[\s\"'])[\w.-]{1,40}:(\$(?:[156]|2[abxy]|y|gy|7|apr1)\$[./A-Za-z0-9=,$]{22,120})", "$", entropy=3.5),
     rule("wireguard-key", r"(?i:(?:private|preshared)key)\s{0,3}=\s{0,3}([A-Za-z0-9+/]{43}=)(?![A-Za-z0-9+/=])", "privatekey", "presharedkey", entropy=4.0),
     rule("kubernetes-bootstrap-token", keyed(r"token|bootstrap|kubeadm", r"[a-z0-9]{6}\.[a-z0-9]{16}"), "token", "bootstrap", "kubeadm", entropy=3.0),
     rule("openshift-token", r"\b(sha256~[\w-]{43})(?![\w-])", "sha256~", entropy=3.5),

@@ -67,7 +67,7 @@ def is_stand_in(secret: str, *, generic: bool) -> bool:
 
 _RUNS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 _UNSPEAKABLE = re.compile(r"[bcdfghjklmnpqrstvwxz]{5}", re.IGNORECASE)
-_FILE = re.compile(r"\.[a-z]{2,5}$")
+_NOT_GENERATED = re.compile(r"\.[a-z]{2,5}$|^(?:sha\d{1,3}|md5)[=:_-]")
 _PARTS = re.compile(r"[^A-Za-z0-9]+")
 
 
@@ -80,7 +80,7 @@ def generated(secret: str) -> bool:
     """
     if "://" in secret or secret.startswith(("./", "/", "$", "@", "%")) or secret.count("/") * 8 > len(secret):
         return False
-    if _FILE.search(secret) or max(map(len, _PARTS.split(secret))) < 8:
+    if _NOT_GENERATED.search(secret) or max(map(len, _PARTS.split(secret))) < 8:
         return False
     runs = _RUNS.findall(secret)
     letters, digits = sum(c.isalpha() for c in secret), sum(c.isdigit() for c in secret)
