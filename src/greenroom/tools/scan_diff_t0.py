@@ -66,10 +66,11 @@ def secrets_of(change: _files.Changed) -> Iterator[Mapping[str, Any]]:
     lines = after.splitlines()
     for number in sorted(near):
         line = lines[number - 1] if 1 <= number <= len(lines) else ""
-        if len(line) < 12:
+        if len(line) < _secrets.MIN_LINE:
             continue
+        above = next((each for each in reversed(lines[max(0, number - 4) : number - 1]) if each.strip()), "")
         blocks = number in added and not _moved(line, old)
-        for found in _secrets.scan_line(line[: _secrets.MAX_LINE], number):
+        for found in _secrets.scan_line(line[: _secrets.MAX_LINE], number, above):
             proof = ", its checksum is right" if found.proven else ""
             message = f"looks like a secret ({found.end - found.start} characters{proof})"
             if not blocks:

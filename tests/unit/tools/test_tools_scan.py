@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from greenroom.domain import documents
 from greenroom.domain.outcomes import ScanResult
-from greenroom.tools import _secrets
+from greenroom.tools import _secret_rule, _secrets
 
 _RANDOM = random.Random(7)
 _ALNUM = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -31,7 +31,7 @@ def github_token() -> str:
     number, digits = zlib.crc32(body.encode()), ""
     while number:
         number, rest = divmod(number, 62)
-        digits = _secrets._BASE62[rest] + digits
+        digits = _secret_rule.BASE62[rest] + digits
     return "ghp_" + body + digits.rjust(6, "0")
 
 
@@ -127,6 +127,12 @@ def test_a_secret_in_the_diff_blocks_and_is_not_repeated(body: Any) -> None:
     found = scan(body, {"a.txt": "one\n"}, {"a.txt": f"one\ntoken {token}\n"})
     assert [(f.rule, f.path, f.line, f.blocks) for f in found.findings] == [("github-token", "a.txt", 2, True)]
     assert token not in str(found)
+
+
+def test_a_secret_below_its_name_blocks(body: Any) -> None:
+    """An added value is read with the line above it, changed or not."""
+    found = scan(body, {"a.yaml": "api_key: >-\n"}, {"a.yaml": f"api_key: >-\n  {made(40)}\n"})
+    assert [(f.rule, f.line, f.blocks) for f in found.findings] == [("assigned-secret", 2, True)]
 
 
 def test_a_secret_near_the_diff_weighs(body: Any) -> None:
