@@ -106,6 +106,7 @@ class Publisher:
         self._sealed_size = 0
         self._written: set[Path] = set()
         self._signal = threading.Condition()
+        self._rest = threading.Event()
         self._waiting: Shape | None = None
         self._stopped = False
         self._thread: threading.Thread | None = None
@@ -114,11 +115,12 @@ class Publisher:
     def wake(self, shape: Shape) -> None:
         """Publish `shape` soon; a later shape takes its place."""
         with self._signal:
-            self._waiting = shape
+            idle, self._waiting = self._waiting is None, shape
             if self._thread is None and not self._stopped:
                 self._thread = threading.Thread(target=self._run, name="log-publisher", daemon=True)
                 self._thread.start()
-            self._signal.notify()
+            if idle:
+                self._signal.notify()
 
     def hand_over(self, full: Shape, heads: Sequence[bytes]) -> None:
         """Seal the full bundle of `full` before anything later is published."""
@@ -151,6 +153,7 @@ class Publisher:
             self._stopped = True
             self._waiting = None
             self._signal.notify()
+        self._rest.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
 
@@ -161,8 +164,8 @@ class Publisher:
             except Exception:
                 # The entries are safe in the journal; the next append publishes itself, and reports.
                 self.failed = True
-            with self._signal:
-                self._signal.wait_for(lambda: self._stopped, timeout=INTERVAL_S)
+            # Not on the signal: each append would end the rest, and take the interpreter from the callers.
+            self._rest.wait(INTERVAL_S)
 
     def _next(self) -> Shape | None:
         with self._signal:
