@@ -14,6 +14,7 @@ from e2e_box import House, open_house
 
 from greenroom.audit import keys
 from greenroom.audit.epochs import CHAIN, sign_certificate, walk
+from greenroom.audit.journal import JOURNALS
 from greenroom.audit.note import NoteSigner, sign_checkpoint
 from greenroom.domain.proof import EpochCertificate
 from greenroom.domain.verdict import Instant
@@ -96,7 +97,8 @@ def _forged_head(house: House, stolen: keys.PrivateKey, whole: Any) -> None:
 def _forged_continuation(house: House, stolen: keys.PrivateKey, whole: Any, late: Path) -> None:
     """The thief certifies a key of its own and goes on with it: the entries of the true chain belie it."""
     copy = copied(house, "forged-chain")
-    (copy / "journal").unlink()
+    for name in JOURNALS:
+        (copy / name).unlink()
     anchor = keys.load_public(house.box.public / "guard.pub")
     ring = walk(copy / CHAIN, (anchor,)).ring
     held = next(found for found in ring.certified if found.certificate.key == stolen.public).certificate

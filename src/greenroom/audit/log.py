@@ -2,13 +2,13 @@
 
 `TileLog` is the only writer. An append is durable when it returns: its group (all callers that wait at that
 moment) is one record of the journal and one flush. Tiles and the checkpoint follow within milliseconds, from
-a thread of their own; after a crash they are made again from the journal. Nothing that was acknowledged is
-ever written a second time with other content.
+a thread of their own, also those of a full bundle; after a crash they are made again from the journal. Nothing
+that was acknowledged is ever written a second time with other content.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import itertools
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -16,15 +16,15 @@ from pathlib import Path
 
 from greenroom.audit import files
 from greenroom.audit.checkpoint import KeptCheckpoint
-from greenroom.audit.entry import encode_event
+from greenroom.audit.entry import Draft
 from greenroom.audit.epochs import KeyRing
 from greenroom.audit.journal import Journal, Record
 from greenroom.audit.merkle import leaf_hash
 from greenroom.audit.note import Checkpoint, NoteSigner, sign_checkpoint
-from greenroom.audit.publish import Publisher, seal_bundle
+from greenroom.audit.publish import Publisher, Shape
 from greenroom.audit.recover import recover
 from greenroom.audit.tiles import WIDTH, TileFiles
-from greenroom.domain.errors import Bug, Unusable
+from greenroom.domain.errors import Bug, TooLarge, Unusable
 from greenroom.domain.events import Event
 from greenroom.domain.verdict import Instant
 
@@ -39,16 +39,33 @@ MAX_READ = 4096
 class _Ticket:
     """One caller's event on its way into a group."""
 
-    __slots__ = ("done", "entry", "error", "event", "index", "turn")
+    __slots__ = ("done", "draft", "error", "event", "index", "next", "turn")
 
     def __init__(self, event: Event) -> None:
         self.event = event
-        self.entry = encode_event(event)
+        self.draft = Draft(event)
         self.index = -1
         self.done = False
         self.error: Exception | None = None
+        self.next: _Ticket | None = None
         self.turn = threading.Lock()
         self.turn.acquire()
+
+    def wait(self) -> BaseException | None:
+        """Until it is this ticket's turn; gives an interrupt that came meanwhile, because others wait behind it."""
+        interrupt: BaseException | None = None
+        while True:
+            try:
+                self.turn.acquire()
+            except BaseException as error:
+                interrupt = error
+            else:
+                return interrupt
+
+    def pass_on(self) -> None:
+        """Wake the next of the group."""
+        if self.next is not None:
+            self.next.turn.release()
 
 
 class _Group:
@@ -66,19 +83,25 @@ class _Group:
 
     def take(self, ticket: _Ticket, known: dict[str, int]) -> bool:
         """Enter `ticket`, or settle it by its key or with an error; False when the bundle has no room left."""
-        key = ticket.event.key
-        index = known.get(key, self.keys.get(key))
-        if index is None and len(self.entries) == self.room:
-            return False
+        key, at = ticket.event.key, ticket.event.at
+        index = known.get(key)
         if index is None:
-            if ticket.event.at < self.last - GRACE_NS:
-                ticket.error = _set_back(ticket.event.at, self.last)
+            index = self.keys.get(key)
+        if index is None:
+            if len(self.entries) == self.room:
+                return False
+            if at < self.last - GRACE_NS:
+                ticket.error = _set_back(at, self.last)
                 return True
-            if ticket.event.at < self.last:
-                ticket.entry = encode_event(dataclasses.replace(ticket.event, at=Instant(self.last)))
-            self.last = max(self.last, ticket.event.at)
+            last = max(self.last, at)
+            try:
+                entry = ticket.draft.entry_at(last)
+            except TooLarge as error:
+                ticket.error = error
+                return True
+            self.last = last
             index = self.keys[key] = self.first + len(self.entries)
-            self.entries.append(ticket.entry)
+            self.entries.append(entry)
         self.settled.append((ticket, index))
         return True
 
@@ -138,10 +161,13 @@ class TileLog:
         with self._queue_lock:
             self._queue.append(ticket)
             leads, self._led = not self._led, True
-        if not leads:
-            ticket.turn.acquire()
-        if not ticket.done:
-            self._lead()
+        interrupt = None if leads else ticket.wait()
+        if ticket.done:
+            ticket.pass_on()
+        else:
+            self._lead(ticket)
+        if interrupt is not None:
+            raise interrupt
         if ticket.error is not None:
             raise ticket.error
         return ticket.index
@@ -155,11 +181,10 @@ class TileLog:
         if start < 0 or count < 0:
             raise Unusable("bad-range", "entries are numbered from 0")
         shape = self._shape
-        end, base, tail = shape.size, shape.base, shape.entries
-        end = min(end, start + min(count, MAX_READ))
+        end = min(shape.size, start + min(count, MAX_READ))
         found: list[bytes] = []
         while start < end:
-            bundle = tail if start >= base else self._files.bundle(start // WIDTH)
+            bundle = shape.bundle(start // WIDTH) or self._files.bundle(start // WIDTH)
             found += bundle[start % WIDTH : start % WIDTH + end - start]
             start = start // WIDTH * WIDTH + WIDTH
         return found
@@ -214,17 +239,20 @@ class TileLog:
         self.close()
 
     def _start(self) -> None:
+        self._publisher.seal()
         found = recover(self._directory, self._ring, self._kept.latest() if self._kept else None)
         self._frontier = found.frontier
         self._keys = found.keys
         self._last = found.last
         head = found.head or sign_checkpoint(self._signer, 0, self._frontier.root())
-        self._shape = found.shape(head)
-        self._heads = [record.head for record in found.records]
-        self._journal = Journal.rebuilt(self._directory / "journal", found.records)
+        size = found.records[0].first if found.records else self._frontier.size
+        self._shape = Shape(size=size, entries=[], levels=found.levels, head=head)
+        self._records: list[Record] = []
+        for record in found.records:
+            self._grow(record, [leaf_hash(entry) for entry in record.entries])
+        self._publisher.seal()
+        self._journal = Journal.rebuilt(self._directory, self._shape.base // WIDTH, self._records)
         self._crash_point("log.recovered")
-        if len(self._shape.entries) == WIDTH:
-            self._roll()
         self._publisher.publish(self._shape)
 
     def _release(self) -> None:
@@ -243,21 +271,23 @@ class TileLog:
         if self._journal is None:
             self._start()
 
-    def _lead(self) -> None:
+    def _lead(self, own: _Ticket) -> None:
         """Commit all who wait as one group, wake them, and leave the lead to the first who came meanwhile."""
-        with self._commit_lock:
-            with self._queue_lock:
-                group, self._queue = self._queue, []
-            try:
-                self._commit(group)
-            finally:
+        group: list[_Ticket] = []
+        try:
+            with self._commit_lock:
                 with self._queue_lock:
-                    heir = self._queue[0] if self._queue else None
-                    self._led = heir is not None
-                if heir is not None:
-                    heir.turn.release()
-                for ticket in group:
-                    ticket.turn.release()
+                    group, self._queue = self._queue, []
+                self._commit(group)
+        finally:
+            with self._queue_lock:
+                if not own.done and own in self._queue:  # interrupted before it could lead
+                    self._queue.remove(own)
+                heir = self._queue[0] if self._queue else None
+                self._led = heir is not None
+            if heir is not None:
+                heir.turn.release()
+            _wake([ticket for ticket in group if ticket is not own])
 
     def _commit(self, tickets: list[_Ticket]) -> None:
         """Enter `tickets`; each ends with an index or an error."""
@@ -300,7 +330,7 @@ class TileLog:
                 ticket.index = index
 
     def _write(self, group: _Group) -> None:
-        """One record, one flush; then the tiles when the bundle is full, or else soon."""
+        """One record, one flush; the tiles follow soon."""
         if self._journal is None:
             raise Bug("log-closed", "the journal is not open")
         frontier = self._frontier.copy()
@@ -309,28 +339,35 @@ class TileLog:
             frontier.append(leaf)
         head = sign_checkpoint(self._signer, frontier.size, frontier.root())
         self._crash_point("log.signed")
-        self._journal.append(Record(first=group.first, entries=tuple(group.entries), head=head))
+        record = Record(first=group.first, entries=tuple(group.entries), head=head)
+        self._journal.append(record)
         self._crash_point("log.journal-flushed")
         self._frontier, self._last = frontier, group.last
         self._keys.update(group.keys)
-        self._heads.append(head)
-        self._shape = self._shape.grown(group.entries, leaves, head)
-        if len(self._shape.entries) == WIDTH:
-            self._roll()
-        elif self._publisher.failed:
+        self._grow(record, leaves)
+        if self._publisher.failed:
             self._publisher.publish(self._shape)
         else:
             self._publisher.wake(self._shape)
 
-    def _roll(self) -> None:
-        """The bundle is full: make its tile durable, then let the journal begin again."""
-        if self._journal is None:
-            raise Bug("log-closed", "the journal is not open")
-        self._shape = seal_bundle(self._directory, self._shape, self._heads)
-        self._crash_point("log.bundle-sealed")
-        self._heads = []
-        self._publisher.publish(self._shape)
-        self._journal.restart()
+    def _grow(self, record: Record, leaves: Sequence[bytes]) -> None:
+        """Go on from `record`. A bundle that is full by it is sealed soon; before that, the journal still holds it."""
+        self._records.append(record)
+        self._shape = self._shape.grown(record.entries, leaves, record.head)
+        if len(self._shape.entries) == WIDTH:
+            # The next record goes over the bundle before this one.
+            self._publisher.seal()
+            self._publisher.hand_over(self._shape, [one.head for one in self._records])
+            self._shape = self._shape.rolled()
+            self._records = []
+
+
+def _wake(tickets: list[_Ticket]) -> None:
+    """Each wakes the next: woken all at once they would only queue for the interpreter, at twice the cost."""
+    for ticket, following in itertools.pairwise(tickets):
+        ticket.next = following
+    if tickets:
+        tickets[0].turn.release()
 
 
 def _set_back(at: int, last: int) -> Unusable:

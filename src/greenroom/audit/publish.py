@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ INTERVAL_S = 0.01
 class Shape:
     """The right edge of the log: the growing bundle, the hashes of the growing tile of each level, the signed head.
 
+    `before` is the bundle before the growing one, as long as its tile may not yet be there; else empty.
     Never changed in place: a publication works on one while appends make the next.
     """
 
@@ -32,16 +34,27 @@ class Shape:
     entries: Sequence[bytes]
     levels: tuple[Sequence[bytes], ...]
     head: bytes
+    before: Sequence[bytes] = ()
 
     @property
     def base(self) -> int:
         """The index of the first entry of the growing bundle."""
         return self.size - len(self.entries)
 
+    def bundle(self, number: int) -> Sequence[bytes]:
+        """The entries of a bundle that is here; none of one that is in its tile."""
+        here = number - self.base // WIDTH
+        return self.entries if here == 0 else self.before if here == -1 else ()
+
     def grown(self, entries: Sequence[bytes], leaves: Sequence[bytes], head: bytes) -> Shape:
         """With more entries on the right; they fit into the bundle."""
         levels = ([*self.levels[0], *leaves], *self.levels[1:])
-        return Shape(size=self.size + len(entries), entries=[*self.entries, *entries], levels=levels, head=head)
+        grown = [*self.entries, *entries]
+        return Shape(size=self.size + len(entries), entries=grown, levels=levels, head=head, before=self.before)
+
+    def rolled(self) -> Shape:
+        """The same log with its full bundle behind the growing one, which is empty."""
+        return Shape(size=self.size, entries=[], levels=climb(self.levels), head=self.head, before=self.entries)
 
 
 def empty_shape(head: bytes) -> Shape:
@@ -62,8 +75,8 @@ def climb(levels: Sequence[Sequence[bytes]]) -> tuple[Sequence[bytes], ...]:
     return tuple(risen)
 
 
-def seal_bundle(directory: Path, shape: Shape, heads: Sequence[bytes]) -> Shape:
-    """Write the full bundle, its heads and every tile that it fills, durably; the shape that begins the next.
+def seal_bundle(directory: Path, shape: Shape, heads: Sequence[bytes]) -> None:
+    """Write the full bundle of `shape`, its heads and every tile that it fills, durably.
 
     The bundle is written last: where it is, the rest is. Writing again after a crash writes the same.
     """
@@ -77,11 +90,10 @@ def seal_bundle(directory: Path, shape: Shape, heads: Sequence[bytes]) -> Shape:
             levels[at + 1].append(root_of(levels[at]))
         at, size = at + 1, size // WIDTH
     files.replace(directory / tile_path(ENTRIES, number), encode_bundle(shape.entries), durable=True)
-    return Shape(size=shape.size, entries=[], levels=climb(shape.levels), head=shape.head)
 
 
 class Publisher:
-    """Publishes the latest shape, from its own thread, or at once when asked."""
+    """Seals full bundles and publishes the latest shape, from its own thread, or at once when asked."""
 
     def __init__(self, directory: Path, kept: KeptCheckpoint | None, crash_point: Callable[[str], None]) -> None:
         self._directory = directory
@@ -90,8 +102,11 @@ class Publisher:
         self._writing = threading.Lock()
         self._published: bytes | None = None
         self._published_size = 0
+        self._full: deque[tuple[Shape, Sequence[bytes]]] = deque()
+        self._sealed_size = 0
         self._written: set[Path] = set()
         self._signal = threading.Condition()
+        self._rest = threading.Event()
         self._waiting: Shape | None = None
         self._stopped = False
         self._thread: threading.Thread | None = None
@@ -100,16 +115,28 @@ class Publisher:
     def wake(self, shape: Shape) -> None:
         """Publish `shape` soon; a later shape takes its place."""
         with self._signal:
-            self._waiting = shape
+            idle, self._waiting = self._waiting is None, shape
             if self._thread is None and not self._stopped:
                 self._thread = threading.Thread(target=self._run, name="log-publisher", daemon=True)
                 self._thread.start()
-            self._signal.notify()
+            if idle:
+                self._signal.notify()
+
+    def hand_over(self, full: Shape, heads: Sequence[bytes]) -> None:
+        """Seal the full bundle of `full` before anything later is published."""
+        self._full.append((full, heads))
+
+    def seal(self) -> None:
+        """Have every bundle that was handed over durable in its tiles; raises OSError."""
+        if self._full:
+            with self._writing:
+                self._seal()
 
     def publish(self, shape: Shape) -> None:
-        """Publish `shape` now; raises OSError."""
+        """Publish `shape` now, behind all that was handed over; raises OSError."""
         with self._writing:
-            if shape.head == self._published or shape.size < self._published_size:
+            self._seal()
+            if shape.head == self._published or shape.size < max(self._published_size, self._sealed_size):
                 return
             self._write_partials(shape)
             self._crash_point("log.tiles-written")
@@ -117,7 +144,6 @@ class Publisher:
             self._crash_point("log.checkpoint-written")
             if self._kept is not None:
                 self._kept.keep(shape.head)
-            self._remove_superseded(shape)
             self._published, self._published_size = shape.head, shape.size
             self.failed = False
 
@@ -127,6 +153,7 @@ class Publisher:
             self._stopped = True
             self._waiting = None
             self._signal.notify()
+        self._rest.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
 
@@ -137,8 +164,8 @@ class Publisher:
             except Exception:
                 # The entries are safe in the journal; the next append publishes itself, and reports.
                 self.failed = True
-            with self._signal:
-                self._signal.wait_for(lambda: self._stopped, timeout=INTERVAL_S)
+            # Not on the signal: each append would end the rest, and take the interpreter from the callers.
+            self._rest.wait(INTERVAL_S)
 
     def _next(self) -> Shape | None:
         with self._signal:
@@ -147,9 +174,7 @@ class Publisher:
             return None if self._stopped else shape
 
     def _write_partials(self, shape: Shape) -> None:
-        if not shape.entries:
-            self._written.clear()
-        else:
+        if shape.entries:
             bundle = tile_path(ENTRIES, shape.size // WIDTH, len(shape.entries))
             self._write_once(bundle, encode_bundle(shape.entries))
         for level, hashes in enumerate(shape.levels):
@@ -163,12 +188,19 @@ class Publisher:
             files.replace(path, data, durable=False)
             self._written.add(path)
 
-    def _remove_superseded(self, shape: Shape) -> None:
-        """Partial tiles may go once the full one is there (tlog-tiles); until then older checkpoints need them."""
-        if shape.entries:
-            return
-        full = shape.size // WIDTH
-        names = [tile_path(ENTRIES, full - 1)] if full else []
+    def _seal(self) -> None:
+        while self._full:
+            full, heads = self._full[0]
+            seal_bundle(self._directory, full, heads)
+            self._sealed_size = full.size
+            self._crash_point("log.bundle-sealed")
+            self._remove_superseded(full.size // WIDTH)
+            self._full.popleft()
+
+    def _remove_superseded(self, full: int) -> None:
+        """Partial tiles may go once the full one is there (tlog-tiles): it stands in for them."""
+        self._written.clear()
+        names = [tile_path(ENTRIES, full - 1)]
         level = 0
         while full:
             names.append(tile_path(level, full - 1))

@@ -186,7 +186,7 @@ def _read_heads(copy: LogCopy, keys: KeyRing, size: int | None) -> None:
 def _read_journal(copy: LogCopy, keys: KeyRing, size: int | None) -> None:
     """Take what the journal has beyond the published entries; it may not stand in for published ones."""
     whole = len(copy.entries) == (size or 0)
-    for record in read_journal(copy.directory / "journal"):
+    for record in read_journal(copy.directory):
         try:
             head = Head(checkpoint=keys.open(record.head), source="the journal")
         except GreenroomError as error:

@@ -12,7 +12,7 @@ from greenroom.audit.epochs import KeyRing, ring_of
 from greenroom.audit.journal import Record, read_journal
 from greenroom.audit.merkle import EMPTY_ROOT, Frontier, leaf_hash
 from greenroom.audit.note import MAX_NOTE_BYTES, Checkpoint
-from greenroom.audit.publish import Shape, climb
+from greenroom.audit.publish import climb
 from greenroom.audit.tiles import WIDTH, TileFiles
 from greenroom.domain.errors import GreenroomError, NotFound, Tampered, Unusable
 
@@ -27,13 +27,9 @@ class Recovered:
     keys: dict[str, int] = field(default_factory=dict)
     last: int = 0
     levels: tuple[Sequence[bytes], ...] = ((),)
-    tail: list[bytes] = field(default_factory=list)
+    """Of the bundles that are in tiles; `records` follow them."""
     records: list[Record] = field(default_factory=list)
     head: bytes | None = None
-
-    def shape(self, head: bytes) -> Shape:
-        """The right edge, under `head`."""
-        return Shape(size=self.frontier.size, entries=self.tail, levels=self.levels, head=head)
 
 
 def recover(directory: Path, publics: Iterable[bytes] | KeyRing, kept: tuple[Checkpoint, bytes] | None) -> Recovered:
@@ -47,7 +43,7 @@ def recover(directory: Path, publics: Iterable[bytes] | KeyRing, kept: tuple[Che
     tiles = TileFiles(directory)
     published = read_checkpoint(directory, keys)
     full = tiles.full_bundles()
-    records = _healed(tiles, full, _current(read_journal(directory / "journal"), full), published)
+    records = _healed(tiles, full, _current(read_journal(directory), full), published)
     head = _head(tiles, full, records, published)
     checkpoints = [found for found in (published, kept) if found is not None]
     if head is not None:
@@ -79,12 +75,14 @@ def read_checkpoint(directory: Path, publics: Iterable[bytes] | KeyRing) -> tupl
 
 
 def _current(records: list[Record], full: int) -> list[Record]:
-    """The records of the bundle that is not yet in a tile of its own."""
-    if not records or records[0].first < full * WIDTH:
-        return []
-    if records[0].first > full * WIDTH:
-        raise Tampered("log-truncated", "a full bundle is missing", where=f"entry {full * WIDTH}", remedy=_REMEDY)
-    return records
+    """The records of the bundles that are not yet in tiles of their own; one follows the other."""
+    current = [record for record in records if record.first >= full * WIDTH]
+    have = full * WIDTH
+    for record in current:
+        if record.first != have:
+            raise Tampered("log-truncated", "a part of the journal is missing", where=f"entry {have}", remedy=_REMEDY)
+        have += len(record.entries)
+    return current
 
 
 def _healed(
@@ -125,9 +123,8 @@ def _load(tiles: TileFiles, full: int, records: list[Record], checkpoints: list[
     for number in range(full):
         entries = _bundle(tiles, number)
         found.levels = climb((_take(found, entries, sizes, wanted), *found.levels[1:]))
-    found.tail = [entry for record in records for entry in record.entries]
     found.records = records
-    found.levels = (_take(found, found.tail, sizes, wanted), *found.levels[1:])
+    _take(found, [entry for record in records for entry in record.entries], sizes, wanted)
     for checkpoint in checkpoints:
         _compare(checkpoint, found.frontier.size, wanted)
     return found

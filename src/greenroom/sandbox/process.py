@@ -7,13 +7,12 @@ import fcntl
 import os
 import shutil
 import socket
-import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from greenroom.domain.errors import Bug, Unusable
+from greenroom.domain.errors import Unusable
 from greenroom.domain.plan import Caps
 from greenroom.domain.ports import Cell, Mount, Outcome
 from greenroom.domain.verdict import Refused
@@ -21,6 +20,7 @@ from greenroom.sandbox import report, root
 from greenroom.sandbox.build import WARDEN
 from greenroom.sandbox.cgroups import Group, Groups
 from greenroom.sandbox.disk import DiskWatch
+from greenroom.sandbox.spawn import Child, reap, spawn
 from greenroom.sandbox.watch import Ending, Wires, watch
 
 _OPEN_FILES = 1024
@@ -30,7 +30,6 @@ _BEHIND = 16
 """Room above the bound on processes, so that the control group or our own count, which tell, are met first."""
 _PATH = "/usr/bin:/bin"
 _STAGE = "/tmp"  # noqa: S108 - the warden's own, in a mount namespace of the cell
-_REAP_S = 30.0
 _TRIAL = Cell(
     argv=("/usr/bin/true",),
     mounts=(),
@@ -107,22 +106,20 @@ class ProcessWalls:
         mounts = root.in_order(cell.mounts)
         disk = DiskWatch([mount.source for mount in mounts if mount.writable], cell.caps.disk_bytes)
         with ExitStack() as stack:
-            process, wires = self._start(cell, mounts, group, stack)
+            child, wires = self._start(cell, mounts, group, stack)
             try:
                 ending = watch(cell, wires, group, disk, cancelled)
             finally:
                 # The warden kills and reaps all that is left, and then ends itself.
                 wires.control.close()
-                _reap(process)
+                reap(child)
         said = report.parse(ending.said)
         controllers = group.controllers if group is not None else frozenset()
         if "started" not in said and ending.ended_by == "exit":
             return _failure(said, ending)
         return ending.outcome(said, report.enforced(said, self._ours, controllers), group)
 
-    def _start(
-        self, cell: Cell, mounts: Sequence[Mount], group: Group | None, stack: ExitStack
-    ) -> tuple[subprocess.Popen[bytes], Wires]:
+    def _start(self, cell: Cell, mounts: Sequence[Mount], group: Group | None, stack: ExitStack) -> tuple[Child, Wires]:
         """Starts the warden, which starts bubblewrap, which starts the launcher, which starts the command.
 
         `stack` closes our ends; the ends of the cell are closed when it has them.
@@ -133,27 +130,17 @@ class ProcessWalls:
             said, said_theirs = _pair(stack, theirs)
             warden, passed = self._warden_words(mounts, group, theirs)
             inner, inner_passed = self._inner_words(cell, mounts, group, said_theirs, theirs)
-            process = subprocess.Popen(
-                [str(self._warden), str(control_theirs), str(status_theirs), *warden, "--", *inner],
-                stdin=_sealed(cell.stdin, theirs),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env={},
-                pass_fds=(control_theirs, status_theirs, said_theirs, *passed, *inner_passed),
-                cwd="/",
-                bufsize=0,
-            )
-        if process.stdout is None or process.stderr is None:
-            raise Bug("no-pipes", "a process was started without the pipes that were asked for")
-        stack.enter_context(process.stdout)
-        stack.enter_context(process.stderr)
-        return process, Wires(
-            warden=process.pid,
+            fds = (*passed, *inner_passed, said_theirs)
+            told = [f"pass={fd}" for fd in (*inner_passed, said_theirs)]
+            words = [str(self._warden), str(control_theirs), str(status_theirs), *warden, *told, "--", *inner]
+            child = spawn(words, _sealed(cell.stdin, theirs), (control_theirs, status_theirs, *fds), stack)
+        return child, Wires(
+            warden=child.pid,
             control=control,
             status=status,
             said=said,
-            stdout=process.stdout.fileno(),
-            stderr=process.stderr.fileno(),
+            stdout=child.stdout,
+            stderr=child.stderr,
         )
 
     def _warden_words(
@@ -192,18 +179,6 @@ class ProcessWalls:
 def _staged(mounts: Sequence[Mount]) -> list[Mount]:
     """The mounts with the sources at which the warden puts them."""
     return [dataclasses.replace(mount, source=f"{_STAGE}/{index}") for index, mount in enumerate(mounts)]
-
-
-def _reap(process: subprocess.Popen[bytes]) -> None:
-    try:
-        process.wait(_REAP_S)
-    except subprocess.TimeoutExpired as error:
-        raise Unusable(
-            "cell-will-not-die",
-            "a process does not end when killed",
-            where=str(process.pid),
-            remedy="restart the machine",
-        ) from error
 
 
 def _find_bwrap() -> str:

@@ -6,6 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import PurePosixPath
 
 from greenroom.domain.ports import Cell, Mount
@@ -90,8 +91,7 @@ def arguments(cell: Cell, mounts: Sequence[Mount], files: Mapping[str, int]) -> 
     for name, value in {**ENVIRONMENT, **cell.env}.items():
         words += ["--setenv", name, value]
     words += ["--ro-bind", "/usr", "/usr"]
-    for name in _MERGED:
-        words += _top(name)
+    words += _tops()
     for target, fd in files.items():
         words += ["--perms", "0444", "--file", str(fd), target]
     for path in _HOST_FILES:
@@ -104,6 +104,12 @@ def arguments(cell: Cell, mounts: Sequence[Mount], files: Mapping[str, int]) -> 
     for mount in mounts:
         words += ["--bind" if mount.writable else "--ro-bind", mount.source, mount.target]
     return [*words, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", cell.cwd]
+
+
+@cache
+def _tops() -> tuple[str, ...]:
+    """Looked up once: a machine does not change the shape of its root while it runs."""
+    return tuple(word for name in _MERGED for word in _top(name))
 
 
 def _top(name: str) -> list[str]:

@@ -17,6 +17,7 @@ from greenroom.audit.attest import KeyAttestor
 from greenroom.audit.check import check
 from greenroom.audit.checkpoint import KeptCheckpoint
 from greenroom.audit.epochs import CHAIN, MAX_LINE, KeyRing, sign_certificate, walk
+from greenroom.audit.journal import JOURNALS
 from greenroom.audit.keys import PrivateKey
 from greenroom.audit.log import TileLog
 from greenroom.audit.note import NoteSigner, sign_checkpoint
@@ -30,6 +31,12 @@ from greenroom.domain.verdict import Instant
 
 ORIGIN = "box.example/one"
 POINTS = ("epoch.key-saved", "epoch.certified", "epoch.key-replaced")
+
+
+def forget_journal(log: Path) -> None:
+    """Leave only what is in tiles."""
+    for name in JOURNALS:
+        (log / name).unlink()
 
 
 class Killed(BaseException):
@@ -128,7 +135,7 @@ def test_a_copy_is_checked_with_the_anchor_alone(place: Place) -> None:
     copy = place.copy()
     report = check(copy, [place.anchor])
     assert (report.findings, report.size) == ((), 23)
-    (copy / "journal").unlink()
+    forget_journal(copy)
     assert check(copy, [place.anchor]).ok
     assert not check(copy, [place.stolen[3].public]).ok
 
@@ -223,7 +230,7 @@ def test_a_thief_of_a_key_cannot_write_the_past_again(place: Place, which: int) 
     """With key n every entry and tile can be made again and signed; the root before n's span is fixed by key n - 1."""
     thief = rewritten(place, which)
     (thief / CHAIN).write_bytes(b"".join(place.lines()[:which]))
-    (thief / "journal").unlink()
+    forget_journal(thief)
     found = check(thief, [place.anchor])
     assert (found.findings[0].rule, found.findings[0].entry) == ("entry-changed", 0)
 
@@ -258,9 +265,9 @@ def test_a_fork_that_keeps_the_entries_of_the_true_chain_is_named(place: Place) 
     """A thief with right roots and heads of its own still has entries that tell of keys which it does not certify."""
     own = keys.generate()
     true = place.copy("true")
-    (true / "journal").unlink()
+    forget_journal(true)
     fork = place.copy()
-    (fork / "journal").unlink()
+    forget_journal(fork)
     ring = walk(true / CHAIN, (place.anchor,)).ring
     with (
         TileLog(place.root / "prefix", NoteSigner(ORIGIN, own)) as log,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import shutil
+import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,7 @@ def test_a_closed_log_leaves_the_published_layout(tmp_path: Path) -> None:
         "checkpoint",
         "heads/000",
         "journal",
+        "journal.odd",
         "lock",
         "tile/0/000",
         "tile/0/001.p/1",
@@ -188,11 +191,11 @@ def test_a_failed_flush_is_told_and_recovered_from(tmp_path: Path, monkeypatch: 
     with open_log(tmp_path) as log:
         log.append(event(0))
 
-        def broken(_: int) -> None:
+        def broken(*_: object) -> int:
             raise OSError(errno.EIO, "Input/output error")
 
         with monkeypatch.context() as patch:
-            patch.setattr("greenroom.audit.journal.os.fdatasync", broken)
+            patch.setattr("greenroom.audit.journal.os.pwrite", broken)
             with pytest.raises(Unusable, match="log-unwritable"):
                 log.append(event(1))
         assert log.append(event(1)) == 1
@@ -201,8 +204,8 @@ def test_a_failed_flush_is_told_and_recovered_from(tmp_path: Path, monkeypatch: 
     assert check(tmp_path / "log", [KEY.public]).findings == ()
 
 
-def test_a_full_disk_is_told_at_the_end_of_a_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the full tile cannot be written the append fails; nothing is lost and the retry goes on."""
+def test_a_full_disk_is_told_once_the_tiles_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the journal took is acknowledged and kept; no second bundle grows full behind one that has no tile."""
     fill(tmp_path, 255)
     with open_log(tmp_path) as log:
 
@@ -211,10 +214,117 @@ def test_a_full_disk_is_told_at_the_end_of_a_bundle(tmp_path: Path, monkeypatch:
 
         with monkeypatch.context() as patch:
             patch.setattr("greenroom.audit.files.os.rename", full)
+            assert log.append(event(255)) == 255
             with pytest.raises(Unusable, match="log-unwritable"):
-                log.append(event(255))
-        assert [log.append(event(n)) for n in range(254, 258)] == [254, 255, 256, 257]
+                log.checkpoint()
+            taken = append_until_refused(log, 256)
+            assert 256 <= taken < 512
+            with pytest.raises(Unusable, match="log-unwritable"):
+                log.append(event(0))
+        assert [log.append(event(n)) for n in range(taken + 3)] == list(range(taken + 3))
     assert check(tmp_path / "log", [KEY.public]).findings == ()
+
+
+def append_until_refused(log: TileLog, start: int) -> int:
+    """Append until the disk is told to be full; the index that was refused."""
+    for number in range(start, start + 512):
+        try:
+            assert log.append(event(number)) == number
+        except Unusable as error:
+            assert error.reference == "log-unwritable"
+            return number
+    raise AssertionError("a full disk was never told")
+
+
+@contextlib.contextmanager
+def unpublished(place: Path, before: int, count: int) -> Iterator[TileLog]:
+    """A log of `before` entries that got `count` more, none of which is in its tile while this lasts."""
+    fill(place, before)
+    armed, release = threading.Event(), threading.Event()
+
+    def hold(point: str) -> None:
+        if point == "log.tiles-written" and armed.is_set():
+            release.wait(60)
+
+    with open_log(place, hold) as log:
+        armed.set()
+        try:
+            for number in range(before, before + count):
+                assert log.append(event(number)) == number
+            yield log
+        finally:
+            release.set()
+
+
+@pytest.mark.parametrize("before", [0, 256, 512 + 3])
+def test_a_log_goes_on_while_a_full_bundle_is_put_into_its_tiles(tmp_path: Path, before: int) -> None:
+    """The entries are read back, a copy made at that moment has them all, and a start puts them into tiles."""
+    size = before + 300
+    with unpublished(tmp_path, before, 300) as log:
+        assert numbers(log) == list(range(size))
+        shutil.copytree(tmp_path / "log", tmp_path / "copy")
+    report = check(tmp_path / "copy", [KEY.public])
+    assert (report.findings, report.size) == ((), size)
+    with TileLog(tmp_path / "copy", SIGNER) as copy:
+        assert numbers(copy) == list(range(size))
+        assert copy.append(event(size)) == size
+    for place in (tmp_path / "copy", tmp_path / "log"):
+        (place / "journal").unlink()
+        (place / "journal.odd").unlink()
+        assert check(place, [KEY.public]).findings == ()
+
+
+def test_a_missing_part_of_the_journal_is_noticed(tmp_path: Path) -> None:
+    """Where the journal's earlier file is gone before its bundle is in a tile, the guard does not go on."""
+    with unpublished(tmp_path, 0, 300):
+        shutil.copytree(tmp_path / "log", tmp_path / "copy")
+    (tmp_path / "copy" / "journal").unlink()
+    assert any(one.rule == "log-truncated" for one in check(tmp_path / "copy", [KEY.public]).findings)
+    with pytest.raises(Tampered, match="log-truncated"):
+        TileLog(tmp_path / "copy", SIGNER)
+
+
+def test_a_journal_under_either_name_is_taken(tmp_path: Path) -> None:
+    """A record says itself which bundle it belongs to."""
+    fill(tmp_path, 300)
+    root = tmp_path / "log"
+    (root / "journal.odd").rename(root / "journal")
+    (root / "checkpoint").unlink()
+    with TileLog(root, SIGNER) as log:
+        assert numbers(log) == list(range(300))
+
+
+def test_an_interrupt_while_waiting_leaves_nobody_behind(tmp_path: Path) -> None:
+    """A caller that is interrupted still takes its turn, so those behind it are not left waiting."""
+    leading, release = threading.Event(), threading.Event()
+
+    def hold(point: str) -> None:
+        if point == "log.signed":
+            leading.set()
+            release.wait(60)
+
+    def interrupt() -> None:
+        leading.wait(60)
+        while len(log._queue) < 1:
+            pass
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        others[0].start()
+        while len(log._queue) < 2:
+            pass
+        release.set()
+
+    with open_log(tmp_path, hold) as log:
+        others = [threading.Thread(target=log.append, args=(event(9),)) for _ in range(2)]
+        others[1].start()
+        leading.wait(60)
+        killer = threading.Thread(target=interrupt)
+        killer.start()
+        with pytest.raises(KeyboardInterrupt):
+            log.append(event(10))
+        for thread in (killer, *others):
+            thread.join(60)
+            assert not thread.is_alive()
+        assert log.append(event(11)) == 2
 
 
 def test_a_group_fails_one_by_one(tmp_path: Path) -> None:

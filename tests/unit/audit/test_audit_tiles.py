@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenroom.audit.journal import SECTOR, Journal, Record, encode_record, parse_journal, read_journal
+from greenroom.audit.journal import JOURNALS, SECTOR, Journal, Record, encode_record, parse_journal, read_journal
 from greenroom.audit.tiles import (
     WIDTH,
     encode_bundle,
@@ -123,17 +123,25 @@ def test_junk_is_an_empty_journal(junk: bytes) -> None:
     assert parse_journal(junk) == []
 
 
-def test_the_journal_on_disk_grows_and_begins_again(tmp_path: Path) -> None:
-    """Appended records are read back; after a restart the next record is the first."""
-    path = tmp_path / "journal"
-    journal = Journal.rebuilt(path, RECORDS[:1])
+def test_the_journal_on_disk_grows_and_takes_turns(tmp_path: Path) -> None:
+    """Appended records are read back; the next bundle's lie in the other file, the one's after that over the first."""
+    journal = Journal.rebuilt(tmp_path, 0, RECORDS[:1])
     journal.append(RECORDS[1])
-    large = Record(first=3, entries=tuple(b"x" * 60_000 for _ in range(8)), head=b"h")
+    large = Record(first=3, entries=(b"x" * 60_000,) * (WIDTH - 3), head=b"head")
     journal.append(large)
-    assert read_journal(path) == [*RECORDS[:2], large]
-    journal.restart()
-    fresh = Record(first=WIDTH, entries=(b"z",), head=b"h")
-    journal.append(fresh)
+    assert read_journal(tmp_path) == [*RECORDS[:2], large]
+    second = Record(first=WIDTH, entries=(b"second",) * WIDTH, head=b"head")
+    journal.append(second)
+    assert read_journal(tmp_path) == [*RECORDS[:2], large, second]
+    third = Record(first=2 * WIDTH, entries=(b"third",), head=b"head")
+    journal.append(third)
     journal.close()
-    assert read_journal(path) == [fresh]
+    assert read_journal(tmp_path) == [second, third]
     assert read_journal(tmp_path / "nothing") == []
+
+
+def test_a_bundle_that_is_in_both_files_is_read_once(tmp_path: Path) -> None:
+    """A crash while the journal is made again can leave the bundle in both; the longer one counts."""
+    Journal.rebuilt(tmp_path, 0, RECORDS[:1]).close()
+    (tmp_path / JOURNALS[1]).write_bytes(STORED)
+    assert read_journal(tmp_path) == RECORDS

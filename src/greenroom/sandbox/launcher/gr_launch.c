@@ -28,8 +28,8 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -208,9 +208,9 @@ static void say_walls(int landlock_abi) {
 }
 
 static void say_end(int status) {
-    struct statvfs space;
-    if (statvfs("/tmp", &space) == 0)
-        say("tmp-free=%llu\n", (unsigned long long)space.f_bavail * space.f_frsize);
+    struct statfs space;
+    if (statfs("/tmp", &space) == 0)
+        say("tmp-free=%llu\n", (unsigned long long)space.f_bavail * (unsigned long long)space.f_frsize);
     if (WIFSIGNALED(status))
         say("signal=%d\n", WTERMSIG(status));
     else
@@ -281,7 +281,7 @@ static char **read_arguments(int argc, char **argv) {
     int at = 2;
     if (argc < 4)
         _exit(WALL_FAILED);
-    report_fd = atoi(argv[1]);
+    report_fd = (int)strtol(argv[1], NULL, 10);
     errno = EINVAL;
     for (; at < argc && strcmp(argv[at], "--") != 0; at++)
         read_option(argv[at]);

@@ -2,7 +2,9 @@
  * gr_warden: stands outside one cell, from its start to its end. It gives up its rights for the cell, joins it to
  * its control groups, and leaves no process behind, also when the keeper that started it is killed.
  *
- * usage: gr_warden CONTROL_FD STATUS_FD [uid=N gid=N] [join=FD]... [into=FD] [stage=PATH]... -- PROGRAM [ARG]...
+ * usage: gr_warden CONTROL_FD STATUS_FD [uid=N gid=N] [join=FD]... [into=FD] [pass=FD]... [stage=PATH]... \
+ *        -- PROGRAM [ARG]...
+ *   pass: a descriptor for PROGRAM; every other one is closed
  *   stage: a path of the host that the cell mounts; the Nth is put at STAGE/N in a mount namespace of the cell's own,
  *          so that its user needs no way through the directories above it. Only as root.
  *   join: a `tasks` file of a control group, version 1; into: the directory of one, version 2
@@ -13,7 +15,6 @@
  * clone(2) CLONE_INTO_CGROUP.
  */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -21,6 +22,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,11 +38,13 @@
 
 #define MAX_JOIN 16
 #define MAX_STAGED 64
+#define MAX_KEPT 64
 #define STAGE "/tmp" /* there on every system; nothing of ours is looked up in it afterwards */
 #define PATIENCE_MS 20
 
 static int control_fd, status_fd, signal_fd;
 static int join[MAX_JOIN], join_count, into = -1;
+static int kept[MAX_KEPT], kept_count; /* ascending */
 static long uid = -1, gid = -1;
 static const char *staged[MAX_STAGED];
 static int staged_count;
@@ -133,30 +137,43 @@ static void become(char **argv, pid_t warden) {
     die(argv[0]);
 }
 
+/* The parent of a process, by /proc/PID/stat; -1 when it is gone. */
+static pid_t parent_of(const char *pid) {
+    char path[280], text[512];
+    snprintf(path, sizeof path, "/proc/%s/stat", pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t size = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (fd >= 0)
+        close(fd);
+    if (size <= 0)
+        return -1;
+    text[size] = 0;
+    const char *after = strrchr(text, ')'); /* the name may hold anything, brackets too; then " S PARENT" */
+    return after == NULL || strlen(after) < 5 ? -1 : (pid_t)strtol(after + 4, NULL, 10);
+}
+
 /* Orphans of the cell come to us, because we are their subreaper. */
 static void kill_children(void) {
+    struct entry {
+        uint64_t inode;
+        int64_t next;
+        uint16_t size;
+        unsigned char kind;
+        char name[];
+    };
     pid_t self = getpid();
-    DIR *proc = opendir("/proc");
-    struct dirent *entry;
-    while (proc != NULL && (entry = readdir(proc)) != NULL) {
-        char path[280], text[512];
-        if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
-            continue;
-        snprintf(path, sizeof path, "/proc/%s/stat", entry->d_name);
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
-        ssize_t size = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-        if (fd >= 0)
-            close(fd);
-        if (size <= 0)
-            continue;
-        text[size] = 0;
-        const char *after = strrchr(text, ')'); /* the name may hold anything, brackets too */
-        int parent;
-        if (after != NULL && sscanf(after, ") %*c %d", &parent) == 1 && parent == self)
-            kill((pid_t)atoi(entry->d_name), SIGKILL);
-    }
-    if (proc != NULL)
-        closedir(proc);
+    _Alignas(struct entry) char entries[4096];
+    int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    long filled;
+    while (proc >= 0 && (filled = syscall(SYS_getdents64, proc, entries, sizeof entries)) > 0)
+        for (long at = 0; at < filled;) {
+            const struct entry *entry = (const struct entry *)(entries + at);
+            at += entry->size;
+            if (entry->name[0] >= '1' && entry->name[0] <= '9' && parent_of(entry->name) == self)
+                kill((pid_t)strtol(entry->name, NULL, 10), SIGKILL);
+        }
+    if (proc >= 0)
+        close(proc);
 }
 
 /* Reaps; returns 0 when no child is left. */
@@ -172,28 +189,38 @@ static int reap(pid_t *first) {
     }
 }
 
+static void keep(int fd) {
+    int at = kept_count++;
+    if (kept_count > MAX_KEPT)
+        _exit(125);
+    for (; at > 0 && kept[at - 1] > fd; at--)
+        kept[at] = kept[at - 1];
+    kept[at] = fd;
+}
+
+/* Closes everything from 3 on but what is kept. */
+static void close_others(void) {
+    unsigned from = 3;
+    for (int i = 0; i < kept_count; i++) {
+        if (kept[i] > (int)from)
+            syscall(SYS_close_range, from, (unsigned)kept[i] - 1, 0);
+        if (kept[i] >= (int)from)
+            from = (unsigned)kept[i] + 1;
+    }
+    syscall(SYS_close_range, from, ~0U, 0);
+}
+
 static void keep_only_ours(void) {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null < 0)
         die("/dev/null");
     for (int fd = 0; fd < 3; fd++)
         dup2(null, fd);
-    /* Three descriptors are kept; everything between and after them is closed. */
-    int keep[3] = {control_fd, status_fd, signal_fd};
-    for (int i = 0; i < 3; i++)
-        for (int j = i + 1; j < 3; j++)
-            if (keep[j] < keep[i]) {
-                int swap = keep[i];
-                keep[i] = keep[j];
-                keep[j] = swap;
-            }
-    unsigned from = 3;
-    for (int i = 0; i < 3; i++) {
-        if ((unsigned)keep[i] > from)
-            syscall(SYS_close_range, from, (unsigned)keep[i] - 1, 0);
-        from = (unsigned)keep[i] + 1;
-    }
-    syscall(SYS_close_range, from, ~0U, 0);
+    kept_count = 0;
+    keep(control_fd);
+    keep(status_fd);
+    keep(signal_fd);
+    close_others();
 }
 
 static void watch(pid_t first) {
@@ -227,17 +254,19 @@ static char **read_arguments(int argc, char **argv) {
     int at = 3;
     if (argc < 5)
         _exit(125);
-    control_fd = (int)number(argv[1]);
-    status_fd = (int)number(argv[2]);
+    keep(control_fd = (int)number(argv[1]));
+    keep(status_fd = (int)number(argv[2]));
     for (; at < argc && strcmp(argv[at], "--") != 0; at++) {
         if (strncmp(argv[at], "uid=", 4) == 0)
             uid = number(argv[at] + 4);
         else if (strncmp(argv[at], "gid=", 4) == 0)
             gid = number(argv[at] + 4);
         else if (strncmp(argv[at], "join=", 5) == 0 && join_count < MAX_JOIN)
-            join[join_count++] = (int)number(argv[at] + 5);
+            keep(join[join_count++] = (int)number(argv[at] + 5));
         else if (strncmp(argv[at], "into=", 5) == 0)
-            into = (int)number(argv[at] + 5);
+            keep(into = (int)number(argv[at] + 5));
+        else if (strncmp(argv[at], "pass=", 5) == 0)
+            keep((int)number(argv[at] + 5));
         else if (strncmp(argv[at], "stage=", 6) == 0 && staged_count < MAX_STAGED)
             staged[staged_count++] = argv[at] + 6;
         else
@@ -249,6 +278,9 @@ static char **read_arguments(int argc, char **argv) {
 }
 
 static void prepare(void) {
+    close_others();
+    if (chdir("/") != 0)
+        die("/");
     sigset_t watched;
     sigemptyset(&watched);
     sigaddset(&watched, SIGCHLD);
