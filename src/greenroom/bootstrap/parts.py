@@ -224,6 +224,7 @@ def make_house(box: Box, guard: GuardClient, keeper: Keeper) -> House:
         proposers=partial(_proposers, keeper, store, opener, policy),
         prepare=partial(_prepare, keeper, store),
         crash_point=crash_points("executor"),
+        optional=_optional(),
     )
 
 
@@ -303,6 +304,12 @@ def _proposers(
         return lambda golden: loader.load(name)(keeper=keeper, store=store, attestor=opener, golden=golden, tool=tool)
 
     return {name: maker(name) for name in loader.available()}
+
+
+def _optional() -> frozenset[str]:
+    from greenroom.agents.proposers import loader
+
+    return frozenset(loader.available()) - frozenset(loader.by_default())
 
 
 def _prepare(keeper: Keeper, store: Store, tree: Digest) -> tuple[Digest, tuple[str, ...]] | Held:

@@ -20,6 +20,7 @@ from greenroom.domain.errors import NotFound, Unusable
 from greenroom.domain.events import Event
 from greenroom.domain.ports import Attestor, Changes, Clock, Guard, Keeper, Proposer, Store
 from greenroom.domain.proof import Import, Predicate
+from greenroom.domain.scan import Scan
 from greenroom.domain.verdict import Held, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Kind, Mode, Move, Origin, Stage, State, Subject, Trust, address_of
 from greenroom.pipeline.board import row
@@ -80,6 +81,8 @@ class House:
     proposers: Callable[[], Mapping[str, Callable[[Digest], Proposer]]]
     prepare: Callable[[Digest], tuple[Digest, tuple[str, ...]] | Held]
     crash_point: Callable[[str], None] = _no_point
+    optional: frozenset[str] = frozenset()
+    """Proposers that run only when they are asked for."""
 
 
 def improve(
@@ -116,6 +119,7 @@ def improve(
     status = house.guard.status()
     lowered = status.mode if mode is None else min(mode, status.mode, key=MODES.index)
     answer: dict[str, Any] = {"subject": str(subject), "live": brought.tree, "changes": [], "known": [], "failed": []}
+    answer["scans"] = []
     for name, make in _chosen(house, only).items():
         if getattr(tell, "gone", False):
             break
@@ -329,6 +333,9 @@ def _propose(
     except Unusable as error:
         _failed(answer, name, error)
         return
+    scan = getattr(proposer, "scan", None)
+    if isinstance(scan, Scan):
+        answer["scans"].append({"proposer": name, **documents.to_plain(scan)})
     for body in found:
         if getattr(tell, "gone", False):
             return
@@ -521,7 +528,8 @@ def _chosen(house: House, only: Sequence[str]) -> Mapping[str, Callable[[Digest]
         raise Unusable(
             "unknown-proposer", f"no proposer {unknown[0]!r}", remedy=f"one of: {', '.join(sorted(proposers))}"
         )
-    return {name: make for name, make in proposers.items() if not only or name in only}
+    wanted = set(only) or set(proposers) - house.optional
+    return {name: make for name, make in proposers.items() if name in wanted}
 
 
 def _card(house: House, change: Change) -> Card:

@@ -1,7 +1,9 @@
-"""Generates small changes for the tree at `base`: lint fixes (generator `ruff`) or typos (generator `codespell`).
+"""Generates small changes for the tree at `base`, or reports what it cannot mend.
 
-Arguments: `generator`, and `rule` for one family of it (``F401``). Result: ``{"proposals": [...], "scanned": n,
-"ignored": {...}, "tools": {name: version}}``; each proposal names its patch among the artifacts. The tree is only read;
+Generators: `ruff`, `modernise` and `unused` (lint fixes, by families of rules) and `codespell` (typos in comments and
+docs). Arguments: `generator`, and `rule` for one rule of a family (``F401``). The result has `proposals`, each of
+which names its patch among the artifacts; `reports`, findings without a patch; `counts`, what became of files and
+findings; `notes`, what the scan went without, each with its remedy; `tools`, versions by name. The tree is only read;
 the tools work on copies.
 """
 
@@ -13,10 +15,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from greenroom.tools import _body, _lint, _typos
+    from greenroom.tools import _body, _families, _lint, _typos
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     import _body
+    import _families
     import _lint
     import _typos
 
@@ -24,11 +27,11 @@ else:
 def run(request: _body.Request) -> Mapping[str, Any]:
     """Generate with the named generator."""
     generator, rule = request.text("generator"), request.text("rule", "")
-    if generator == "ruff":
-        return _lint.generate(request, rule or None)
+    if generator in _families.FAMILIES:
+        return _lint.generate(request, generator, rule or None)
     if generator == "codespell":
         return _typos.generate(request)
-    raise _body.Refusal("unknown-generator", generator, "name ruff or codespell")
+    raise _body.Refusal("unknown-generator", generator, f"name one of {', '.join((*_families.FAMILIES, 'codespell'))}")
 
 
 if __name__ == "__main__":
