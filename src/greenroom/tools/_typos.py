@@ -30,8 +30,8 @@ else:
 
 MIN_WORD = 4
 MAX_DICTIONARY_BYTES = 8 * 1024 * 1024
-_WORD = re.compile(r"(?<![\w.@/\\:$#%&=<{\[~^*`'\"’+-])[A-Za-z]+(?![\w@/\\(=\[{<>*`^’+]|[.:'\"-]\w|->|'s?\b['\"])")
-_NAME_LINE = re.compile(
+WORD = re.compile(r"(?<![\w.@/\\:$#%&=<{\[~^*`'\"’+-])[A-Za-z]+(?![\w@/\\(=\[{<>*`^’+]|[.:'\"-]\w|->|'s?\b['\"])")
+NAME_LINE = re.compile(
     r"copyright|©|\(c\)|author|maintain|contribut|credit|thanks|reported by|@\w|https?://|codespell", re.I
 )
 _COMMON = frozenset(
@@ -103,9 +103,9 @@ class Speller:
         first = text.rfind("\n", 0, start) + 1
         last = text.find("\n", start)
         last = len(text) if last < 0 else last
-        if _NAME_LINE.search(text, first, last):
+        if NAME_LINE.search(text, first, last):
             return
-        for match in _WORD.finditer(text[start:last]):
+        for match in WORD.finditer(text[start:last]):
             at = start + match.start()
             if start + match.end() <= end:
                 fixed = self.correction(match[0], text[first:at])
@@ -123,6 +123,10 @@ class Speller:
         if {lower, lower + "s", lower.removesuffix("s")} & self._project_names():
             return None
         return fixed if word == lower else fixed[:1].upper() + fixed[1:]
+
+    def knows(self, word: str) -> bool:
+        """True for a misspelling (lower case) with one correction."""
+        return word in self._fixes
 
     def _project_names(self) -> frozenset[str]:
         """Words that are part of a name in the tree's Python; collected when first needed."""
@@ -259,7 +263,7 @@ def _spans(path: str, text: str) -> Iterator[tuple[int, int]]:
 
 
 def _python_spans(text: str) -> Iterator[tuple[int, int]]:
-    starts = _line_starts(text)
+    starts = line_starts(text)
     docstrings = _python.docstring_lines(text)
     try:
         tokens = list(tokenize.generate_tokens(io.StringIO(text, newline="").readline))
@@ -316,7 +320,7 @@ def _outside(line: str, offset: int) -> Iterator[tuple[int, int]]:
         yield offset + at, offset + len(line)
 
 
-def _line_starts(text: str) -> list[int]:
+def line_starts(text: str) -> list[int]:
     """Offsets where lines start, as the tokenizer counts lines."""
     starts, at = [0], 0
     for line in io.StringIO(text, newline=""):

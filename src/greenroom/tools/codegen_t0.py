@@ -1,27 +1,33 @@
 """Generates small changes for the tree at `base`, or reports what it cannot mend.
 
-Generators: `ruff`, `modernise` and `unused` (lint fixes, by families of rules) and `codespell` (typos in comments and
-docs). Arguments: `generator`, and `rule` for one rule of a family (``F401``). The result has `proposals`, each of
-which names its patch among the artifacts; `reports`, findings without a patch; `counts`, what became of files and
-findings; `notes`, what the scan went without, each with its remedy; `tools`, versions by name. The tree is only read;
-the tools work on copies.
+Generators: `ruff`, `modernise` and `unused` (lint fixes, by families of rules), `codespell` (typos in comments and
+docs) and `strings` (typos in strings that people read). Arguments: `generator`, and `rule` for one rule of a family
+(``F401``). The result has `proposals`, each of which names its patch among the artifacts; `reports`, findings without a
+patch; `counts`, what became of files and findings; `notes`, what the scan went without, each with its remedy; `tools`,
+versions by name. The tree is only read; the tools work on copies.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from greenroom.tools import _body, _families, _lint, _typos
+    from greenroom.tools import _body, _families, _lint, _strings, _typos
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     import _body
     import _families
     import _lint
+    import _strings
     import _typos
+
+_OTHERS: Mapping[str, Callable[[_body.Request], Mapping[str, Any]]] = {
+    "codespell": _typos.generate,
+    "strings": _strings.generate,
+}
 
 
 def run(request: _body.Request) -> Mapping[str, Any]:
@@ -29,9 +35,9 @@ def run(request: _body.Request) -> Mapping[str, Any]:
     generator, rule = request.text("generator"), request.text("rule", "")
     if generator in _families.FAMILIES:
         return _lint.generate(request, generator, rule or None)
-    if generator == "codespell":
-        return _typos.generate(request)
-    raise _body.Refusal("unknown-generator", generator, f"name one of {', '.join((*_families.FAMILIES, 'codespell'))}")
+    if generator in _OTHERS:
+        return _OTHERS[generator](request)
+    raise _body.Refusal("unknown-generator", generator, f"name one of {', '.join((*_families.FAMILIES, *_OTHERS))}")
 
 
 if __name__ == "__main__":
