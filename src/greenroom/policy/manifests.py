@@ -108,7 +108,7 @@ def _tool(
 
 def _codegen(body: Digest) -> ToolManifest:
     args = {
-        "generator": _text("ruff|modernise|unused|codespell|strings"),
+        "generator": _text("ruff|modernise|unused|codespell|strings|data"),
         "rule": _text("[A-Z]{1,4}[0-9]{0,4}", required=False),
     }
     return _tool("codegen_t0", body, Tier.COMPUTE, args=args, caps=LONG)

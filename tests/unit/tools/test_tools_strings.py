@@ -54,7 +54,6 @@ def added(result: Any) -> list[str]:
         ('assert x, "you should recieve it"', 'assert x, "you should receive it"'),
         ('print("é: could not recieve it")', 'print("é: could not receive it")'),
         ('print("a of it" if x else "could not recieve it")', 'print("a of it" if x else "could not receive it")'),
-        ('print("the mail:\\nrecieve it")', 'print("the mail:\\nreceive it")'),
         ("help = 'could not recieve it'", "help = 'could not receive it'"),
     ],
 )
@@ -86,6 +85,8 @@ def test_what_people_read_is_mended(body: Any, before: str, after: str) -> None:
         'print("the {recieve} of that mail".format(**d))',
         'print(f"the {recieve} of that mail")',
         'print("the x.recieve of that mail")',
+        'print("the \\nrecieve of that mail")',
+        'print("the mail is in C:\\\\recieve")',
         'print("the recieve_mail of that mail")',
         'print("thanks to the adress of it")',
         'print(b"could not recieve it")',
