@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from greenroom.tools import _body, _families, _files, _lint, _python, _strings, _typos
+    from greenroom.tools import _body, _families, _files, _lint, _python, _shell, _strings, _typos
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     import _body
@@ -25,6 +25,7 @@ else:
     import _files
     import _lint
     import _python
+    import _shell
     import _strings
     import _typos
 
@@ -144,6 +145,9 @@ def _reproduced(golden: Path, base: Path, changed: Sequence[_files.Changed], rep
     elif reproduce == _strings.RULE:
         strings = _strings.Strings(golden, base)
         made = {change.path: strings.mended(change.path) for change in changed}
+    elif reproduce == "shell":
+        with _shell.Shell(base) as shell:
+            made = {change.path: shell.mended(change.path) for change in changed}
     else:
         raise _body.Refusal("unknown-generator", reproduce[:100], "name a generator that codegen_t0 has, with its rule")
     return all(made.get(change.path) == change.green.data for change in changed)

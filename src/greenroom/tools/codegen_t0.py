@@ -16,13 +16,14 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from greenroom.tools import _body, _data, _families, _lint, _strings, _typos
+    from greenroom.tools import _body, _data, _families, _lint, _shell, _strings, _typos
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     import _body
     import _data
     import _families
     import _lint
+    import _shell
     import _strings
     import _typos
 
@@ -30,6 +31,7 @@ _OTHERS: Mapping[str, Callable[[_body.Request], Mapping[str, Any]]] = {
     "codespell": _typos.generate,
     "strings": _strings.generate,
     "data": _data.generate,
+    "shell": _shell.generate,
 }
 
 
