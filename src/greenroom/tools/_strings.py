@@ -95,7 +95,7 @@ class Strings:
 
     def _mend(self, text: str) -> tuple[str, list[tuple[str, str]]]:
         """The text without these typos, and what was corrected; unchanged where anything else would change too."""
-        tree = _python.parse(text)
+        tree = _python.parse(text) if any(map(self._speller.knows, _lower(text))) else None
         spoken = list(_spoken(tree)) if tree else []
         made: list[tuple[str, str]] = []
         pieces, at = [], 0
