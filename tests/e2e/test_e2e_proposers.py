@@ -20,6 +20,7 @@ REPOSITORY: Mapping[str, str] = {
         '        raise ValueError("could not recieve a number")\n    return number * 2\n'
     ),
     "settings.json": '{"a": 1,\n "b" 2}\n',
+    ".gitignore": "build/\n",
     "vendor/other.json": "{",
     "run.sh": '#!/bin/sh\ncd "$1"\nif true; then\n    echo one\n    echo two\n    echo   three\nfi\n',
 }

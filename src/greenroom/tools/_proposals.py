@@ -72,7 +72,9 @@ class Tally:
             self.drop("above-the-bound")
             return
         text = _files.show(" ".join(message.split()))[:MAX_MESSAGE]
-        place = {"path": _files.show(path)[:1000], "line": max(0, line), "column": max(0, column)}
+        shown = _files.show(path)
+        shown = shown if len(shown) <= MAX_MESSAGE else f"…{shown[1 - MAX_MESSAGE :]}"
+        place = {"path": shown, "line": max(0, line), "column": max(0, column)}
         self.reports.append({"rule": rule, **place, "message": text})
 
     def counts(self, scope: _scope.Scope) -> Mapping[str, Any]:

@@ -45,6 +45,13 @@ def test_missing_programs_come_with_their_remedy() -> None:
     assert "note: data: program-missing (shfmt); apt-get install shfmt" in shown(scan(notes=[note]))
 
 
+def test_what_a_repository_chose_is_told_to_who_asks() -> None:
+    """A note about the repository's own selection shows when one proposer was asked for, not in every run."""
+    note = {"rule": "not-selected", "where": "pyproject.toml", "remedy": "select UP there to have it"}
+    assert "select UP there" in shown(scan(notes=[note]))
+    assert "select UP there" not in shown(scan(notes=[note]), scan())
+
+
 def test_many_reports_are_cut_with_their_number() -> None:
     """A screen shows the first of many and says how many more there are."""
     text = shown(scan(reports=[REPORT] * 30))

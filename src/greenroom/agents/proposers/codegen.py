@@ -30,6 +30,8 @@ MAX_SUGGESTED = 10
 MAX_REPORTS = 200
 MAX_NOTES = 20
 MAX_RULES = 100
+MAX_TOLD = 200_000
+"""Characters of all that a scan tells besides its proposals; several scans share one answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,8 +182,8 @@ class CodegenProposer:
             raise self._bad("more reports, notes or counts than their bounds")
         texts = [*rules, *(t for r in scan.reports for t in (r.rule, r.path, r.message))]
         texts += [t for note in scan.notes for t in (note.rule, note.where, note.remedy)]
-        if any(len(text) > MAX_TEXT for text in texts):
-            raise self._bad("a member is longer than its bound")
+        if sum(map(len, texts)) > MAX_TOLD:
+            raise self._bad("reports, notes and counts are longer than their bound")
         return scan
 
     def _bad(self, message: str) -> Unusable:

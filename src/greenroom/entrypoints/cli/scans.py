@@ -12,6 +12,8 @@ from rich.text import Text
 from greenroom.entrypoints.cli.safe import safe
 
 SHOWN = 20
+_QUIET = frozenset({"not-selected"})
+"""Notes for whoever asked for one proposer; in a run of many, what a repository chose is no news."""
 
 
 def show(out: Console, scans: Sequence[Mapping[str, Any]]) -> None:
@@ -21,6 +23,8 @@ def show(out: Console, scans: Sequence[Mapping[str, Any]]) -> None:
             out.print(line, markup=False, highlight=False, soft_wrap=True)
     for scan in scans:
         for note in scan["notes"]:
+            if note["rule"] in _QUIET and len(scans) > 1:
+                continue
             said = f"{scan['proposer']}: {note['rule']} ({note['where']}); {note['remedy']}"
             out.print(f"note: {safe(said)}", markup=False, highlight=False, soft_wrap=True)
     if scans:
