@@ -8,7 +8,6 @@ import pytest
 
 from greenroom.tools import _scope
 
-
 BODY = _scope._body
 """The module as the tools see it: they are stand-alone programs."""
 
