@@ -212,7 +212,7 @@ class Linter:
             yield f"line-length={settings.line_length}"
         if self._family.modern and settings.keep_runtime_typing:
             yield "lint.pyupgrade.keep-runtime-typing=true"
-        if settings.isort and list(select) == ["I001"]:
+        if settings.isort and any(rule == "ALL" or rule.startswith("I") for rule in select):
             yield f"lint.isort={_toml(settings.isort)}"
 
     def _run(self, args: Sequence[str]) -> _body.Ended:
