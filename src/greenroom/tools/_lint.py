@@ -45,6 +45,7 @@ class Linter:
         self._declared = _projects.declared_python(base)
         self._target = _projects.lowest_python(base)
         self._scope = _scope.Scope(base)
+        self._sortable: bool | None = None
         self.tally = _proposals.Tally()
 
     def __enter__(self) -> Linter:
@@ -153,7 +154,18 @@ class Linter:
         if "ALL" in chosen and family is not _families.RUFF:
             chosen += family.default
             chosen.remove("ALL")
-        return [rule for rule in dict.fromkeys(chosen) if family.known.fullmatch(rule)]
+        known = [rule for rule in dict.fromkeys(chosen) if family.known.fullmatch(rule)]
+        if self._can_sort():
+            return known
+        return [*(family.default if "ALL" in known else ()), *(rule for rule in known if not _sorts([rule]))]
+
+    def _can_sort(self) -> bool:
+        """False where this ruff does not know the repository's settings of sorting: then nothing is sorted."""
+        if self._sortable is None:
+            argv = ["check", "--isolated", "--no-cache", "--quiet", "--show-files", "--config"]
+            isort = self._settings.isort
+            self._sortable = not isort or self._run([*argv, f"lint.isort={_toml(isort)}", "."]).code == 0
+        return self._sortable
 
     def _too_old(self) -> bool:
         return self._family.modern and self._declared is not None and self._declared < _projects.LOWEST
@@ -212,7 +224,7 @@ class Linter:
             yield f"line-length={settings.line_length}"
         if self._family.modern and settings.keep_runtime_typing:
             yield "lint.pyupgrade.keep-runtime-typing=true"
-        if settings.isort and any(rule == "ALL" or rule.startswith("I") for rule in select):
+        if settings.isort and _sorts(select):
             yield f"lint.isort={_toml(settings.isort)}"
 
     def _run(self, args: Sequence[str]) -> _body.Ended:
@@ -288,6 +300,10 @@ def _parses(data: bytes, version: tuple[int, int] | None = None) -> bool:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True
+
+
+def _sorts(select: Iterable[str]) -> bool:
+    return any(rule == "ALL" or rule.startswith("I") for rule in select)
 
 
 _GLOB = re.compile(r"!?(?:[^\[\]{}\\]|\[!?[^\[\]/]+\]|\{[^\[\]{}]*\})+")

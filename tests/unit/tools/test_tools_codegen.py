@@ -90,6 +90,16 @@ def test_the_repository_s_own_way_of_sorting_holds(body: Any) -> None:
     assert (ran.result["counts"]["findings"], ran.result["counts"]["dropped"]) == (1, {})
 
 
+def test_settings_of_sorting_that_ruff_does_not_know_stop_sorting_only(body: Any) -> None:
+    """A key of a later ruff, or a wrong value, is no reason to scan nothing."""
+    for odd, chosen in (('from-the-future = "x"', '["F", "I"]'), ('force-single-line = "often"', '["ALL"]')):
+        tree = {
+            "ruff.toml": f'[lint]\nselect = ["F", "I"]\n[lint.isort]\n{odd}\n',
+            "a.py": "import sys, os\nsys.exit()\n",
+        }
+        assert rules(proposals(body, "ruff", tree)) == {"ruff:F401": ["a.py"]}
+
+
 def test_imports_that_something_needs_are_left_alone(body: Any) -> None:
     """Re-exports, fixtures, modules of the project and conftest.py keep imports that look unused."""
     tree = {
