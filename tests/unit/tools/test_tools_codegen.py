@@ -94,7 +94,7 @@ def test_settings_of_sorting_that_ruff_does_not_know_stop_sorting_only(body: Any
     """A key of a later ruff, or a wrong value, is no reason to scan nothing."""
     for odd, chosen in (('from-the-future = "x"', '["F", "I"]'), ('force-single-line = "often"', '["ALL"]')):
         tree = {
-            "ruff.toml": f'[lint]\nselect = ["F", "I"]\n[lint.isort]\n{odd}\n',
+            "ruff.toml": f"[lint]\nselect = {chosen}\n[lint.isort]\n{odd}\n",
             "a.py": "import sys, os\nsys.exit()\n",
         }
         assert rules(proposals(body, "ruff", tree)) == {"ruff:F401": ["a.py"]}
