@@ -311,6 +311,7 @@ def make_house(box: Box, guard: GuardClient, keeper: Keeper) -> House:
         prepare=partial(_prepare, keeper, store),
         tools=lambda: policy().tools,
         crash_point=crash_points("executor"),
+        optional=_optional(),
     )
 
 
@@ -377,6 +378,12 @@ def _proposers(
         return lambda golden: loader.load(name)(keeper=keeper, store=store, attestor=opener, golden=golden, tool=tool)
 
     return {name: maker(name) for name in loader.available()}
+
+
+def _optional() -> frozenset[str]:
+    from greenroom.agents.proposers import loader
+
+    return frozenset(loader.available()) - frozenset(loader.by_default())
 
 
 def _prepare(keeper: Keeper, store: Store, tree: Digest) -> tuple[Digest, tuple[str, ...]] | Held:

@@ -56,3 +56,5 @@ class House:
     prepare: Callable[[Digest], tuple[Digest, tuple[str, ...]] | Held]
     tools: Callable[[], Mapping[str, Digest]]
     crash_point: Callable[[str], None] = _no_point
+    optional: frozenset[str] = frozenset()
+    """Proposers that run only when they are asked for."""

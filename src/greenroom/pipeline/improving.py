@@ -17,6 +17,7 @@ from greenroom.domain.errors import Unusable
 from greenroom.domain.ports import Proposer
 from greenroom.domain.proof import Import, Predicate
 from greenroom.domain.proposal import MAX_PROPOSAL_BYTES, origin_of
+from greenroom.domain.scan import Scan
 from greenroom.domain.verdict import Held, Passed, Refused
 from greenroom.domain.vocabulary import ChangeId, Kind, Mode, State, Subject, Trust, address_of
 from greenroom.pipeline.carrying import carry_on, cut_short, last_live, outdated, row_of, settle_siblings, want
@@ -71,6 +72,7 @@ def improve(
         "known": [],
         "failed": [],
         "ended": [],
+        "scans": [],
     }
     for name, make in _chosen(house, only).items():
         if getattr(tell, "gone", False):
@@ -124,6 +126,9 @@ def _propose(
     except Unusable as error:
         _failed(answer, name, error)
         return
+    scan = getattr(proposer, "scan", None)
+    if isinstance(scan, Scan):
+        answer["scans"].append({"proposer": name, **documents.to_plain(scan)})
     for body in found:
         if getattr(tell, "gone", False):
             return
@@ -247,4 +252,5 @@ def _chosen(house: House, only: Sequence[str]) -> Mapping[str, Callable[[Digest]
         raise Unusable(
             "unknown-proposer", f"no proposer {unknown[0]!r}", remedy=f"one of: {', '.join(sorted(proposers))}"
         )
-    return {name: make for name, make in proposers.items() if not only or name in only}
+    wanted = set(only) or set(proposers) - house.optional
+    return {name: make for name, make in proposers.items() if name in wanted}

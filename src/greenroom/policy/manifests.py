@@ -107,12 +107,17 @@ def _tool(
 
 
 def _codegen(body: Digest) -> ToolManifest:
-    args = {"generator": _text("ruff|codespell"), "rule": _text("[A-Z]{1,4}[0-9]{0,4}", required=False)}
+    args = {
+        "generator": _text("ruff|modernise|unused|codespell|strings|data|shell"),
+        "rule": _text("[A-Z]{1,4}[0-9]{0,4}", required=False),
+    }
     return _tool("codegen_t0", body, Tier.COMPUTE, args=args, caps=LONG)
 
 
 def _classify_diff(body: Digest) -> ToolManifest:
-    reproduce = _text("(ruff:[A-Z]{1,4}[0-9]{0,4}|codespell(:.{1,200})?)?", required=False)
+    reproduce = _text(
+        "((ruff|modernise|unused):[A-Z]{1,4}[0-9]{0,4}|codespell(:.{1,200})?|strings|shell)?", required=False
+    )
     return _tool("classify_diff_t0", body, Tier.COMPUTE, args={"reproduce": reproduce}, caps=LONG)
 
 

@@ -20,6 +20,8 @@ else:
 
 _NAMED = re.compile(r"`([^`]+)`")
 _DOTTED = re.compile(r"\b([A-Za-z_]\w*)\.([A-Za-z_]\w*)\b")
+_UNSEEN = re.compile(r"^[ \t]*(?:>>>|\.\.\.).*$|#[ \t]*type:.*$", re.MULTILINE)
+_WORD = re.compile(r"[A-Za-z_]\w*")
 _EFFECTS = frozenset({"readline", "rlcompleter", "antigravity", "sitecustomize", "cgitb", "gevent", "eventlet"})
 
 
@@ -41,7 +43,7 @@ class Uses:
         if path.endswith("conftest.py") or _stem(path) in self._starred:
             return True
         module = _parse(self._tree / path)
-        arguments = _arguments(module) if module else set()
+        arguments = _arguments(module) | _unseen(module, self._tree / path) if module else set()
         for message in messages:
             named = _NAMED.search(message)
             full = named[1] if named else ""
@@ -87,6 +89,20 @@ def _fixture_names(module: ast.Module) -> Iterator[str]:
     for node in ast.walk(module):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
             yield node.value
+
+
+def _unseen(module: ast.Module, path: Path) -> set[str]:
+    """Names that a linter does not see used: in doctests, in type comments, and imported for type checkers alone."""
+    names: set[str] = set()
+    text = (_body.read_if_there(path, _files.MAX_TEXT_BYTES) or b"").decode("utf-8", "replace")
+    for match in _UNSEEN.finditer(text):
+        names.update(_WORD.findall(match[0]))
+    for node in ast.walk(module):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            for inner in ast.walk(node):
+                if isinstance(inner, ast.Import | ast.ImportFrom):
+                    names.update((alias.asname or alias.name).rsplit(".", 1)[-1] for alias in inner.names)
+    return names
 
 
 def _parse(path: Path) -> ast.Module | None:

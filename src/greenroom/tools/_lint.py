@@ -1,4 +1,4 @@
-"""Ruff's safe fixes for a tree, one rule at a time.
+"""Ruff's safe fixes for a tree, one rule at a time; `_families` says which rules a generator owns.
 
 Ruff sees a copy that holds Python files only, is told to ignore every configuration, and gets ours, into which the
 repository's own choices were translated as data. Fixes that a linter calls safe but that can break a program are left
@@ -18,67 +18,41 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from greenroom.tools import _body, _files, _imports, _projects, _proposals
+    from greenroom.tools import _body, _families, _imports, _projects, _proposals, _scope
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     import _body
-    import _files
+    import _families
     import _imports
     import _projects
     import _proposals
+    import _scope
 
-SUPPORTED = re.compile(r"(?:F\d{3}|E7\d{2}|W\d{3}|I001)")
-DEFAULT = ("F", "E7", "W")
 _IMPORT_RULES = frozenset({"F401", "F811"})
-_KNOWN_LINTERS = re.compile(r"(?:ALL|F|E|W|I)(?:[0-9]{0,4})")
 _CHUNK = 200
-
-_WORDS: Mapping[str, tuple[str, str]] = {
-    "F401": ("Remove unused imports", "An import that nothing uses costs start-up time and hides what a module needs."),
-    "F541": ("Drop the f from strings without placeholders", "An f-string without placeholders is an ordinary string."),
-    "F632": (
-        "Compare literals with ==",
-        "`is` compares identity; with a literal the answer depends on the interpreter.",
-    ),
-    "F811": ("Remove redefinitions of unused names", "The first definition is never used: the second one replaces it."),
-    "F901": ("Raise NotImplementedError", "NotImplemented is a value, not an exception; raising it is a TypeError."),
-    "E703": ("Remove useless semicolons", "A semicolon at the end of a statement does nothing."),
-    "E713": ("Write `not in` for membership", "`x not in y` says what `not x in y` means and cannot be misread."),
-    "E714": ("Write `is not` for identity", "`x is not y` says what `not x is y` means and cannot be misread."),
-    "W291": ("Remove trailing whitespace", "Whitespace at line ends is invisible and makes diffs noisy."),
-    "W292": ("End files with a newline", "A last line without its newline makes diffs and tools stumble."),
-    "W293": ("Remove whitespace on blank lines", "Whitespace on blank lines is invisible and makes diffs noisy."),
-    "W605": ("Mend invalid escape sequences", "Python warns about invalid escapes, and will refuse them one day."),
-    "I001": ("Sort imports", "The project's own lint settings ask for sorted imports."),
-}
 
 
 class Linter:
-    """Ruff on a private copy of `base`; use as a context manager."""
+    """Ruff on a private copy of `base`, for the rules of one family; use as a context manager."""
 
-    def __init__(self, golden: Path, base: Path) -> None:
+    def __init__(self, golden: Path, base: Path, family: _families.Family) -> None:
         self._ruff = golden / "bin" / "ruff"
         self._base = base
+        self._family = family
         self._home = _body.scratch()
         self._tree = self._home / "tree"
         self._settings = _projects.lint_settings(base)
+        self._declared = _projects.declared_python(base)
         self._target = _projects.lowest_python(base)
-        self.scanned = 0
-        self.left_out: dict[str, int] = {}
+        self._scope = _scope.Scope(base)
+        self._sortable: bool | None = None
+        self.tally = _proposals.Tally()
 
     def __enter__(self) -> Linter:
-        """Copy what is linted: regular Python files that are neither vendored nor generated."""
+        """Copy what is linted: the Python files in scope."""
         self._tree.mkdir()
-        for path in _files.walk(self._base):
-            if not path.endswith((".py", ".pyi")) or (self._base / path).is_symlink():
-                continue
-            data = _body.read_if_there(self._base / path, _files.MAX_TEXT_BYTES)
-            reason = _why_left_out(path, data)
-            if reason:
-                self.left_out[reason] = self.left_out.get(reason, 0) + 1
-                continue
-            self._put(path, data or b"")
-            self.scanned += 1
+        for path, data in self._scope.files(lambda path: path.endswith((".py", ".pyi"))):
+            self._put(path, data)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -87,14 +61,30 @@ class Linter:
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """What was read from the repository and what was left out."""
+        """What was read from the repository."""
         return {
             "settings": self._settings.source,
             "ignore": list(self._settings.ignore),
             "exclude": list(self._settings.exclude),
             "python": "{}.{}".format(*self._target),
-            "left_out": self.left_out,
         }
+
+    @property
+    def scope(self) -> _scope.Scope:
+        """The files that were linted and those that were left out; complete once there were findings."""
+        return self._scope
+
+    @property
+    def notes(self) -> list[Mapping[str, str]]:
+        """Why there is nothing to find, where the repository itself says so."""
+        if self._too_old():
+            where = "Python {}.{}".format(*(self._declared or ()))
+            remedy = "declare a lowest Python of {}.{} or later (requires-python)".format(*_projects.LOWEST)
+            return [{"rule": "python-too-old", "where": where, "remedy": remedy}]
+        if not self._selected():
+            remedy = f"select {', '.join(self._family.default)} there to have it"
+            return [{"rule": "not-selected", "where": self._settings.source, "remedy": remedy}]
+        return []
 
     def version(self) -> str:
         """Ruff's version."""
@@ -102,19 +92,21 @@ class Linter:
 
     def findings(self) -> Mapping[str, Mapping[str, int]]:
         """How many findings with a safe fix each rule has in each file."""
-        if not self.scanned:
+        select = self._selected()
+        if not self._scope.scanned or not select or self._too_old():
             return {}
-        chosen = DEFAULT if self._settings.select is None else self._settings.select
-        select = [rule for rule in (*chosen, *self._settings.extend_select) if _KNOWN_LINTERS.fullmatch(rule)]
-        if not select:
-            return {}
-        ignore = [rule for rule in self._settings.ignore if _KNOWN_LINTERS.fullmatch(rule) and rule != "ALL"]
+        self._leave_excluded()
+        ignore = [rule for rule in self._settings.ignore if self._family.known.fullmatch(rule) and rule != "ALL"]
         ended = self._check(["--output-format=json", "--exit-zero", "."], self._known(select), self._known(ignore))
         found: dict[str, dict[str, int]] = {}
         imports: dict[str, dict[str, list[str]]] = {rule: {} for rule in _IMPORT_RULES}
         for item in json.loads(ended.stdout):
             rule, fix = item.get("code") or "", item.get("fix") or {}
-            if not SUPPORTED.fullmatch(rule) or fix.get("applicability") != "safe":
+            if not self._family.supported.fullmatch(rule):
+                continue
+            self.tally.findings += 1
+            if fix.get("applicability") != "safe":
+                self.tally.drop("no-safe-fix")
                 continue
             path = os.path.relpath(item["filename"], self._tree)
             counts = found.setdefault(rule, {})
@@ -133,9 +125,13 @@ class Linter:
         for path in paths:
             before, after = (self._base / path).read_bytes(), (self._tree / path).read_bytes()
             if before == after:
+                self.tally.drop("no-longer-there", counts[path])
                 continue
             self._put(path, before)
-            if _still_parses(before, after):
+            reason = self._unreadable(before, after)
+            if reason:
+                self.tally.drop(reason, counts[path])
+            else:
                 executable = bool((self._base / path).stat().st_mode & 0o100)
                 fix = _proposals.Fix(path=path, before=before, after=after, count=counts[path], executable=executable)
                 fixes.append(fix)
@@ -148,8 +144,44 @@ class Linter:
         for rule, files in imports.items():
             for path, messages in files.items():
                 if uses.needed(path, messages):
-                    del found[rule][path]
-                    self.left_out["import-may-be-needed"] = self.left_out.get("import-may-be-needed", 0) + 1
+                    self.tally.drop("import-may-be-needed", found[rule].pop(path))
+
+    def _selected(self) -> list[str]:
+        """The selectors of the family that the repository wants: its own choice, or the default where it has none."""
+        family, settings = self._family, self._settings
+        own = settings.select is not None and (family.flake8 or settings.source not in _projects.FLAKE8_FILES)
+        chosen = [*((settings.select or ()) if own else family.default), *settings.extend_select]
+        if "ALL" in chosen and family is not _families.RUFF:
+            chosen += family.default
+            chosen.remove("ALL")
+        known = [rule for rule in dict.fromkeys(chosen) if family.known.fullmatch(rule)]
+        if self._can_sort():
+            return known
+        return [*(family.default if "ALL" in known else ()), *(rule for rule in known if not _sorts([rule]))]
+
+    def _can_sort(self) -> bool:
+        """False where this ruff does not know the repository's settings of sorting: then nothing is sorted."""
+        if self._sortable is None:
+            argv = ["check", "--isolated", "--no-cache", "--quiet", "--show-files", "--config"]
+            isort = self._settings.isort
+            self._sortable = not isort or self._run([*argv, f"lint.isort={_toml(isort)}", "."]).code == 0
+        return self._sortable
+
+    def _too_old(self) -> bool:
+        return self._family.modern and self._declared is not None and self._declared < _projects.LOWEST
+
+    def _unreadable(self, before: bytes, after: bytes) -> str:
+        """Why a fix is not taken: the file could be read and cannot any more, by us or by the lowest Python."""
+        if not self._family.modern:
+            return "no-longer-parses" if _parses(before) and not _parses(after) else ""
+        return "" if _parses(after) and _parses(after, self._target) else "not-for-the-lowest-python"
+
+    def _leave_excluded(self) -> None:
+        """Count the files that the repository's own lint settings exclude."""
+        if self._settings.exclude:
+            shown = self._check(["--show-files", "."], [], []).stdout.splitlines()
+            for _ in range(self._scope.scanned - len(shown)):
+                self._scope.leave("lint-exclude", scanned=1)
 
     def _known(self, rules: Iterable[str]) -> list[str]:
         """Selectors that this ruff knows; one that it does not would end the run."""
@@ -168,7 +200,8 @@ class Linter:
             "--force-exclude",
             "--no-preview",
         ]
-        argv += ["--select", ",".join(select), *(["--ignore", ",".join(ignore)] if ignore else [])]
+        argv += ["--select", ",".join(select)] if select else []
+        argv += ["--ignore", ",".join(ignore)] if ignore else []
         for setting in self._config(select):
             argv += ["--config", setting]
         ended = self._run([*argv, *flags])
@@ -180,7 +213,7 @@ class Linter:
         settings = self._settings
         yield f"target-version={_toml('py{}{}'.format(*self._target))}"
         per_file = {
-            glob: self._known(rule for rule in rules if _KNOWN_LINTERS.fullmatch(rule))
+            glob: self._known(rule for rule in rules if self._family.known.fullmatch(rule))
             for glob, rules in (settings.per_file or {}).items()
             if _globs(glob)
         }
@@ -189,7 +222,9 @@ class Linter:
             yield f"extend-exclude={_toml([glob for glob in settings.exclude if _globs(glob)])}"
         if settings.line_length:
             yield f"line-length={settings.line_length}"
-        if settings.isort and list(select) == ["I001"]:
+        if self._family.modern and settings.keep_runtime_typing:
+            yield "lint.pyupgrade.keep-runtime-typing=true"
+        if settings.isort and _sorts(select):
             yield f"lint.isort={_toml(settings.isort)}"
 
     def _run(self, args: Sequence[str]) -> _body.Ended:
@@ -204,45 +239,49 @@ class Linter:
         target.write_bytes(data)
 
 
-def generate(request: _body.Request, only: str | None) -> Mapping[str, Any]:
-    """The result document for the generator `ruff`; `only` names one rule."""
-    with Linter(request.golden, request.mount("base")) as linter:
+def generate(request: _body.Request, generator: str, only: str | None) -> Mapping[str, Any]:
+    """The result document for a family of rules; `only` names one rule."""
+    with Linter(request.golden, request.mount("base"), _families.FAMILIES[generator]) as linter:
         proposals: list[Mapping[str, Any]] = []
-        dropped = 0
         for rule, counts in linter.findings().items():
             if only and rule != only:
+                linter.tally.drop("not-asked-for", sum(counts.values()))
                 continue
             bundles = _proposals.bundle(linter.fix(rule, counts))
             for part, fixes in enumerate(bundles, 1):
+                count = sum(fix.count for fix in fixes)
                 if len(proposals) >= _proposals.MAX_PROPOSALS:
-                    dropped += 1
+                    linter.tally.drop("above-the-bound", count)
                     continue
+                linter.tally.proposed += count
                 proposals.append(
                     _proposals.proposal(
                         request,
                         number=len(proposals),
-                        rule=f"ruff:{rule}",
-                        reproduce=f"ruff:{rule}",
+                        rule=f"{generator}:{rule}",
+                        reproduce=f"{generator}:{rule}",
                         words=_words(rule, fixes, part, len(bundles)),
                         fixes=fixes,
                     )
                 )
         return {
             "proposals": proposals,
-            "scanned": linter.scanned,
-            "ignored": {**linter.facts, "proposals_above_the_bound": dropped},
+            "scanned": linter.scope.scanned,
+            "ignored": linter.facts,
+            "counts": linter.tally.counts(linter.scope),
+            "notes": linter.notes,
             "tools": {"ruff": linter.version(), "python": sys.version.split()[0]},
         }
 
 
-def regenerate(golden: Path, base: Path, rule: str) -> Mapping[str, bytes]:
+def regenerate(golden: Path, base: Path, generator: str, rule: str) -> Mapping[str, bytes]:
     """What each file of `base` becomes by every safe fix of `rule`."""
-    with Linter(golden, base) as linter:
+    with Linter(golden, base, _families.FAMILIES[generator]) as linter:
         return {fix.path: fix.after for fix in linter.fix(rule, linter.findings().get(rule, {}))}
 
 
 def _words(rule: str, fixes: Sequence[_proposals.Fix], part: int, parts: int) -> _proposals.Words:
-    what, why = _WORDS.get(rule, (f"Apply ruff's safe fix of {rule}", f"Ruff reports {rule} and knows a safe fix."))
+    what, why = _families.words(rule)
     files = f"{len(fixes)} files" if len(fixes) > 1 else fixes[0].path
     suffix = f", part {part} of {parts}" if parts > 1 else ""
     layout = rule.startswith(("W2", "W3", "E703", "I"))
@@ -254,29 +293,17 @@ def _words(rule: str, fixes: Sequence[_proposals.Fix], part: int, parts: int) ->
     )
 
 
-def _why_left_out(path: str, data: bytes | None) -> str:
+def _parses(data: bytes, version: tuple[int, int] | None = None) -> bool:
+    """True when this interpreter can read the source, as the syntax of `version` where that is given."""
     try:
-        path.encode("utf-8")
-    except UnicodeEncodeError:
-        return "name-not-utf-8"
-    if data is None:
-        return "too-large"
-    if _files.is_vendored(path):
-        return "vendored"
-    return "generated" if _files.is_generated(data) else ""
-
-
-def _still_parses(before: bytes, after: bytes) -> bool:
-    """A fix may not break a file that this interpreter could read."""
-    try:
-        ast.parse(before)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return True
-    try:
-        ast.parse(after)
+        ast.parse(data, feature_version=version)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True
+
+
+def _sorts(select: Iterable[str]) -> bool:
+    return any(rule == "ALL" or rule.startswith("I") for rule in select)
 
 
 _GLOB = re.compile(r"!?(?:[^\[\]{}\\]|\[!?[^\[\]/]+\]|\{[^\[\]{}]*\})+")

@@ -26,9 +26,12 @@ else:
 MAX_BYTES = 1024 * 1024
 MAX_LIST = 1_000
 MAX_ITEM = 500
+FLAKE8_FILES = (".flake8", "setup.cfg", "tox.ini")
 _PYTHONS = ((3, 7), (3, 8), (3, 9), (3, 10), (3, 11), (3, 12), (3, 13), (3, 14))
+LOWEST = _PYTHONS[0]
+"""The lowest Python that ruff writes for."""
 _LOWER = re.compile(r"(?:>=|~=|==|>)\s*(\d+)(?:\.(\d+))?")
-_CLASSIFIER = re.compile(r"Programming Language :: Python :: (\d+)\.(\d+)")
+_CLASSIFIER = re.compile(r"Programming Language :: Python :: (\d+)(?:\.(\d+)|(?=\s*(?:::\s*Only\s*)?$))", re.M)
 _RULE = re.compile(r"ALL|[A-Z]{1,8}[0-9]{0,4}")
 
 
@@ -43,6 +46,7 @@ class LintSettings:
     exclude: tuple[str, ...] = ()
     line_length: int | None = None
     isort: Mapping[str, Any] | None = None
+    keep_runtime_typing: bool = False
     source: str = ""
 
 
@@ -96,14 +100,19 @@ def texts(value: Any) -> tuple[str, ...]:
 
 def lowest_python(root: Path) -> tuple[int, int]:
     """The lowest Python that the project supports, within what ruff knows; the lowest of those where it is silent."""
-    declared = [_lower_bound(text) for text in _requires_python(root)]
-    found = min((version for version in declared if version), default=_lowest_classifier(root))
+    found = declared_python(root)
     target = re.fullmatch(r"py3(\d{1,2})", str(_ruff_table(root)[0].get("target-version", "")))
     if target and found is None:
         found = (3, int(target[1]))
     if found is None or found < _PYTHONS[0]:
         return _PYTHONS[0]
     return min(found, _PYTHONS[-1])
+
+
+def declared_python(root: Path) -> tuple[int, int] | None:
+    """The lowest Python that the project's metadata names, whatever it is; None where it is silent."""
+    declared = [_lower_bound(text) for text in _requires_python(root)]
+    return min((version for version in declared if version), default=_lowest_classifier(root))
 
 
 def _requires_python(root: Path) -> Iterable[str]:
@@ -125,12 +134,17 @@ def _lower_bound(text: str) -> tuple[int, int] | None:
 def _lowest_classifier(root: Path) -> tuple[int, int] | None:
     listed = texts(table(toml(root, "pyproject.toml"), "project").get("classifiers"))
     text = "\n".join(listed) or ini(root, "setup.cfg").get("metadata", "classifiers", fallback="") or ""
-    versions = [(int(major), int(minor)) for major, minor in _CLASSIFIER.findall(text)]
+    found = _CLASSIFIER.findall(text or _setup_call(root).get("classifiers", ""))
+    # `:: 3` alone names no lowest version, `:: 2` alone is below every one that is of interest
+    versions = [(int(major), int(minor or 0)) for major, minor in found if minor or int(major) < 3]
     return min(versions, default=None)
 
 
 def _setup_call(root: Path) -> dict[str, str]:
-    """The keyword arguments of setup() in setup.py that are plain texts; the file is parsed, never run."""
+    """The keyword arguments of setup() in setup.py that are plain texts or lists of them, one a line.
+
+    The file is parsed, never run.
+    """
     data = _body.read_if_there(root / "setup.py", MAX_BYTES)
     try:
         tree = ast.parse(data or b"")
@@ -140,8 +154,11 @@ def _setup_call(root: Path) -> dict[str, str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) == "setup":
             for keyword in node.keywords:
-                if keyword.arg and isinstance(keyword.value, ast.Constant) and isinstance(keyword.value.value, str):
-                    found[keyword.arg] = keyword.value.value
+                listed = keyword.value.elts if isinstance(keyword.value, ast.List | ast.Tuple) else [keyword.value]
+                plain = [item.value for item in listed if isinstance(item, ast.Constant)]
+                said = [item for item in plain if isinstance(item, str)]
+                if keyword.arg and said:
+                    found[keyword.arg] = "\n".join(said)
     return found
 
 
@@ -178,6 +195,7 @@ def lint_settings(root: Path) -> LintSettings:
         exclude=texts(settings.get("exclude")) + texts(settings.get("extend-exclude")) + texts(lint.get("exclude")),
         line_length=length if isinstance(length, int) and 1 <= length <= 320 else None,
         isort={key: value for key, value in table(lint, "isort").items() if _plain(value)},
+        keep_runtime_typing=table(lint, "pyupgrade").get("keep-runtime-typing") is True,
         source=source,
     )
 
@@ -202,7 +220,7 @@ def _extended(root: Path, settings: dict[str, Any], depth: int) -> dict[str, Any
 
 
 def _flake8(root: Path) -> LintSettings:
-    for name in (".flake8", "setup.cfg", "tox.ini"):
+    for name in FLAKE8_FILES:
         parser = ini(root, name)
         if not parser.has_section("flake8"):
             continue

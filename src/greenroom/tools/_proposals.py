@@ -5,20 +5,25 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from greenroom.tools import _body
+    from greenroom.tools import _body, _files, _scope
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     import _body
+    import _files
+    import _scope
 
 MAX_PROPOSALS = 64
 MAX_FILES = 20
 MAX_LINES = 200
+MAX_REPORTS = 200
+MAX_MESSAGE = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +50,43 @@ class Words:
     rationale: str
     expected: str
     confidence: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """What became of the findings: each is proposed, reported, or dropped for a reason."""
+
+    findings: int = 0
+    proposed: int = 0
+    reports: list[Mapping[str, Any]] = field(default_factory=list)
+    dropped: Counter[str] = field(default_factory=Counter)
+
+    def drop(self, why: str, count: int = 1) -> None:
+        """Findings that are neither proposed nor reported."""
+        self.dropped[why] += count
+
+    def report(self, *, rule: str, path: str, line: int, column: int, message: str) -> None:
+        """A finding without a patch; `line` and `column` count from 1, 0 where it has no place."""
+        self.findings += 1
+        if len(self.reports) >= MAX_REPORTS:
+            self.drop("above-the-bound")
+            return
+        text = _files.show(" ".join(message.split()))[:MAX_MESSAGE]
+        shown = _files.show(path)
+        shown = shown if len(shown) <= MAX_MESSAGE else f"…{shown[1 - MAX_MESSAGE :]}"
+        place = {"path": shown, "line": max(0, line), "column": max(0, column)}
+        self.reports.append({"rule": rule, **place, "message": text})
+
+    def counts(self, scope: _scope.Scope) -> Mapping[str, Any]:
+        """The table of a scan: files by rule, findings by what became of them."""
+        return {
+            "scanned": scope.scanned,
+            "ignored": dict(sorted(scope.ignored.items())),
+            "findings": self.findings,
+            "proposed": self.proposed,
+            "reported": len(self.reports),
+            "dropped": dict(sorted(self.dropped.items())),
+        }
 
 
 def bundle(fixes: Iterable[Fix], *, max_files: int = MAX_FILES, max_lines: int = MAX_LINES) -> list[list[Fix]]:

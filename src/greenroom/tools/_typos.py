@@ -13,12 +13,12 @@ import os
 import re
 import sys
 import tokenize
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from greenroom.tools import _body, _files, _projects, _proposals, _python
+    from greenroom.tools import _body, _files, _projects, _proposals, _python, _scope
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     import _body
@@ -26,11 +26,12 @@ else:
     import _projects
     import _proposals
     import _python
+    import _scope
 
 MIN_WORD = 4
 MAX_DICTIONARY_BYTES = 8 * 1024 * 1024
-_WORD = re.compile(r"(?<![\w.@/\\:$#%&=<{\[~^*`'\"’+-])[A-Za-z]+(?![\w@/\\(=\[{<>*`^’+]|[.:'\"-]\w|->|'s?\b['\"])")
-_NAME_LINE = re.compile(
+WORD = re.compile(r"(?<![\w.@/\\:$#%&=<{\[~^*`'\"’+-])[A-Za-z]+(?![\w@/\\(=\[{<>*`^’+]|[.:'\"-]\w|->|'s?\b['\"])")
+NAME_LINE = re.compile(
     r"copyright|©|\(c\)|author|maintain|contribut|credit|thanks|reported by|@\w|https?://|codespell", re.I
 )
 _COMMON = frozenset(
@@ -51,7 +52,8 @@ class Speller:
         self._settings = _projects.spell_settings(base)
         self._fixes = _dictionary(golden)
         self._names: frozenset[str] | None = None
-        self.scanned = 0
+        self.scope = _scope.Scope(base)
+        self.tally = _proposals.Tally()
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -68,7 +70,6 @@ class Speller:
             data = self._prose(path)
             if data is None:
                 continue
-            self.scanned += 1
             after, made = self.mend(path, data)
             if made:
                 executable = bool((self._base / path).stat().st_mode & 0o100)
@@ -102,16 +103,17 @@ class Speller:
         first = text.rfind("\n", 0, start) + 1
         last = text.find("\n", start)
         last = len(text) if last < 0 else last
-        if _NAME_LINE.search(text, first, last):
+        if NAME_LINE.search(text, first, last):
             return
-        for match in _WORD.finditer(text[start:last]):
+        for match in WORD.finditer(text[start:last]):
             at = start + match.start()
             if start + match.end() <= end:
-                fixed = self._correction(match[0], text[first:at])
+                fixed = self.correction(match[0], text[first:at])
                 if fixed is not None:
                     yield at, match[0], fixed
 
-    def _correction(self, word: str, before: str) -> str | None:
+    def correction(self, word: str, before: str) -> str | None:
+        """The one correction of a misspelt word, `before` being its line up to it; None where it may be meant."""
         lower = word.lower()
         fixed = self._fixes.get(lower)
         if fixed is None or len(word) < MIN_WORD or lower in self._settings.words:
@@ -121,6 +123,10 @@ class Speller:
         if {lower, lower + "s", lower.removesuffix("s")} & self._project_names():
             return None
         return fixed if word == lower else fixed[:1].upper() + fixed[1:]
+
+    def knows(self, word: str) -> bool:
+        """True for a misspelling (lower case) with one correction."""
+        return word in self._fixes
 
     def _project_names(self) -> frozenset[str]:
         """Words that are part of a name in the tree's Python; collected when first needed."""
@@ -136,21 +142,31 @@ class Speller:
 
     def _prose(self, path: str) -> str | None:
         """The text of a file that may be corrected."""
+        if not (path.endswith((".py", ".pyi")) or _files.is_docs(path)):
+            return None
+        text = self.text(path)
+        if text is None or path.endswith((".py", ".pyi")) or _english(text):
+            return text
+        self.scope.leave("not-english", scanned=1)
+        return None
+
+    def text(self, path: str) -> str | None:
+        """The text of a file in scope that neither its name nor the repository's settings leave out."""
         name = path.rsplit("/", 1)[-1].lower()
-        if not (path.endswith((".py", ".pyi")) or _files.is_docs(path)) or _files.is_vendored(path):
+        legal, foreign = name.startswith(_LEGAL), set(path.lower().split("/")[:-1]) & _FOREIGN_DIRS
+        if legal or foreign or self._skipped(path):
+            self.scope.leave("people-and-licences" if legal else "other-languages" if foreign else "codespell-skip")
             return None
-        if name.startswith(_LEGAL) or set(path.lower().split("/")[:-1]) & _FOREIGN_DIRS or self._skipped(path):
-            return None
-        if (self._base / path).is_symlink() or not _utf8(path):
-            return None
-        data = _body.read_if_there(self._base / path, _files.MAX_TEXT_BYTES)
-        if not data or b"\0" in data or _files.is_generated(data):
+        data = self.scope.open(path)
+        if data is None:
             return None
         try:
-            text = data.decode("utf-8")
+            if b"\0" not in data:
+                return data.decode("utf-8")
         except UnicodeDecodeError:
-            return None
-        return text if path.endswith((".py", ".pyi")) or _english(text) else None
+            pass
+        self.scope.leave("not-utf-8", scanned=1)
+        return None
 
     def _skipped(self, path: str) -> bool:
         parts = path.split("/")
@@ -168,35 +184,53 @@ class Speller:
 def generate(request: _body.Request) -> Mapping[str, Any]:
     """The result document for the generator `codespell`."""
     speller = Speller(request.golden, request.mount("base"))
-    proposals: list[Mapping[str, Any]] = []
-    dropped = 0
-    for fix, made in speller.fixes():
-        if len(proposals) >= _proposals.MAX_PROPOSALS:
-            dropped += 1
-            continue
-        entry = _proposals.proposal(
-            request,
-            number=len(proposals),
-            rule="codespell",
-            reproduce="codespell",
-            words=_words(fix, made),
-            fixes=[fix],
-        )
-        proposals.append(entry)
+    proposals = propose(
+        request, "codespell", speller.tally, ((fix, _words(fix, made)) for fix, made in speller.fixes())
+    )
     return {
         "proposals": proposals,
-        "scanned": speller.scanned,
-        "ignored": {**speller.facts, "proposals_above_the_bound": dropped},
-        "tools": {"codespell": _version(request.golden), "python": sys.version.split()[0]},
+        "scanned": speller.scope.scanned,
+        "ignored": speller.facts,
+        "counts": speller.tally.counts(speller.scope),
+        "tools": tools(request.golden),
     }
 
 
-def _words(fix: _proposals.Fix, made: list[tuple[str, str]]) -> _proposals.Words:
+def propose(
+    request: _body.Request,
+    rule: str,
+    tally: _proposals.Tally,
+    fixes: Iterable[tuple[_proposals.Fix, _proposals.Words]],
+) -> list[Mapping[str, Any]]:
+    """One proposal a file, up to the bound."""
+    proposals: list[Mapping[str, Any]] = []
+    for fix, words in fixes:
+        tally.findings += fix.count
+        if len(proposals) >= _proposals.MAX_PROPOSALS:
+            tally.drop("above-the-bound", fix.count)
+            continue
+        tally.proposed += fix.count
+        entry = _proposals.proposal(request, number=len(proposals), rule=rule, reproduce=rule, words=words, fixes=[fix])
+        proposals.append(entry)
+    return proposals
+
+
+def tools(golden: Path) -> Mapping[str, str]:
+    """Versions by name."""
+    return {"codespell": _version(golden), "python": sys.version.split()[0]}
+
+
+def title(fix: _proposals.Fix, made: list[tuple[str, str]], where: str = "") -> str:
+    """A line about the corrections of one file; `where` in it they stand, if that matters."""
     pairs = list(dict.fromkeys(f"{wrong} → {right}" for wrong, right in made))
     more = f" and {len(pairs) - 4} more" if len(pairs) > 4 else ""
     noun = "typo" if len(made) == 1 else f"{len(made)} typos"
+    return f"Mend {noun} in {where}{fix.path}: {', '.join(pairs[:4])}{more}"
+
+
+def _words(fix: _proposals.Fix, made: list[tuple[str, str]]) -> _proposals.Words:
     return _proposals.Words(
-        title=f"Mend {noun} in {fix.path}: {', '.join(pairs[:4])}{more}",
+        title=title(fix, made),
         rationale="Misspelt words in comments and docs; each has one correction in codespell's dictionary.",
         expected="No change of behaviour: only comments and docs change.",
         confidence=90,
@@ -229,7 +263,7 @@ def _spans(path: str, text: str) -> Iterator[tuple[int, int]]:
 
 
 def _python_spans(text: str) -> Iterator[tuple[int, int]]:
-    starts = _line_starts(text)
+    starts = line_starts(text)
     docstrings = _python.docstring_lines(text)
     try:
         tokens = list(tokenize.generate_tokens(io.StringIO(text, newline="").readline))
@@ -286,7 +320,7 @@ def _outside(line: str, offset: int) -> Iterator[tuple[int, int]]:
         yield offset + at, offset + len(line)
 
 
-def _line_starts(text: str) -> list[int]:
+def line_starts(text: str) -> list[int]:
     """Offsets where lines start, as the tokenizer counts lines."""
     starts, at = [0], 0
     for line in io.StringIO(text, newline=""):
@@ -314,11 +348,3 @@ def _code_only(data: bytes) -> bytes:
         return " ".join(token.string for token in tokens if token.type == tokenize.NAME).encode("utf-8")
     except (tokenize.TokenError, SyntaxError, ValueError):
         return data
-
-
-def _utf8(path: str) -> bool:
-    try:
-        path.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -1,7 +1,9 @@
 """Says what kind of change leads from the tree `base` to `green`: comments, docs, lint, tests, config, logic, binary.
 
 Argument `reproduce`, optional: what made the patch (``ruff:F401``, ``codespell``); where making it again from base
-gives each changed file of green, byte for byte, the change is `lint`. Result: a domain DiffClass. A class is only given
+gives each changed file of green, byte for byte, the result says so, and ruff's own family is `lint`. Other families
+keep the class of what they change: that a program can make a change again does not say that the code means the same.
+Result: a domain DiffClass. A class is only given
 for what was compared: for Python, the syntax trees and the comments that tools read.
 """
 
@@ -15,13 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from greenroom.tools import _body, _files, _lint, _python, _typos
+    from greenroom.tools import _body, _families, _files, _lint, _python, _shell, _strings, _typos
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     import _body
+    import _families
     import _files
     import _lint
     import _python
+    import _shell
+    import _strings
     import _typos
 
 MAX_FILES = 5_000
@@ -37,7 +42,9 @@ def run(request: _body.Request) -> Mapping[str, Any]:
     reproduce = request.text("reproduce", "")
     reproduced = bool(reproduce) and bool(changed) and _reproduced(request.golden, base, changed, reproduce)
     return {
-        "files": [classify(base, green, change, lint=reproduced) for change in changed],
+        "files": [
+            classify(base, green, change, lint=reproduced and reproduce.startswith("ruff:")) for change in changed
+        ],
         "reproduced_by": reproduce if reproduced else None,
     }
 
@@ -129,13 +136,20 @@ def _reproduced(golden: Path, base: Path, changed: Sequence[_files.Changed], rep
     if any(change.base.mode != change.green.mode for change in changed):
         return False
     generator, _, rule = reproduce.partition(":")
-    if generator == "ruff" and _lint.SUPPORTED.fullmatch(rule):
-        made: Mapping[str, bytes | None] = _lint.regenerate(golden, base, rule)
+    family = _families.FAMILIES.get(generator)
+    if family is not None and family.supported.fullmatch(rule):
+        made: Mapping[str, bytes | None] = _lint.regenerate(golden, base, generator, rule)
     elif reproduce == "codespell":
         speller = _typos.Speller(golden, base)
         made = {change.path: speller.mended(change.path) for change in changed}
+    elif reproduce == _strings.RULE:
+        strings = _strings.Strings(golden, base)
+        made = {change.path: strings.mended(change.path) for change in changed}
+    elif reproduce == "shell":
+        with _shell.Shell(base) as shell:
+            made = {change.path: shell.mended(change.path) for change in changed}
     else:
-        raise _body.Refusal("unknown-generator", reproduce[:100], "name ruff:RULE or codespell")
+        raise _body.Refusal("unknown-generator", reproduce[:100], "name a generator that codegen_t0 has, with its rule")
     return all(made.get(change.path) == change.green.data for change in changed)
 
 

@@ -50,3 +50,11 @@ def test_two_packages_with_one_name_are_ambiguous() -> None:
     assert loader.load("ruff", [entry("ruff", same), entry("ruff", same)]) is RuffProposer
     with pytest.raises(Unusable, match="proposer-ambiguous"):
         loader.load("ruff", [entry("ruff", same), entry("ruff", "other:X")])
+
+
+def test_optional_proposers_run_when_asked_for_only() -> None:
+    """The second group is found like the first, and is no part of the default."""
+    entries = [entry("a", "x:A"), EntryPoint(name="b", value="x:B", group=loader.OPTIONAL)]
+    assert (loader.available(entries), loader.by_default(entries)) == (("a", "b"), ("a",))
+    assert {"codespell", "ruff", "unused"} <= set(loader.by_default())
+    assert "modernise" in set(loader.available()) - set(loader.by_default())

@@ -9,11 +9,16 @@ from agents_cases import GOLDEN, SUBJECT, TOOL, ScanningKeeper, finding, generat
 
 from greenroom.agents.proposers.codegen import CodegenProposer, suggest
 from greenroom.agents.proposers.codespell import CodespellProposer
+from greenroom.agents.proposers.modernise import ModerniseProposer
 from greenroom.agents.proposers.ruff import RuffProposer
+from greenroom.agents.proposers.unused import UnusedProposer
 from greenroom.domain import documents
 from greenroom.domain.errors import Tampered, Unusable
 from greenroom.domain.proposal import Proposal
 from greenroom.domain.verdict import Refused
+
+REPORT = {"rule": "json", "path": "a.json", "line": 1, "column": 2, "message": "odd"}
+NOTE = {"rule": "program-missing", "where": "shfmt", "remedy": "install it"}
 
 
 def proposals(keeper: ScanningKeeper, kind: type[CodegenProposer] = RuffProposer) -> list[Proposal]:
@@ -21,7 +26,15 @@ def proposals(keeper: ScanningKeeper, kind: type[CodegenProposer] = RuffProposer
     return [documents.decode(Proposal, item) for item in proposer.propose(SUBJECT, keeper.live)]
 
 
-@pytest.mark.parametrize(("kind", "version"), [(RuffProposer, "0.15.1"), (CodespellProposer, "2.4.1")])
+@pytest.mark.parametrize(
+    ("kind", "version"),
+    [
+        (RuffProposer, "0.15.1"),
+        (CodespellProposer, "2.4.1"),
+        (ModerniseProposer, "0.15.1"),
+        (UnusedProposer, "0.15.1"),
+    ],
+)
 def test_a_scan_becomes_proposals(kind: type[CodegenProposer], version: str) -> None:
     """Each finding of the tool is one proposal, with its patch in the store and tests that go with its files."""
     keeper = ScanningKeeper(generated(finding(), finding(rule="ruff:W291", files=["docs/a.md"])))
@@ -57,12 +70,44 @@ def test_the_scan_is_one_run_on_the_live_tree() -> None:
         generated(finding(extra=1)),
         generated(*[finding()] * 65),
         generated() | {"tools": {"ruff": 1}},
+        generated() | {"reports": [{"rule": "json"}]},
+        generated() | {"reports": [REPORT] * 201},
+        generated() | {"reports": [REPORT | {"line": "1"}]},
+        generated() | {"reports": [REPORT | {"message": "x" * 200_001}]},
+        generated() | {"reports": [REPORT | {"path": "x" * 1001}] * 200},
+        generated() | {"notes": [NOTE] * 21},
+        generated() | {"notes": [NOTE | {"extra": ""}]},
+        generated() | {"counts": {"scanned": "many"}},
+        generated() | {"counts": {"ignored": {str(i): 1 for i in range(101)}}},
+        generated() | {"counts": []},
     ],
 )
 def test_a_malformed_result_is_refused(result: Any) -> None:
     """Whatever hostile code makes of the result, it is unusable and nothing is proposed."""
     with pytest.raises(Unusable):
         proposals(ScanningKeeper(result))
+
+
+def test_a_scan_tells_what_it_saw_besides() -> None:
+    """Counts, reports and notes of the last scan are there once it ended; nothing of an earlier one stays."""
+    counts = {
+        "scanned": 4,
+        "ignored": {"vendored": 2},
+        "findings": 3,
+        "proposed": 1,
+        "reported": 1,
+        "dropped": {"x": 1},
+    }
+    keeper = ScanningKeeper(generated(finding()) | {"counts": counts, "reports": [REPORT], "notes": [NOTE]})
+    proposer = RuffProposer(keeper=keeper, store=keeper.store, attestor=keeper.attestor, golden=GOLDEN, tool=TOOL)  # type: ignore[arg-type]
+    assert proposer.scan is None
+    assert len(list(proposer.propose(SUBJECT, keeper.live))) == 1
+    assert proposer.scan is not None
+    assert documents.to_plain(proposer.scan) == {"counts": counts, "reports": [REPORT], "notes": [NOTE]}
+    keeper.ended_by = "wall"
+    with pytest.raises(Unusable):
+        list(proposer.propose(SUBJECT, keeper.live))
+    assert proposer.scan is None
 
 
 def test_a_refused_scan_names_the_rule_and_the_remedy() -> None:

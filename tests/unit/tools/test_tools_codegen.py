@@ -78,6 +78,28 @@ def test_settings_are_data_and_cannot_widen(body: Any) -> None:
         pytest.fail(ran.stderr)
 
 
+def test_the_repository_s_own_way_of_sorting_holds(body: Any) -> None:
+    """Imports that are sorted as the repository's settings say are no finding."""
+    tree = {
+        "ruff.toml": '[lint]\nselect = ["F", "I"]\n[lint.isort]\nforce-single-line = true\n',
+        "a.py": "from os import path\nfrom os import sep\n\nprint(path, sep)\n",
+        "b.py": "from os import sep, path\n\nprint(path, sep)\n",
+    }
+    ran = body("codegen_t0", {"generator": "ruff"}, base=tree)
+    assert [(p["rule"], p["files"]) for p in ran.result["proposals"]] == [("ruff:I001", ["b.py"])]
+    assert (ran.result["counts"]["findings"], ran.result["counts"]["dropped"]) == (1, {})
+
+
+def test_settings_of_sorting_that_ruff_does_not_know_stop_sorting_only(body: Any) -> None:
+    """A key of a later ruff, or a wrong value, is no reason to scan nothing."""
+    for odd, chosen in (('from-the-future = "x"', '["F", "I"]'), ('force-single-line = "often"', '["ALL"]')):
+        tree = {
+            "ruff.toml": f"[lint]\nselect = {chosen}\n[lint.isort]\n{odd}\n",
+            "a.py": "import sys, os\nsys.exit()\n",
+        }
+        assert rules(proposals(body, "ruff", tree)) == {"ruff:F401": ["a.py"]}
+
+
 def test_imports_that_something_needs_are_left_alone(body: Any) -> None:
     """Re-exports, fixtures, modules of the project and conftest.py keep imports that look unused."""
     tree = {

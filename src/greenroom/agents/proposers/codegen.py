@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from greenroom.domain import documents
 from greenroom.domain.digest import Digest
@@ -16,6 +17,7 @@ from greenroom.domain.errors import TooLarge, Unusable
 from greenroom.domain.ports import Attestor, CheckRun, Keeper, Store
 from greenroom.domain.proof import Predicate, Receipt, RunOutput
 from greenroom.domain.proposal import Proposal
+from greenroom.domain.scan import Counts, Note, Report, Scan
 from greenroom.domain.trees import MAX_MANIFEST_BYTES, parse_manifest
 from greenroom.domain.verdict import Refused
 from greenroom.domain.vocabulary import Subject
@@ -25,6 +27,11 @@ MAX_PROPOSALS = 64
 MAX_FILES = 5_000
 MAX_TEXT = 4_000
 MAX_SUGGESTED = 10
+MAX_REPORTS = 200
+MAX_NOTES = 20
+MAX_RULES = 100
+MAX_TOLD = 200_000
+"""Characters of all that a scan tells besides its proposals; several scans share one answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +56,18 @@ class Generated:
 
     proposals: tuple[Found, ...]
     tools: Mapping[str, str]
+    scan: Scan
 
 
 class CodegenProposer:
-    """The Proposer port over one generator of `codegen_t0`; `tool` is the digest of that tool's manifest."""
+    """The Proposer port over one generator of `codegen_t0`; `tool` is the digest of that tool's manifest.
+
+    `program` names the tool whose version proposals carry, where that is not the generator's name. `scan` is what the
+    last scan saw besides its proposals, None before the first.
+    """
 
     generator = ""
+    program = ""
 
     def __init__(self, *, keeper: Keeper, store: Store, attestor: Attestor, golden: Digest, tool: Digest) -> None:
         self._keeper = keeper
@@ -62,6 +75,7 @@ class CodegenProposer:
         self._attestor = attestor
         self._golden = golden
         self._tool = tool
+        self.scan: Scan | None = None
 
     @property
     def name(self) -> str:
@@ -75,9 +89,11 @@ class CodegenProposer:
         itself, `bad-result` when its result is malformed; Tampered when the receipt is not the keeper's.
         """
         del subject
+        self.scan = None
         output = self._output(live)
         generated = self._generated(output)
-        version = generated.tools.get(self.generator, "unknown")[:80]
+        self.scan = generated.scan
+        version = generated.tools.get(self.program or self.generator, "unknown")[:80]
         tests = _test_paths(self._store, live)
         return self._documents(generated, output, version, tests)
 
@@ -152,7 +168,23 @@ class CodegenProposer:
                 documents.from_plain(Found, item, f"$.proposals[{i}]") for i, item in enumerate(plain["proposals"])
             ),
             tools=documents.from_plain(Mapping[str, str], plain.get("tools", {}), "$.tools"),
+            scan=self._scan(plain),
         )
+
+    def _scan(self, plain: Mapping[str, Any]) -> Scan:
+        scan = Scan(
+            counts=documents.from_plain(Counts, plain.get("counts", {}), "$.counts"),
+            reports=documents.from_plain(tuple[Report, ...], plain.get("reports", []), "$.reports"),
+            notes=documents.from_plain(tuple[Note, ...], plain.get("notes", []), "$.notes"),
+        )
+        rules = [*scan.counts.ignored, *scan.counts.dropped]
+        if len(scan.reports) > MAX_REPORTS or len(scan.notes) > MAX_NOTES or len(rules) > MAX_RULES:
+            raise self._bad("more reports, notes or counts than their bounds")
+        texts = [*rules, *(t for r in scan.reports for t in (r.rule, r.path, r.message))]
+        texts += [t for note in scan.notes for t in (note.rule, note.where, note.remedy)]
+        if sum(map(len, texts)) > MAX_TOLD:
+            raise self._bad("reports, notes and counts are longer than their bound")
+        return scan
 
     def _bad(self, message: str) -> Unusable:
         return Unusable("bad-result", f"the result of the {self.name} scan cannot be used: {message}")

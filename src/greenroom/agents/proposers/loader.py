@@ -1,7 +1,8 @@
-"""Proposers as plug-ins: the entry-point group `greenroom.proposers`, which the built-ins use too.
+"""Proposers as plug-ins: two groups of entry points, which the built-ins use too.
 
-A plug-in is whatever the entry point names, called with the keyword arguments of `Factory`. It is found by
-name and imported only when asked for. It thinks; what it returns goes through the whole gate as bytes.
+Those of `greenroom.proposers` run by default; those of `greenroom.proposers.optional` when they are asked for. A
+plug-in is whatever the entry point names, called with the keyword arguments of `Factory`. It is found by name and
+imported only when asked for. It thinks; what it returns goes through the whole gate as bytes.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from greenroom.domain.errors import NotFound, Unusable
 from greenroom.domain.ports import Attestor, Keeper, Proposer, Store
 
 GROUP = "greenroom.proposers"
+OPTIONAL = "greenroom.proposers.optional"
 
 
 class Factory(Protocol):
@@ -28,6 +30,12 @@ class Factory(Protocol):
 def available(entries: Iterable[importlib.metadata.EntryPoint] | None = None) -> tuple[str, ...]:
     """The names of the installed proposers, sorted; imports none of them."""
     return tuple(sorted(_by_name(entries)))
+
+
+def by_default(entries: Iterable[importlib.metadata.EntryPoint] | None = None) -> tuple[str, ...]:
+    """The names of the installed proposers that run without being asked for, sorted; imports none of them."""
+    found = _by_name(entries)
+    return tuple(sorted(name for name in found if any(entry.group != OPTIONAL for entry in found[name])))
 
 
 def load(name: str, entries: Iterable[importlib.metadata.EntryPoint] | None = None) -> Factory:
@@ -64,6 +72,8 @@ def _by_name(
     entries: Iterable[importlib.metadata.EntryPoint] | None,
 ) -> dict[str, list[importlib.metadata.EntryPoint]]:
     found: dict[str, list[importlib.metadata.EntryPoint]] = {}
-    for entry in importlib.metadata.entry_points(group=GROUP) if entries is None else entries:
+    if entries is None:
+        entries = [entry for group in (GROUP, OPTIONAL) for entry in importlib.metadata.entry_points(group=group)]
+    for entry in entries:
         found.setdefault(entry.name, []).append(entry)
     return found

@@ -31,6 +31,10 @@ PRIORS: Mapping[str, tuple[int, int]] = {
     "ruff:I": (18, 2),  # the order of imports can matter
     "ruff:F": (18, 2),  # an unused name may be one that others import
     "ruff": (19, 1),
+    "unused": (19, 1),
+    "modernise": (18, 2),  # another spelling may be another thing to what inspects it
+    "strings": (17, 3),  # a test may wait for the words
+    "shell": (18, 2),  # layout, proven by the program that made it
     "": (7, 3),  # anything else
 }
 """Pseudo-counts (passed, failed) by the longest prefix of the rule that is listed."""

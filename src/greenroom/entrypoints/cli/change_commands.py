@@ -11,7 +11,7 @@ import typer
 
 from greenroom.domain.errors import Exit, Unusable
 from greenroom.domain.vocabulary import Mode
-from greenroom.entrypoints.cli import consent, output, render
+from greenroom.entrypoints.cli import consent, output, render, scans
 from greenroom.entrypoints.cli.safe import safe
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ def _improve(app: typer.Typer, context: Context) -> None:
     def improve(
         repo: Annotated[str, typer.Argument(metavar="REPO", help="A git repository or an unpacked source release.")],
         branch: Annotated[str | None, typer.Option(help="The branch; the checked-out one unless named.")] = None,
-        only: Annotated[list[str] | None, typer.Option(help="Only this proposer; may be repeated.")] = None,
+        only: Annotated[
+            list[str] | None, typer.Option(help="Only this proposer, optional ones too; may be repeated.")
+        ] = None,
         mode: Annotated[Mode | None, typer.Option(help="May only lower the box's mode.")] = None,
         test_command: Annotated[
             str | None, typer.Option(help="How this repository's tests run (pytest or unittest); empty forgets it.")
@@ -343,6 +345,7 @@ def _show_improved(answer: Mapping[str, Any]) -> None:
         out.print(f"proposer {safe(failed['proposer'])} failed: {safe(failed['message'])}", style="red")
     for note in answer["notes"]:
         print(f"note: {safe(note)}")
+    scans.show(out, answer.get("scans", ()))
     waiting = [row for row in rows if row["held"] and row["held"]["rule"] == "needs-approval"]
     print(f"{len(rows)} proposal(s), {len(waiting)} wait for approval; live is unchanged: {answer['live'][:21]}")
     if waiting:

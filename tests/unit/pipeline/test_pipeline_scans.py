@@ -1,0 +1,71 @@
+"""What improve tells of each scan besides its proposals, and which proposers run unasked."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from greenroom.domain.errors import Unusable
+from greenroom.domain.scan import Counts, Note, Report, Scan
+from greenroom.testing.house import MemoryHouse
+
+SCAN = Scan(
+    counts=Counts(scanned=2, ignored={"vendored": 1}, findings=1, reported=1),
+    reports=(Report(rule="json:syntax", path="a.json", line=1, column=2, message="odd"),),
+    notes=(Note(rule="program-missing", where="shfmt", remedy="install it"),),
+)
+
+
+class Looking:
+    """Proposes nothing, reports."""
+
+    name = "looking"
+
+    def __init__(self) -> None:
+        self.scan: Any = SCAN
+
+    def propose(self, subject: object, live: object) -> list[bytes]:
+        return []
+
+
+class Lying(Looking):
+    """A plug-in whose `scan` is something else."""
+
+    def __init__(self) -> None:
+        self.scan = {"reports": ["x"] * 10}
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[MemoryHouse]:
+    made = MemoryHouse(tmp_path)
+    good = made.house.proposers()
+    more: Any = {"looking": lambda golden: Looking(), "lying": lambda golden: Lying(), **good}
+    made.house = dataclasses.replace(made.house, proposers=lambda: more, optional=frozenset({"looking", "lying"}))
+    yield made
+    made.close()
+
+
+def test_reports_counts_and_notes_are_in_the_answer(house: MemoryHouse) -> None:
+    """Each scan is told once, as plain JSON; proposers that tell nothing are left out."""
+    answer = house.improve(only=("looking", "lying", "typo"))
+    (scan,) = answer["scans"]
+    assert json.loads(json.dumps(scan)) == scan
+    assert scan["proposer"] == "looking"
+    assert scan["counts"]["ignored"] == {"vendored": 1}
+    assert scan["reports"][0]["path"] == "a.json"
+    assert scan["notes"][0]["remedy"] == "install it"
+    assert len(answer["changes"]) == 1
+
+
+def test_optional_proposers_run_when_asked_for(house: MemoryHouse) -> None:
+    """Without --only they stay out; unknown names are refused with all that there are, optional ones too."""
+    assert house.improve()["scans"] == []
+    assert len(house.improve(only=("looking",))["scans"]) == 1
+    with pytest.raises(Unusable) as caught:
+        house.improve(only=("nope",))
+    assert "looking" in caught.value.remedy
