@@ -22,6 +22,8 @@ from greenroom.keeper import attempts
 from greenroom.keeper.attempts import KEPT_NS, Attempts
 from greenroom.keeper.once import MAX_BAD, MAX_UNFINISHED, Once, key_of
 
+pytestmark = pytest.mark.slow
+
 TESTS = {"framework": "pytest", "python": "3.11", "outcomes": {"t::a": "passed"}, "sentinel": "failed", "notes": []}
 ARGS = {"argv": rule(required=False), "only": rule(required=False)}
 

@@ -14,6 +14,8 @@ from greenroom.domain.errors import NotFound, Unusable
 from greenroom.domain.verdict import Held, Passed
 from greenroom.release.delivery import coming_between, deliver, state
 
+pytestmark = pytest.mark.slow
+
 
 def _snapshot(bench: Workbench) -> tuple[str, str, str]:
     return bench.git("for-each-ref"), bench.git("status", "--porcelain=v2"), bench.git("stash", "create")

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from greenroom.tools import _proposals, _typos
 
+pytestmark = pytest.mark.slow
+
 UNUSED = "import os\nimport sys\n\nprint(sys.argv)\n"
 
 

@@ -13,6 +13,8 @@ from greenroom.domain import documents
 from greenroom.domain.scan import Counts
 from greenroom.tools import _data
 
+pytestmark = pytest.mark.slow
+
 BOMB = "a: &a [x, x]\n" + "".join(
     f"{chr(98 + i)}: &{chr(98 + i)} [*{chr(97 + i)}, *{chr(97 + i)}]\n" for i in range(24)
 )

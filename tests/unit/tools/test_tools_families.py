@@ -14,6 +14,8 @@ from greenroom.domain.outcomes import DiffClass
 from greenroom.domain.scan import Counts
 from greenroom.tools import _families, _projects
 
+pytestmark = pytest.mark.slow
+
 TYPED = "from typing import Dict, Optional\n\n\ndef f(a: Optional[int], b: Dict[str, int]) -> None:\n    print(a, b)\n"
 OLD = "class A(object):\n    def f(self):\n        return super(A, self).f()\n"
 IDLE = 'class A:\n    """A."""\n\n    pass\n'

@@ -16,6 +16,8 @@ from greenroom.domain.outcomes import DiffClass
 from greenroom.domain.scan import Counts
 from greenroom.tools import _body, _shell
 
+pytestmark = pytest.mark.slow
+
 there = pytest.mark.skipif(
     not all(shutil.which(name, path="/usr/bin:/bin") for name in _shell.PROGRAMS),
     reason="apt-get install shellcheck shfmt",

@@ -15,6 +15,8 @@ from greenroom.domain.outcomes import DiffClass
 from greenroom.domain.scan import Counts
 from greenroom.tools import _strings
 
+pytestmark = pytest.mark.slow
+
 RAISING = 'def f(x):\n    raise ValueError("could not recieve the mail")\n'
 
 
