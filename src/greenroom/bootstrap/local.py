@@ -41,7 +41,7 @@ class LocalServices:
 
     def __init__(self, box: Box) -> None:
         self.box = box
-        self._met = False
+        self._met: set[str] = set()
 
     def init(self, passphrase: Callable[[], bytes | None], *, ssh_agent: bool = False) -> Mapping[str, Any]:
         """See Services: make what is missing, sign the policy of this installation when it is not in force."""
@@ -275,9 +275,9 @@ class LocalServices:
     def _client(self, socket: str) -> Client:
         """A client of a socket of the box whose processes run."""
         path = str(self._mine().socket(socket))
-        if not self._met:
-            self._meet()
-            self._met = True
+        if socket not in self._met:
+            self._meet(socket)
+            self._met.add(socket)
         client = Client(path)
         try:
             client.ping()
@@ -285,21 +285,25 @@ class LocalServices:
             self._start(path)
         return Client(path, patience_s=1.0)
 
-    def _meet(self) -> None:
-        """See that the processes run this installation; end them where they run another and are at nothing.
+    def _meet(self, socket: str) -> None:
+        """See that who answers on `socket` runs this installation; end the processes where the guard says it does not.
 
-        Raises Unreachable `other-version` while they are at work, and where nobody can tell.
+        What the executor says of itself ends nothing, and says nothing of the guard. Raises Unreachable
+        `other-version` while they are at work, and where nobody can tell.
         """
-        others = [said for said in map(self._hello, ASKED) if said and said.installation != installation()]
-        if not others:
+        called = self._hello(socket)
+        if called is None or called.installation == installation():
             return
-        if all(said.busy == 0 for said in others):
+        said = [called, *filter(None, (self._hello(other) for other in ASKED if other != socket))]
+        guard = called if socket == "guard" else self._hello("guard")
+        outdated = guard is not None and guard.installation != installation()
+        if outdated and all(one.busy == 0 for one in said):
             print("greenroom: the processes of another installation are ended; this one's take over", file=sys.stderr)
             self.down()
             return
-        at_work = any(said.busy for said in others)
+        at_work = any(one.busy for one in said)
         why = "and they are at work" if at_work else "and nobody can tell whether they are at work"
-        message = f"the box's processes run {others[0].installation} of Greenroom, this command is {installation()}"
+        message = f"the box's processes run {called.installation} of Greenroom, this command is {installation()}"
         raise Unreachable(
             "other-version",
             f"{message}, {why}",
@@ -308,8 +312,12 @@ class LocalServices:
         )
 
     def _hello(self, process: str) -> Hello | None:
-        with contextlib.suppress(Unreachable):
+        """What the process says of itself; None where nobody listens. Raises Unreachable `hello-malformed`."""
+        try:
             return Client(str(self.box.socket(process)), timeout_s=TRY_S).hello()
+        except Unreachable as error:
+            if error.reference == "hello-malformed":
+                raise
         return None
 
     def _start(self, path: str) -> None:

@@ -27,6 +27,7 @@ from greenroom.guard.consent import Recomputed, agreed, read_card
 from greenroom.guard.evidence import Case, EvidenceRoom, Found
 from greenroom.guard.facts import ailing, gather
 from greenroom.guard.room import Room, Rules
+from greenroom.guard.steps import REMEDY
 
 MAX_PLAN_BYTES = 1024 * 1024
 MAX_WARRANT_BYTES = 256 * 1024
@@ -42,7 +43,8 @@ def warrant(room: Room, dossier: Dossier) -> Digest | Refused | Held:
     except Unreachable:
         raise
     except Unusable as error:
-        answer = Refused(rule=error.reference, where=error.where or error.message, remedy=error.remedy)
+        remedy = error.remedy or REMEDY
+        answer = Refused(rule=error.reference, where=error.where or error.message, remedy=remedy)
     if isinstance(answer, Refused):
         key = f"warrant-refused/{secrets.token_hex(16)}"
         room.journal.write("warrant.refused", key, change=_bounded(dossier.change), about=answer.rule[:64])

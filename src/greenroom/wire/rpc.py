@@ -80,7 +80,7 @@ class Client:
             if error.reference != "unknown-call":
                 raise
             return Hello(installation="an earlier release", busy=None)
-        return Hello(installation=str(said["installation"]), busy=int(said["busy"]))
+        return _hello(said, self.path)
 
     def peer(self) -> tuple[int, int]:
         """Process id and user id of who answers, from the kernel; raises Unreachable."""
@@ -96,6 +96,14 @@ class Client:
                 if time.monotonic() >= deadline:
                     raise
                 time.sleep(0.02)
+
+
+def _hello(said: Any, path: str) -> Hello:
+    """What was said, taken apart; raises Unreachable `hello-malformed` for anything but a text and a count."""
+    found = (said.get("installation"), said.get("busy")) if isinstance(said, dict) else (None, None)
+    if not isinstance(found[0], str) or type(found[1]) is not int or found[1] < 0:
+        raise errors.Unreachable("hello-malformed", "what answers does not say which code it runs", where=path)
+    return Hello(installation=found[0][:200], busy=found[1])
 
 
 class Teller:

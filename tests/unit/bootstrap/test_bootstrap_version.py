@@ -107,3 +107,44 @@ def test_hello_says_how_many_other_calls_run(box: Box, monkeypatch: pytest.Monke
         assert Client(str(box.socket("guard"))).hello() == hello.Hello(installation="1", busy=0)
     with processes(box, "1", monkeypatch, at="guard"):
         assert Client(str(box.socket("guard"))).hello() == hello.Hello(installation="1", busy=1)
+
+
+@contextmanager
+def said_by_the_desk(box: Box, said: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Processes of this installation, of which the desk, in other hands, says something else of itself."""
+    with processes(box, hello.installation(), monkeypatch):
+        import os
+
+        box.socket("desk").unlink()
+        lying = Server(str(box.socket("desk")), {}, uids=frozenset({os.getuid()}))
+        lying.handlers[hello.HELLO] = lambda *_: said
+        thread = threading.Thread(target=lying.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield
+        finally:
+            lying.shutdown()
+            lying.server_close()
+            thread.join()
+
+
+@pytest.mark.parametrize("busy", [0, 1])
+def test_what_the_desk_says_ends_nothing_and_bars_nobody_from_the_guard(
+    box: Box, monkeypatch: pytest.MonkeyPatch, busy: int
+) -> None:
+    """An executor in other hands that claims another installation neither ends the processes nor bars a lift."""
+    monkeypatch.setattr(LocalServices, "down", lambda self: pytest.fail("the guard runs this installation"))
+    with said_by_the_desk(box, {"installation": "x", "busy": busy}, monkeypatch):
+        services = LocalServices(box)
+        assert services.guard("pending") == hello.installation()
+        with pytest.raises(Unreachable) as caught:
+            services.desk("pending")
+        assert caught.value.reference == "other-version"
+
+
+@pytest.mark.parametrize("said", [{}, None, "z", {"installation": 1, "busy": 0}, {"installation": "x", "busy": "many"}])
+def test_a_malformed_hello_is_told_plainly(box: Box, monkeypatch: pytest.MonkeyPatch, said: Any) -> None:
+    """Whatever answers, the command ends with a reference, not with an error of its own."""
+    with said_by_the_desk(box, said, monkeypatch), pytest.raises(Unreachable) as caught:
+        LocalServices(box).desk("pending")
+    assert caught.value.reference == "hello-malformed"

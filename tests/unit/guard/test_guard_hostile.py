@@ -226,6 +226,8 @@ def test_guard_refuses_bent_evidence(house: PaperHouse, name: str) -> None:
         house.use_real_evidence()
     answer = house.guard.warrant(made.dossier())
     assert not isinstance(answer, str)
+    assert answer.where
+    assert answer.remedy
     assert _rule(answer) == rule if rule != "evidence" else _rule(answer) != "card-differs"
     assert house.guard.live(SUBJECT) == house.base
     assert "warrant.issued" not in house.names()
