@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import select
 import shutil
 import socket
@@ -80,6 +81,22 @@ def test_a_wall_that_is_left_out_is_seen_missing(built: Path, monkeypatch: pytes
     layers = ProcessWalls(built, use_cgroups=False, **user).layers()
     missing = {"network-namespace", "dropped-capabilities", "read-only-root", "private-tmp", "private-proc"}
     assert {name for name, on in layers.items() if not on} - {"landlock"} == missing | set(CGROUP_LAYERS)
+
+
+@pytest.mark.sandbox
+@pytest.mark.slow
+def test_linked_with_the_c_library_the_walls_are_the_same(
+    built: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As other processors have it, launcher and warden are built with the C library, and give the same layers."""
+    monkeypatch.setattr(platform, "machine", lambda: "another")
+    linked = build_launcher(tmp_path_factory.mktemp("linked"))
+    monkeypatch.undo()
+    assert linked.stat().st_size > built.stat().st_size
+    user = {"sandbox_uid": UID, "sandbox_gid": UID} if os.geteuid() == 0 else {}
+    layers = [ProcessWalls(launcher, use_cgroups=False, **user).layers() for launcher in (built, linked)]
+    assert layers[0] == layers[1]
+    assert layers[1]["rlimits"]
 
 
 _UNDER_LIMITS = """
