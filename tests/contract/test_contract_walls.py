@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import select
 import shutil
 import socket
@@ -19,7 +20,8 @@ import greenroom
 from greenroom.domain.ports import Cell, Mount, Outcome, Walls
 from greenroom.domain.proof import Usage
 from greenroom.domain.verdict import Refused
-from greenroom.domain.vocabulary import LAYERS
+from greenroom.domain.vocabulary import CGROUP_LAYERS, LAYERS
+from greenroom.sandbox import root
 from greenroom.sandbox.build import build_launcher
 from greenroom.sandbox.cgroups import Group
 from greenroom.sandbox.checking import CAPS, Bench, Check, never
@@ -67,6 +69,94 @@ def test_base_layers_are_enforced(bench: Bench) -> None:
     assert set(layers) == set(LAYERS)
     wanted = set(LAYERS) - {"landlock", "cgroup-memory", "cgroup-pids", "cgroup-cpu"}
     assert {name for name in wanted if not layers[name]} == set()
+
+
+@pytest.mark.sandbox
+def test_a_wall_that_is_left_out_is_seen_missing(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a cell made without them, the walls of bubblewrap are reported as not enforced; the others as before."""
+    # The process namespace stays: the launcher ends all that it can see.
+    open_wide = ["--unshare-user", "--unshare-pid", "--as-pid-1", "--cap-add", "ALL", "--bind", "/", "/"]
+    monkeypatch.setattr(root, "arguments", lambda *_: open_wide)
+    user = {"sandbox_uid": UID, "sandbox_gid": UID} if os.geteuid() == 0 else {}
+    layers = ProcessWalls(built, use_cgroups=False, **user).layers()
+    missing = {"network-namespace", "dropped-capabilities", "read-only-root", "private-tmp", "private-proc"}
+    assert {name for name, on in layers.items() if not on} - {"landlock"} == missing | set(CGROUP_LAYERS)
+
+
+@pytest.mark.sandbox
+@pytest.mark.slow
+def test_linked_with_the_c_library_the_walls_are_the_same(
+    built: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As other processors have it, launcher and warden are built with the C library, and give the same layers."""
+    monkeypatch.setattr(platform, "machine", lambda: "another")
+    linked = build_launcher(tmp_path_factory.mktemp("linked"))
+    monkeypatch.undo()
+    assert linked.stat().st_size > built.stat().st_size
+    user = {"sandbox_uid": UID, "sandbox_gid": UID} if os.geteuid() == 0 else {}
+    layers = [ProcessWalls(launcher, use_cgroups=False, **user).layers() for launcher in (built, linked)]
+    assert layers[0] == layers[1]
+    assert layers[1]["rlimits"]
+
+
+_UNDER_LIMITS = """
+import ctypes, json, platform, resource, struct, sys
+from pathlib import Path
+from greenroom.domain.ports import Cell
+from greenroom.sandbox.checking import CAPS, never
+from greenroom.sandbox.process import ProcessWalls
+
+def forbid_setting_limits():
+    # seccomp(2): setrlimit, and prlimit64 with a limit to set (its third argument), fail with EPERM
+    calls = {"x86_64": (160, 302), "aarch64": (164, 261)}[platform.machine()]
+    deny, allow = 0x00050001, 0x7FFF0000
+    program = b"".join(struct.pack("=HBBI", *line) for line in (
+        (0x20, 0, 0, 0), (0x15, 4, 0, calls[0]), (0x15, 0, 2, calls[1]),
+        (0x20, 0, 0, 32), (0x15, 0, 1, 0), (0x06, 0, 0, allow), (0x06, 0, 0, deny),
+    ))
+    class Program(ctypes.Structure):
+        _fields_ = [("count", ctypes.c_ushort), ("code", ctypes.c_char_p)]
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.prctl(38, 1, 0, 0, 0) == 0
+    assert libc.prctl(22, 2, ctypes.byref(Program(len(program) // 8, program)), 0, 0) == 0
+
+if sys.argv[3] == "forbidden":
+    forbid_setting_limits()
+else:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, 512))
+uid = int(sys.argv[2]) or None
+walls = ProcessWalls(Path(sys.argv[1]), sandbox_uid=uid, sandbox_gid=uid)
+script = "ulimit -Sn; ulimit -Hn; ulimit -Hc"
+outcome = walls.run(Cell(argv=("/bin/sh", "-c", script), mounts=(), caps=CAPS), never)
+told = {name: str(getattr(outcome, name, None)) for name in ("exit", "stdout", "rule", "where", "remedy")}
+print(json.dumps([told, dict(walls.layers())]))
+"""
+
+
+def _under_limits(built: Path, kind: str) -> tuple[dict[str, str], dict[str, bool]]:
+    uid = str(UID if os.geteuid() == 0 else 0)
+    words = [sys.executable, "-c", _UNDER_LIMITS, str(built), uid, kind]
+    done = subprocess.run(words, capture_output=True, timeout=60, check=False)
+    assert done.stderr == b""
+    told, layers = json.loads(done.stdout)
+    return told, layers
+
+
+@pytest.mark.sandbox
+def test_a_lower_hard_limit_binds_the_cell_too(built: Path) -> None:
+    """Under a hard limit below ours, which cannot be raised, cells run, and under that limit."""
+    told, layers = _under_limits(built, "lowered")
+    assert (told["exit"], told["stdout"]) == ("0", str(b"512\n512\n0\n"))
+    assert layers["rlimits"]
+
+
+@pytest.mark.sandbox
+def test_limits_that_cannot_be_set_refuse_the_cell(built: Path) -> None:
+    """Where the kernel refuses to set a limit, the command is not started, and no layer is reported as enforced."""
+    told, layers = _under_limits(built, "forbidden")
+    assert (told["rule"], told["where"]) == ("wall-failed", "limit-core: Operation not permitted")
+    assert "setrlimit" in told["remedy"]
+    assert layers == dict.fromkeys(LAYERS, False)
 
 
 _AS_USER = """

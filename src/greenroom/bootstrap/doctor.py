@@ -17,6 +17,7 @@ from greenroom.domain.errors import GreenroomError
 from greenroom.keeper import separation
 
 PROGRAMS = ("git", "bwrap", "cc")
+_NO_CELL = "see that user namespaces are to be had and that `ulimit -Ha` is not too low; then greenroom down"
 
 
 def examine(
@@ -45,6 +46,9 @@ def examine(
         try:
             found = layers()
             facts |= {f"layer {name}": "enforced" if on else "not enforced" for name, on in sorted(found.items())}
+            if not any(found.values()):
+                ok = False
+                problems.append({"message": "a trial cell did not run: no tool can", "remedy": _NO_CELL})
             facts["separation"] = _separation(box)
             problems += _separation_problems(box, facts["separation"])
             facts["guard key"] = guard_key()

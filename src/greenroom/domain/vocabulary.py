@@ -156,6 +156,11 @@ LAYERS = (
     "no-new-privileges",
     "unprivileged-uid",
     "rlimits",
+    "dropped-capabilities",
+    "read-only-root",
+    "private-tmp",
+    "private-proc",
+    "no-nested-user-namespaces",
     *CGROUP_LAYERS,
 )
 """The layers of a sandbox, as drivers report them and as manifests, receipts and the constitution name them."""

@@ -30,6 +30,8 @@ _BEHIND = 16
 """Room above the bound on processes, so that the control group or our own count, which tell, are met first."""
 _PATH = "/usr/bin:/bin"
 _STAGE = "/tmp"  # noqa: S108 - the warden's own, in a mount namespace of the cell
+_DOCTOR = "see `greenroom doctor`"
+_LIMITS = "start the box where nothing forbids its processes to lower their resource limits (setrlimit)"
 _TRIAL = Cell(
     argv=("/usr/bin/true",),
     mounts=(),
@@ -80,11 +82,14 @@ class ProcessWalls:
                 )
 
     def layers(self) -> Mapping[str, bool]:
-        """Each wall's name and whether this machine gives it, found by one trial run; kept."""
+        """Each wall's name and whether this machine gives it, found by one trial run; kept.
+
+        None is given where the trial's command did not run to a good end: no other command would.
+        """
         with self._lock:
             if self._layers is None:
                 outcome = self.run(_TRIAL, lambda: False)
-                self._layers = report.nothing() if isinstance(outcome, Refused) else outcome.layers
+                self._layers = _proved(outcome)
             return self._layers
 
     def run(self, cell: Cell, cancelled: Callable[[], bool]) -> Outcome | Refused:
@@ -95,7 +100,7 @@ class ProcessWalls:
         try:
             group = self._groups.make(cell.caps) if self._groups is not None else None
         except OSError as error:
-            return Refused(rule="cgroup-failed", where=str(error), remedy="see `greenroom doctor`")
+            return Refused(rule="cgroup-failed", where=str(error), remedy=_DOCTOR)
         try:
             return self._run(cell, group, cancelled)
         finally:
@@ -176,6 +181,12 @@ class ProcessWalls:
         return words, [launcher, args, *files.values()]
 
 
+def _proved(trial: Outcome | Refused) -> Mapping[str, bool]:
+    if isinstance(trial, Refused) or (trial.ended_by, trial.exit) != ("exit", 0):
+        return report.nothing()
+    return trial.layers
+
+
 def _staged(mounts: Sequence[Mount]) -> list[Mount]:
     """The mounts with the sources at which the warden puts them."""
     return [dataclasses.replace(mount, source=f"{_STAGE}/{index}") for index, mount in enumerate(mounts)]
@@ -240,8 +251,9 @@ def _limits(caps: Caps, group: Group | None) -> tuple[str, ...]:
 def _failure(said: Mapping[str, str], ending: Ending) -> Refused:
     """Why the command was never started."""
     if "error" in said:
-        return Refused(rule="wall-failed", where=said["error"], remedy="see `greenroom doctor`")
+        what = said["error"]
+        return Refused(rule="wall-failed", where=what, remedy=_LIMITS if what.startswith("limit-") else _DOCTOR)
     message = ending.stderr.decode("utf-8", "replace").strip()[-1000:]
     if "Can't find source path" in message and "Permission denied" in message:
         return root.unreachable(message.partition("source path ")[2].rpartition(": ")[0])
-    return Refused(rule="wall-failed", where=message or f"exit {ending.exit}", remedy="see `greenroom doctor`")
+    return Refused(rule="wall-failed", where=message or f"exit {ending.exit}", remedy=_DOCTOR)

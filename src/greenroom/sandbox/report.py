@@ -22,15 +22,16 @@ def parse(said: bytes) -> Mapping[str, str]:
 
 
 def own_namespaces() -> Mapping[str, str]:
-    """Our own namespaces; a cell must have others."""
-    return {name: str(os.stat(f"/proc/self/ns/{name}").st_ino) for name in ("user", "pid", "net")}
+    """Our own namespaces, and the device of our `/tmp`; a cell must have others."""
+    namespaces = {name: str(os.stat(f"/proc/self/ns/{name}").st_ino) for name in ("user", "pid", "net")}
+    return {**namespaces, "tmp": str(os.stat("/tmp").st_dev)}  # noqa: S108 - looked at only
 
 
 def enforced(said: Mapping[str, str], ours: Mapping[str, str], controllers: frozenset[str]) -> Mapping[str, bool]:
     """Each of LAYERS: whether the launcher's report proves it for this run."""
 
-    def apart(kind: str) -> bool:
-        inside = said.get(f"{kind}-namespace", "")
+    def apart(kind: str, said_as: str = "namespace") -> bool:
+        inside = said.get(f"{kind}-{said_as}", "")
         return inside.isdigit() and inside != ours[kind]
 
     return {
@@ -42,6 +43,11 @@ def enforced(said: Mapping[str, str], ours: Mapping[str, str], controllers: froz
         "no-new-privileges": said.get("no-new-privileges") == "1",
         "unprivileged-uid": said.get("uid", "0") != "0",
         "rlimits": said.get("rlimits") == "1",
+        "dropped-capabilities": said.get("capabilities") == "0",
+        "read-only-root": said.get("read-only-root") == "1",
+        "private-tmp": apart("tmp", "device"),
+        "private-proc": said.get("own-proc") == "1",
+        "no-nested-user-namespaces": said.get("nested-user-namespaces") == "0",
         "cgroup-memory": "memory" in controllers,
         "cgroup-pids": "pids" in controllers,
         "cgroup-cpu": "cpu" in controllers,

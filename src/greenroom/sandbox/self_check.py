@@ -1,4 +1,4 @@
-"""The conformance suite of sandbox drivers: promises, each tried for real. For tests and `sandbox prove`."""
+"""The conformance suite of sandbox drivers: promises, each tried for real. Run by `tests/contract`."""
 
 from __future__ import annotations
 

@@ -14,16 +14,19 @@ from hypothesis import strategies as st
 from greenroom.domain.errors import Unusable
 from greenroom.domain.ports import Outcome
 from greenroom.domain.proof import Usage
+from greenroom.domain.verdict import Refused
+from greenroom.domain.vocabulary import LAYERS
 from greenroom.sandbox import build, process, report
 from greenroom.sandbox.disk import DiskWatch
 from greenroom.sandbox.process import ProcessWalls
 from greenroom.sandbox.tasks import count_below, cpu_ms_below
 from greenroom.sandbox.watch import Ending
+from greenroom.testing.walls import ended
 
-OURS = {"user": "1", "pid": "2", "net": "3"}
+OURS = {"user": "1", "pid": "2", "net": "3", "tmp": "4"}
 SAID = (
     b"user-namespace=11\npid-namespace=12\nnet-namespace=13\nlandlock=7\nseccomp=2\nno-new-privileges=1\nuid=1234\n"
-    b"rlimits=1\nstarted=1\n"
+    b"capabilities=0\nread-only-root=1\ntmp-device=14\nown-proc=1\nnested-user-namespaces=0\nrlimits=1\nstarted=1\n"
 )
 
 
@@ -45,10 +48,15 @@ def test_report_proves_the_walls() -> None:
         (b"no-new-privileges=0\n", "no-new-privileges"),
         (b"uid=0\n", "unprivileged-uid"),
         (b"rlimits=0\n", "rlimits"),
+        (b"capabilities=1\n", "dropped-capabilities"),
+        (b"read-only-root=0\n", "read-only-root"),
+        (b"tmp-device=4\n", "private-tmp"),
+        (b"own-proc=0\n", "private-proc"),
+        (b"nested-user-namespaces=1\n", "no-nested-user-namespaces"),
     ],
 )
 def test_report_of_a_missing_wall_is_believed(line: bytes, layer: str) -> None:
-    """The namespace that is also ours, uid 0, or a wall said to be off, count as not enforced."""
+    """The namespace or /tmp that is also ours, uid 0, or a wall said to be off, count as not enforced."""
     layers = report.enforced(report.parse(line + SAID), OURS, frozenset())
     assert not layers[layer]
 
@@ -59,6 +67,21 @@ def test_report_parser_takes_any_bytes(data: bytes) -> None:
     said = report.parse(data)
     assert all("=" not in name for name in said)
     assert set(report.enforced({}, OURS, frozenset()).values()) == {False}
+
+
+@pytest.mark.parametrize(
+    "trial",
+    [
+        ended(exit=125),
+        ended(exit=1),
+        ended(exit=0, ended_by="wall"),
+        Refused(rule="wall-failed", where="limit-core: Operation not permitted", remedy="see"),
+    ],
+)
+def test_a_trial_without_a_good_end_proves_no_layer(trial: Outcome | Refused) -> None:
+    """Whatever a trial's report says, no layer is given where the trial's command did not run to a good end."""
+    assert process._proved(trial) == dict.fromkeys(LAYERS, False)
+    assert process._proved(ended()) == dict.fromkeys(LAYERS, True)
 
 
 def _ending(**changes: object) -> Ending:

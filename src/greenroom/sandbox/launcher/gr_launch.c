@@ -3,12 +3,15 @@
  * the mounts (Landlock, seccomp, resource limits), starts the command and tells how it ended.
  *
  * usage: gr_launch REPORT_FD [NAME=VALUE]... -- COMMAND [ARG]...
- *   cpu, fsize, nproc, nofile, data, as   resource limits (seconds, bytes, counts); one left out is not set
+ *   cpu, fsize, nproc, nofile, data, as   resource limits (seconds, bytes, counts); one left out is not set, and one
+ *                                         above the hard limit that we stand under becomes that
  *   rw=PATH                               a tree that may be written; all else is read only (Landlock)
  *
- * On REPORT_FD it writes lines `name=value`: the walls before the command starts, then how it ended.
+ * On REPORT_FD it writes lines `name=value`: the walls, each found by trying once it is up, `started=1` when the
+ * command was started behind all of them, then how it ended. `error=` instead: a wall could not be put up.
  * Exit: that of the command, 128 + signal, or 125 when a wall could not be put up.
- * Sources: landlock(7), seccomp(2), prctl(2), pid_namespaces(7) of the Linux manual pages.
+ * Sources: landlock(7), seccomp(2), prctl(2), getrlimit(2), capabilities(7), user_namespaces(7), pid_namespaces(7)
+ * of the Linux manual pages.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -17,6 +20,8 @@
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/landlock.h>
+#include <linux/magic.h>
+#include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -71,6 +76,9 @@ static struct limit limits[] = {
 static const char *writable[MAX_WRITABLE];
 static size_t writable_count;
 static int report_fd = -1;
+
+/* Set by the child that shares our memory, when nothing but the command's own start is left to fail. */
+static volatile int all_walls_up;
 
 static char unsaid[4096];
 static size_t unsaid_size;
@@ -174,18 +182,33 @@ static void drop_capabilities(void) {
         die("capabilities");
 }
 
+static void die_of_limit(const char *name) {
+    int error = errno;
+    char what[32];
+    snprintf(what, sizeof what, "limit-%s", name);
+    errno = error;
+    die(what);
+}
+
 static void set_limits(void) {
     const struct rlimit none = {0, 0};
     if (setrlimit(RLIMIT_CORE, &none) != 0)
-        die("limit-core");
+        die_of_limit("core");
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
         if (limits[i].value < 0)
             continue;
-        struct rlimit bound = {(rlim_t)limits[i].value, (rlim_t)limits[i].value};
+        struct rlimit bound = {(rlim_t)limits[i].value, (rlim_t)limits[i].value}, outer;
+        if (getrlimit(limits[i].resource, &outer) != 0)
+            die_of_limit(limits[i].name);
         if (limits[i].resource == RLIMIT_CPU)
             bound.rlim_max += 1; /* the soft limit warns with SIGXCPU, the hard one kills */
+        /* A lower hard limit cannot be raised from here, and is the stricter one. */
+        if (bound.rlim_max > outer.rlim_max)
+            bound.rlim_max = outer.rlim_max;
+        if (bound.rlim_cur > bound.rlim_max)
+            bound.rlim_cur = bound.rlim_max;
         if (setrlimit(limits[i].resource, &bound) != 0)
-            die(limits[i].name);
+            die_of_limit(limits[i].name);
     }
 }
 
@@ -199,12 +222,70 @@ static void say_namespace(const char *name) {
         say("%s-namespace=%llu\n", name, (unsigned long long)found.st_ino);
 }
 
+/* Those held or to be had later, and those that the start of a program could give. */
+static void say_capabilities(void) {
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+    struct __user_cap_data_struct held[2];
+    if (syscall(SYS_capget, &header, held) != 0)
+        die("capabilities");
+    int any = 0, in_bound;
+    for (size_t i = 0; i < 2; i++)
+        any |= (held[i].effective | held[i].permitted | held[i].inheritable) != 0;
+    for (int number = 0; (in_bound = prctl(PR_CAPBSET_READ, number, 0, 0, 0)) >= 0; number++)
+        any |= in_bound;
+    say("capabilities=%d\n", any);
+}
+
+/* Only the mount's own refusal counts: a directory closed to this user may be open to another. */
+static int is_read_only(const char *path) {
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return errno == EROFS;
+    close(fd);
+    syscall(SYS_unlinkat, AT_FDCWD, path, 0);
+    return 0;
+}
+
+/* Before Landlock, which would refuse first. */
+static void say_root(void) {
+    struct stat root, tmp;
+    struct statfs kind;
+    char self[8];
+    say("read-only-root=%d\n", is_read_only("/.greenroom-trial") && is_read_only("/usr/.greenroom-trial"));
+    if (stat("/", &root) == 0 && stat("/tmp", &tmp) == 0 && statfs("/tmp", &kind) == 0 && root.st_dev != tmp.st_dev &&
+        kind.f_type == TMPFS_MAGIC)
+        say("tmp-device=%llu\n", (unsigned long long)tmp.st_dev);
+    /* A /proc of other processes has another name for the first one of this cell. */
+    long length = syscall(SYS_readlinkat, AT_FDCWD, "/proc/self", self, sizeof self);
+    say("own-proc=%d\n", getpid() == 1 && length == 1 && self[0] == '1');
+}
+
+static int is_refused(long made) {
+    if (made == 0)
+        _exit(0); /* the child of a clone that should not have come about */
+    if (made > 0)
+        waitpid((pid_t)made, NULL, __WALL);
+    return made < 0;
+}
+
+static void say_nesting(void) {
+    struct clone_args inside = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
+    int refused = is_refused(syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0)) &&
+                  is_refused(syscall(SYS_clone3, &inside, sizeof inside));
+    /* Tried last, and by ourselves: where it comes about there is no way back. */
+    if (refused && syscall(SYS_unshare, CLONE_NEWUSER) == 0) {
+        errno = EINVAL;
+        die("nested-user-namespace");
+    }
+    say("nested-user-namespaces=%d\n", !refused);
+}
+
 static void say_walls(int landlock_abi) {
     say("landlock=%d\n", landlock_abi);
     say("seccomp=%d\n", prctl(PR_GET_SECCOMP, 0, 0, 0, 0));
     say("no-new-privileges=%d\n", prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
     say("uid=%u\n", (unsigned)getuid());
-    say("rlimits=1\n");
+    say_nesting();
 }
 
 static void say_end(int status) {
@@ -230,6 +311,7 @@ static void start(char **argv) {
     umask(022);
     if (syscall(SYS_close_range, 3, ~0U, 0) != 0)
         die("close-range");
+    all_walls_up = 1;
     execvp(argv[0], argv);
     int error = errno;
     dprintf(STDERR_FILENO, "cannot start %s: %s\n", argv[0], strerror(error));
@@ -300,6 +382,8 @@ static void put_up_walls(void) {
     say_namespace("pid");
     say_namespace("net");
     drop_capabilities();
+    say_capabilities();
+    say_root();
     int abi = put_up_landlock();
     put_up_seccomp(abi);
     say_walls(abi);
@@ -313,7 +397,9 @@ int main(int argc, char **argv) {
         die("vfork");
     if (first == 0)
         start(command);
-    say("started=1\n");
+    if (!all_walls_up)
+        return WALL_FAILED; /* the child has said why */
+    say("rlimits=1\nstarted=1\n");
     send_report();
     close(STDIN_FILENO);
     close(STDOUT_FILENO);

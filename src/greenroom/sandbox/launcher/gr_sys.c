@@ -250,6 +250,10 @@ int setrlimit(__rlimit_resource_t resource, const struct rlimit *bound) {
     return (int)CALL5(SYS_prlimit64, 0, resource, bound, NULL, 0);
 }
 
+int getrlimit(__rlimit_resource_t resource, struct rlimit *bound) {
+    return (int)CALL5(SYS_prlimit64, 0, resource, NULL, bound, 0);
+}
+
 /* ---- signals: the kernel's set is the first word of the library's ----------------------------------------- */
 
 int sigemptyset(sigset_t *set) {
