@@ -46,6 +46,7 @@ class FakeKeeper:
     """The Keeper port. `repositories` says what `bring` finds: files by subject address, with the branch.
 
     `stopped` is asked before anything; then everything is Refused `stopped`. `calls` lists what was asked for.
+    `prints` is what the runs of a check print on stdout.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class FakeKeeper:
         self._stopped = stopped
         self.repositories = dict(repositories or {})
         self.calls: list[str] = []
+        self.prints: dict[str, bytes] = {}
         self._tallies: dict[str, Tally] = {}
 
     def golden(self) -> Digest:
@@ -192,7 +194,7 @@ class FakeKeeper:
         empty = self._store.put("text", b"")
         output = RunOutput(
             result=None if result is None else self._store.put("output", documents.encode(result)),
-            stdout=empty,
+            stdout=self._store.put("text", self.prints.get(check, b"")),
             stderr=empty,
             truncated=False,
         )
