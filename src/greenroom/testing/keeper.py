@@ -17,7 +17,7 @@ from greenroom.domain.trees import Entry, File, Link, manifest_of, parse_manifes
 from greenroom.domain.verdict import Held, Refused
 from greenroom.domain.vocabulary import Subject, Trust
 from greenroom.keeper.attempts import Tally
-from greenroom.keeper.golden import Golden
+from greenroom.keeper.golden import ENVIRONMENT, Golden
 from greenroom.keeper.once import exhausted, key_of
 
 Files = Mapping[bytes, bytes]
@@ -38,6 +38,7 @@ GOLDEN = Golden(
     helpers={},
     launcher_sha256="0" * 64,
     notes=("one optional dependency is missing",),
+    environment=ENVIRONMENT,
 )
 """The golden of no tree."""
 
