@@ -1,7 +1,8 @@
 """The demo: the main job on a real repository, in a throw-away box with a throw-away key.
 
 It fetches a pinned source release of a real package (or takes the sample that ships with the project when there is
-no network), looks for findings, carries them through the gate, promotes one, reverts it, and checks the log.
+no network), looks for findings, carries them through the gate, shows the card of each, promotes one, reverts it, and
+checks the log.
 At a terminal you approve; without one the demo's own key does, and that is what the log says.
 """
 
@@ -47,14 +48,16 @@ def run(scratch: Path, began: float) -> int:
     say("2. Look for findings, and carry each through plan, debate, simulate and verify")
     found = answer("improve", str(source))
     command("list", "--all")
+    for row in found["changes"]:
+        command("show", row["id"])
     waiting = [row for row in found["changes"] if (row["held"] or {}).get("rule") == "needs-approval"]
     refused = [row for row in found["changes"] if row["state"] == "aborted"]
     if not waiting:
-        say("Nothing came through the gate; the reasons are in the list above.")
+        say("Nothing came through the gate; the reasons are in the cards above.")
         return 1
     before = found["live"]
     chosen = min(waiting, key=lambda row: (row["level"], row["risk"]))
-    say(f"3. The card of {chosen['id']}, and your agreement")
+    say(f"3. Once more the card of {chosen['id']}, with its diff, and your agreement")
     promoted = approve(chosen["id"])
     if not promoted:
         say("You did not approve, so nothing was changed. That is how it should be.")

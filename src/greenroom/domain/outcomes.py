@@ -98,13 +98,13 @@ RESULTS: Mapping[str, type[TestRun] | type[ScanResult] | type[DiffClass]] = {
 
 
 REMEDIES: Mapping[str, str] = {
-    "tests": "see the runs with `greenroom show ID`; mend the tests or the change and propose it again",
-    "own-tests": "mend the tests of the change and propose it again",
-    "live-tests": "the promotion was taken back; see the runs with `greenroom show ID`",
+    "tests": "see the runs with `greenroom show ID --runs`; mend the tests or the change and propose it again",
+    "own-tests": "see the runs with `greenroom show ID --runs`; mend the tests of the change and propose it again",
+    "live-tests": "the promotion was taken back; see the runs with `greenroom show ID --runs`",
     "scan": "take the finding out of the diff and propose it again",
     "loosened": "keep the tests as strict as they are on base",
     "reseal": "make the build repeatable: the same plan must give the same tree twice",
-    "classify": "see the run with `greenroom show ID`",
+    "classify": "see the run with `greenroom show ID --runs`",
 }
 """What would make each check pass."""
 _FEWER = "run fewer tests at a time: `greenroom improve REPO --test-command`"

@@ -137,7 +137,11 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Who asked, through which door, with which engine and prompt, and how far the words are trusted."""
+    """Who asked, through which door, with which engine and prompt, and how far the words are trusted.
+
+    `engine` is `name@build`, the build being what tells two installations of one engine apart; None where no engine
+    had a part in it. `prompt` is the digest of the stored words that the engine was given, None without an engine.
+    """
 
     actor: str
     door: str

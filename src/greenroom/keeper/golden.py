@@ -23,6 +23,15 @@ INTERPRETER = "/usr/bin/python3"
 PYTHON = "/golden/bin/python3"
 """The interpreter inside a cell."""
 _VENV = "home = {}\ninclude-system-site-packages = false\n"
+ENVIRONMENT: Mapping[str, str] = {
+    "HOME": "/tmp",  # noqa: S108 - the cell's own
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
+    "PYTHONHASHSEED": "0",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "SOURCE_DATE_EPOCH": "315532800",
+}
+"""What a cell's processes find in their environment: seeds, time and words are the same in every run."""
 _FIXED = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 
 
@@ -34,6 +43,8 @@ class Golden:
     subject's own dependencies, installed from the wheels that `lock` pins. `tree` is the tree whose metadata named
     them, also where it named none; None where no tree was asked. `helpers` are the modules beside every tool's body.
     `notes` are facts for the card, such as optional dependencies that could not be had.
+    `environment` is what every run on this golden has in its environment, the seeds among it; ENVIRONMENT where it is
+    empty, as in goldens that do not record it.
     Hashes that are not of stored bytes (interpreter, launcher) are SHA-256 in hex.
     """
 
@@ -49,6 +60,7 @@ class Golden:
     lock: Digest | None = None
     notes: tuple[str, ...] = field(default=())
     tree: Digest | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class Goldens:
@@ -144,6 +156,7 @@ class Goldens:
             packages=toolchain.versions(self._distributions),
             helpers={name: self._store.put("blob", data) for name, data in sorted(self._helpers.items())},
             launcher_sha256=_sha256(str(self._launcher)) if self._launcher is not None else "",
+            environment=ENVIRONMENT,
         )
 
     def _toolchain(self) -> Digest:

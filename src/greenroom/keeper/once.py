@@ -49,8 +49,8 @@ def exhausted(run: CheckRun, tally: Tally) -> Refused | None:
     return Refused(
         rule="runs-exhausted",
         where=f"{run.check}/{run.role}: {how}"[:300],
-        remedy="see how they ended with `greenroom show ID`; mend the repository, set its test command or raise the "
-        f"tool's limits in the policy, then propose again; forgotten after {KEPT_NS // _DAY_NS} days",
+        remedy="see how they ended with `greenroom show ID --runs`; mend the repository, set its test command or raise "
+        f"the tool's limits in the policy, then propose again; forgotten after {KEPT_NS // _DAY_NS} days",
     )
 
 

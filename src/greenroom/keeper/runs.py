@@ -23,7 +23,7 @@ from greenroom.domain.verdict import Instant, Refused
 from greenroom.keeper import overlay, results
 from greenroom.keeper.admission import check_body, missing_layer, refuse_args, refuse_tool
 from greenroom.keeper.drafts import Drafts
-from greenroom.keeper.golden import PYTHON, Golden, Goldens
+from greenroom.keeper.golden import ENVIRONMENT, PYTHON, Golden, Goldens
 from greenroom.keeper.stop import Gate, Rates
 
 Manifests = Callable[[Digest], tuple[ToolManifest, bytes] | None]
@@ -33,14 +33,6 @@ MAX_INPUT_BYTES = 512 * 1024 * 1024
 MAX_PROTECTED = 32
 _BAD_RESULT = "bad-result"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_ENV = {
-    "HOME": "/tmp",  # noqa: S108 - the cell's own
-    "LC_ALL": "C.UTF-8",
-    "TZ": "UTC",
-    "PYTHONHASHSEED": "0",
-    "PYTHONDONTWRITEBYTECODE": "1",
-    "SOURCE_DATE_EPOCH": "315532800",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -425,6 +417,6 @@ def _cell(job: Job, manifest: ToolManifest, golden: Golden, mounts: tuple[Mount,
         argv=(PYTHON, "-I", "-B", f"/tools/{manifest.name}.py"),
         mounts=mounts,
         caps=manifest.caps,
-        env=_ENV,
+        env=golden.environment or ENVIRONMENT,
         stdin=documents.encode(request),
     )

@@ -30,11 +30,12 @@ from greenroom.pipeline.carrying import (
 from greenroom.pipeline.holds import BASE_MOVED, NEEDS_APPROVAL, PROMOTE_LATER, REVERTING, STOPPED, waits_for_condition
 from greenroom.pipeline.house import House, Tell
 from greenroom.pipeline.plain import verdict_plain
+from greenroom.pipeline.runs import runs_of
 from greenroom.pipeline.stages.plan import read_proposal
 
 
 def show(house: House, change_id: str) -> dict[str, Any]:
-    """All that is known of one change: its row, its card, the debate and who may do what next."""
+    """All that is known of one change: its row, its card, the debate and the runs."""
     change = house.changes.get(ChangeId(change_id))
     proposal = read_proposal(house.store, change)
     return {
@@ -43,6 +44,7 @@ def show(house: House, change_id: str) -> dict[str, Any]:
         "proposal": documents.to_plain(proposal),
         "card": documents.to_plain(_card(house, change)) if change.card else None,
         "debate": documents.load_json(house.store.get(change.debate)) if change.debate else None,
+        "runs": runs_of(change, house.store, house.attestor),
     }
 
 

@@ -46,7 +46,7 @@ ORDER = (
     Rule(id="nothing-changed", remedy="Green is the same as Blue: there is nothing to promote"),
     Rule(id="evidence-of-another-green", remedy=_AGAIN),
     Rule(id="evidence-missing", remedy=_AGAIN),
-    Rule(id="evidence-failed", remedy="see what failed with `greenroom show ID`"),
+    Rule(id="evidence-failed", remedy="see what failed with `greenroom show ID --runs`"),
     Rule(id="evidence-unusable", remedy=_AGAIN),
     Rule(
         id="path-not-allowed",
@@ -54,8 +54,12 @@ ORDER = (
     ),
     Rule(id="protected-path", remedy="leave the path out: words from an untrusted place may not touch it"),
     Rule(id="policy-mismatch", remedy="`greenroom improve` asks again, with the policy in force", held=True),
-    Rule(id="violation-seen", remedy="see the run with `greenroom show ID`, then propose the change again", held=True),
-    Rule(id="evidence-inconclusive", remedy="see the run with `greenroom show ID`", held=True),
+    Rule(
+        id="violation-seen",
+        remedy="see the run with `greenroom show ID --runs`, then propose the change again",
+        held=True,
+    ),
+    Rule(id="evidence-inconclusive", remedy="see the run with `greenroom show ID --runs`", held=True),
     Rule(id="probe-short", remedy="what is live has to answer its probes for long enough", held=True),
     Rule(id="health", remedy="see `greenroom doctor`", held=True),
     Rule(id="disk-low", remedy="free some disk space", held=True),

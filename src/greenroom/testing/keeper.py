@@ -17,7 +17,7 @@ from greenroom.domain.trees import Entry, File, Link, manifest_of, parse_manifes
 from greenroom.domain.verdict import Held, Refused
 from greenroom.domain.vocabulary import Subject, Trust
 from greenroom.keeper.attempts import Tally
-from greenroom.keeper.golden import Golden
+from greenroom.keeper.golden import ENVIRONMENT, Golden
 from greenroom.keeper.once import exhausted, key_of
 
 Files = Mapping[bytes, bytes]
@@ -38,6 +38,7 @@ GOLDEN = Golden(
     helpers={},
     launcher_sha256="0" * 64,
     notes=("one optional dependency is missing",),
+    environment=ENVIRONMENT,
 )
 """The golden of no tree."""
 
@@ -46,6 +47,7 @@ class FakeKeeper:
     """The Keeper port. `repositories` says what `bring` finds: files by subject address, with the branch.
 
     `stopped` is asked before anything; then everything is Refused `stopped`. `calls` lists what was asked for.
+    `prints` is what the runs of a check print on stdout.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class FakeKeeper:
         self._stopped = stopped
         self.repositories = dict(repositories or {})
         self.calls: list[str] = []
+        self.prints: dict[str, bytes] = {}
         self._tallies: dict[str, Tally] = {}
 
     def golden(self) -> Digest:
@@ -192,7 +195,7 @@ class FakeKeeper:
         empty = self._store.put("text", b"")
         output = RunOutput(
             result=None if result is None else self._store.put("output", documents.encode(result)),
-            stdout=empty,
+            stdout=self._store.put("text", self.prints.get(check, b"")),
             stderr=empty,
             truncated=False,
         )

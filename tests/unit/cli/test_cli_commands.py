@@ -83,8 +83,7 @@ def test_cli_help_of_every_command(door: Door, words: tuple[str, ...]) -> None:
     """--help ends well and, for a command, has an example of itself."""
     assert door(*words, "--help") == Exit.OK
     assert "Usage:" in door.out
-    if words in ALONE:
-        assert re.search(rf"^\s+greenroom {' '.join(words)}\b", door.out, re.MULTILINE), door.out
+    assert re.search(rf"^\s+greenroom {' '.join(words)}\b", door.out, re.MULTILINE), door.out
 
 
 @pytest.mark.parametrize("words", ALONE, ids=" ".join)
@@ -108,9 +107,12 @@ def test_cli_without_words_shows_help(door: Door) -> None:
 
 
 def test_cli_version(door: Door) -> None:
-    """--version is one line."""
+    """--version is one line; with --json, before or after it, one document."""
     assert door("--version") == Exit.OK
     assert door.out == "greenroom 1.2.3\n"
+    assert door.json("--version") == {"version": "1.2.3"}
+    assert door("--json", "--version") == Exit.OK
+    assert json.loads(door.out) == {"version": "1.2.3"}
 
 
 @pytest.mark.parametrize(
@@ -343,6 +345,85 @@ def test_cli_list_show_diff(door: Door) -> None:
     assert "-teh words" in door.out
     assert door("diff", change, "--patch") == Exit.OK
     assert door.out.startswith("diff --git a/README.md b/README.md\n")
+
+
+@pytest.mark.parametrize(("behaviour", "ended"), [("fail", "exit 0"), ("inconclusive", "by wall, exit 137")])
+def test_cli_show_runs_prints_why_a_test_failed(door: Door, behaviour: Any, ended: str) -> None:
+    """Of a refused or held change: each run, and what those printed that did not end well, nothing of it raw."""
+    door.house.checks["tests"] = behaviour
+    door.house.keeper.prints["tests"] = f"E assert 1 == 2{EVIL}\r\n".encode()
+    (row,) = door.json("improve", door.repo)["changes"]
+    assert "greenroom show ID --runs" in (row["refused"] or {"remedy": "greenroom show ID --runs"})["remedy"]
+    assert door("show", row["id"]) == Exit.OK
+    assert re.search(rf"tests +base-on-green +{ended} +0\.\d +1\b" if behaviour == "fail" else ended, door.out)
+    assert "1 == 2" not in door.out
+    assert door("show", row["id"], "--runs") == Exit.OK
+    assert "E assert 1 == 2\\u{001b}[31mred" in door.out
+    assert not set("\x1b\u202e\u200b\x07\r") & set(door.out)
+    said = door.json("show", row["id"], "--runs")["runs"]
+    told = [run for run in said if "printed" in run]
+    assert {run["check"] for run in told} == {"tests"}
+    assert all("1 == 2" in run["printed"]["stdout"]["text"] for run in told)
+    assert [run["check"] for run in said if "printed" not in run][:2] == ["build", "build"]
+    assert all({"role", "exit", "ended_by", "seconds", "attempt"} <= run.keys() for run in said)
+
+
+def test_cli_show_runs_after_the_attempts_are_used_up(door: Door) -> None:
+    """When the keeper makes a run no more, the last attempt's output is still what is shown."""
+    door.house.checks["tests"] = "inconclusive"
+    door.house.keeper.prints["tests"] = b"hangs here"
+    (row,) = door.json("improve", door.repo)["changes"]
+    for _ in range(4):
+        assert door("resume", row["id"]) == Exit.HELD
+    shown = door.json("show", row["id"], "--runs")
+    assert "runs-exhausted" in shown["held"]["where"]
+    told = [run for run in shown["runs"] if "printed" in run]
+    assert max(run["attempt"] for run in told) == 3
+    assert "hangs here" in told[-1]["printed"]["stdout"]["text"]
+
+
+def test_cli_show_runs_of_a_promotion_that_was_taken_back(door: Door) -> None:
+    """The runs of the watch are the change's too."""
+    change = door.waiting()
+    door.house.checks["live-tests"] = "fail"
+    door.house.keeper.prints["live-tests"] = b"broke when live"
+    answer = door.json("approve", change, "--yes")
+    assert "greenroom show ID --runs" in answer["verdict"]["remedy"]
+    assert door("show", change, "--runs") == Exit.OK
+    assert "broke when live" in door.out
+
+
+def test_cli_show_of_a_receipt_that_cannot_be_believed(door: Door) -> None:
+    """A receipt whose bytes were changed is named with its problem; the change is shown all the same."""
+    change = door.waiting()
+    store = door.house.store
+    evidence = json.loads(store.get(door.house.change(change).evidence[-1]))
+    store.spoil(evidence["receipts"][0], b"other bytes")
+    assert door("show", change) == Exit.OK
+    assert "cannot be read" in door.out
+    assert door("show", change, "--runs") == Exit.OK
+    assert "every run ended well" not in door.out
+
+
+def test_cli_show_prints_the_debate_that_rejected(door: Door) -> None:
+    """A change without a card shows each reviewer, round, axis, points and reason, as its remedy says."""
+    bad = b"the \xe2\x80\x8b os.system(x)  # noqa"
+    door.house.findings[:] = [Finding(path="README.md", old=b"teh", new=bad)]
+    (row,) = door.json("improve", door.repo)["changes"]
+    assert row["refused"]["rule"] == "debate-rejected"
+    assert "greenroom show ID" in row["refused"]["remedy"]
+    shown = door.json("show", row["id"])
+    assert shown["card"] is None
+    assert door("show", row["id"]) == Exit.OK
+    lines = [re.sub(r"\s+", " ", line) for line in door.out.splitlines()]
+    for each in shown["debate"]["rounds"]:
+        for review in each["reviews"]:
+            for score in review["scores"]:
+                start = (
+                    f"{each['round']} {review['reviewer']} {review['version']} {score['axis']} {score['points']} of 100"
+                )
+                assert any(start in line and score["why"][:20] in line for line in lines), start
+        assert any(f"{each['round']} the judge {each['ruling']}" in line for line in lines)
 
 
 def test_cli_approve_shows_the_card_and_promotes(door: Door) -> None:

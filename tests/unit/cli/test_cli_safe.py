@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenroom.domain.errors import Bug, Exit, GreenroomError, NotFound, Tampered, Unreachable, Unusable
-from greenroom.entrypoints.cli import consent, output, render
+from greenroom.entrypoints.cli import consent, output, render, runs
 from greenroom.entrypoints.cli.safe import safe, safe_block
 
 BAD = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
@@ -52,6 +52,14 @@ def shown(item: Any, width: int = 80) -> str:
     return out.file.getvalue()
 
 
+def shown_runs(rows: list[dict[str, Any]]) -> str:
+    out = render.console()
+    out.file = io.StringIO()
+    out.width = 100
+    runs.show(out, rows)
+    return out.file.getvalue()
+
+
 CARD: dict[str, Any] = {
     "summary": "s",
     "rationale": "r",
@@ -69,7 +77,7 @@ CARD: dict[str, Any] = {
     ],
     "risk": {"contributions": [{"name": "few", "points": 3, "why": "small"}], "level": 1},
     "agree": "person",
-    "origin": {"actor": "proposer:x", "door": "improve", "engine": None},
+    "origin": {"actor": "proposer:x", "door": "improve", "engine": "codestral@2025.1", "prompt": "text:9", "trust": 1},
     "plan": "plan:1",
     "base": "tree:1",
     "green": "tree:2",
@@ -84,6 +92,40 @@ CARD: dict[str, Any] = {
 ROW: dict[str, Any] = {"id": "k3f9x2", "state": "verified", "held": None, "ended": None, "summary": "s", "rule": "r"}
 
 
+SCORE = {"axis": "policy", "points": 41, "why": "score-why"}
+DEBATE: dict[str, Any] = {
+    "ruling": "ACCEPT",
+    "why": "debate-why",
+    "rounds": [
+        {"round": 1, "ruling": "REJECT", "why": "judge-why", "reviews": [{"error": "none-given"}]},
+        {
+            "round": 2,
+            "ruling": "ACCEPT",
+            "why": "debate-why",
+            "reviews": [{"reviewer": "rules", "version": "7", "round": 2, "scores": [SCORE]}],
+        },
+    ],
+}
+RUN: dict[str, Any] = {
+    "receipt": "statement:1",
+    "check": "tests",
+    "role": "base-on-green",
+    "verdict": "fail",
+    "well": False,
+    "telling": True,
+    "exit": 9,
+    "ended_by": "wall",
+    "seconds": 12.34,
+    "attempt": 2,
+    "tests": {"failed": 3},
+    "notes": ["run-note"],
+    "stdout": "text:1",
+    "stderr": "text:2",
+    "truncated": True,
+}
+LOST: dict[str, Any] = {"receipt": "statement:2", "check": "scan", "verdict": "", "well": False, "problem": "gone-why"}
+
+
 def everywhere(value: Any, text: str) -> Any:
     """`value` with `text` in every place that outside text may reach."""
     if isinstance(value, dict):
@@ -95,9 +137,8 @@ def everywhere(value: Any, text: str) -> Any:
 
 
 def the_card(card: dict[str, Any]) -> dict[str, Any]:
-    debate = {"ruling": "ACCEPT", "rounds": [1], "why": "debate-why"}
     held = {"rule": "needs-approval", "where": "w", "remedy": "m"}
-    return {**ROW, "held": held, "card": card, "change": {"card": "card:1"}, "debate": debate}
+    return {**ROW, "held": held, "card": card, "change": {"card": "card:1"}, "debate": DEBATE, "runs": [RUN, LOST]}
 
 
 def test_card_shows_all_of_it() -> None:
@@ -106,8 +147,31 @@ def test_card_shows_all_of_it() -> None:
         text = "".join(shown(render.card(the_card(CARD)), width).split())
         for said in ("tests/test_a.py", "found-why", "debate-why", "needs-approval", "anote", "tool:1", "3.11", "+3"):
             assert said in text, (width, said)
+        for said in (
+            "codestral@2025.1",
+            "text:9",
+            "1wordsofthebox",
+            "none-given",
+            "score-why",
+            "judge-why",
+            "gone-why",
+        ):
+            assert said in text, (width, said)
         assert "3of100" in text
         assert "aperson(level1low)" in text
+
+
+def test_card_shows_its_debate_and_its_runs() -> None:
+    """Each score with reviewer, round, axis, points and reason; each run with role, end, seconds and attempt."""
+    lines = {" ".join(line.strip("\u2502 ").split()) for line in shown(render.card(the_card(CARD)), 200).splitlines()}
+    assert {
+        "1 no review none-given",
+        "1 the judge REJECT judge-why",
+        "2 rules 7 policy 41 of 100 score-why",
+        "2 the judge ACCEPT debate-why",
+        "tests base-on-green by wall, exit 9 12.3 2 3 failed",
+        "scan cannot be read: gone-why",
+    } <= lines
 
 
 @given(st.text(min_size=1, max_size=30))
@@ -116,7 +180,37 @@ def test_card_and_board_are_safe_whatever_they_show(text: str) -> None:
     card = everywhere(CARD, text) | {"agree": "person", "risk": everywhere(CARD["risk"], text)}
     screen = shown(render.card(the_card(card)), 100) + shown(render.board([{**ROW, "summary": text, "rule": text}]))
     screen += shown(render.verdict_line({"is": "held", "rule": text, "where": text, "remedy": text}))
-    assert not {unicodedata.category(c) for c in screen if c != "\n"} & BAD
+    debate, rows = everywhere(DEBATE, text), [everywhere(RUN, text), everywhere(LOST, text)]
+    bare = {**the_card(card), "card": None, "proposal": {"rationale": text, "expected": text, "files": [text]}}
+    screen += shown(render.card({**bare, "debate": debate, "runs": rows}), 100)
+    screen += shown_runs(runs.with_output(rows, lambda digest: text.encode("utf-8", "surrogatepass")))
+    assert not {unicodedata.category(c) for c in screen if c not in "\n\t"} & BAD
+
+
+def test_runs_show_the_end_of_what_was_printed_and_say_what_is_left_out() -> None:
+    """Of a long stream the last bytes are shown, with the number of those before them; bytes that are no text too."""
+    data = b"first\n" + b"x" * runs.MAX_SHOWN_BYTES + b"\xff\x1b[2Jlast\r\n"
+    (row,) = runs.with_output([RUN], lambda digest: data if digest == "text:1" else b"")
+    assert row["printed"]["stdout"]["left_out"] == len(data) - runs.MAX_SHOWN_BYTES
+    screen = shown_runs([row])
+    assert "\\xff\\u{001b}[2Jlast\n" in screen
+    assert "first" not in screen
+    assert f"the last {runs.MAX_SHOWN_BYTES} bytes; {row['printed']['stdout']['left_out']} before them" in screen
+    assert "-- stderr: empty" in screen
+    assert "it printed more than is kept" in screen
+
+
+def test_runs_that_ended_well_or_cannot_be_read_print_nothing() -> None:
+    """Output is asked of the store for the telling runs only; where that fails, the others are shown all the same."""
+
+    def gone(digest: str) -> bytes:
+        raise NotFound("not-stored", "the store-why")
+
+    well = {**RUN, "well": True, "telling": False}
+    assert [("printed" in row) for row in runs.with_output([well, LOST, RUN], gone)] == [False, False, True]
+    assert "cannot be read: the store-why" in shown_runs(runs.with_output([RUN], gone))
+    assert "every run ended well" in shown_runs([well])
+    assert "no run was made" in shown_runs([])
 
 
 @pytest.mark.parametrize("text", ["[bold]x[/bold]", "[link=http://a]x[/link]", ":smile:", "[/]"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -108,6 +109,10 @@ BENT: dict[str, tuple[str, Bend]] = {
     "a step's tool": ("tools", lambda _m, card: {"tools": {**card.tools, "plan step apply": digest_of("tool", b"?")}}),
     "environment": ("environment", lambda _m, _c: {"environment": {"python tested": "3.99"}}),
     "a test command": ("environment", lambda _m, card: {"environment": {**card.environment, "test-command": "true"}}),
+    "another seed": (
+        "environment",
+        lambda _m, card: {"environment": {**card.environment, "cell environment": "PYTHONHASHSEED=random"}},
+    ),
     "notes left out": ("notes", lambda _m, _c: {"notes": ()}),
     "another note": ("notes", lambda _m, _c: {"notes": ("all is well",)}),
 }
@@ -122,6 +127,15 @@ def _shown(house: PaperHouse, made: Papers, card: Card) -> Any:
     assert isinstance(given, str), given
     made.consents = (given,)
     return house.guard.warrant(made.dossier())
+
+
+def test_card_says_which_seeds_the_runs_had(house: PaperHouse) -> None:
+    """The environment of every run is in the card, as the golden that the receipts name records it."""
+    made = papers(house)
+    golden = json.loads(house.store.get(made.plan.golden))
+    said = made.make_card().environment["cell environment"]
+    assert said == ", ".join(f"{name}={value}" for name, value in sorted(golden["environment"].items()))
+    assert "PYTHONHASHSEED=0, SOURCE_DATE_EPOCH=315532800" in said
 
 
 @pytest.mark.parametrize("name", BENT)

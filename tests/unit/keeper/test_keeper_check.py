@@ -38,6 +38,25 @@ def output_of(house: House, receipt: Receipt) -> RunOutput:
     return RunOutput(**{f.name: plain[f.name] for f in dataclasses.fields(RunOutput)})
 
 
+def test_the_golden_that_a_receipt_names_records_what_the_run_had_in_its_environment(house: House) -> None:
+    """Seeds and times are recorded where the receipt is signed over them, and the cell has just those."""
+    receipt = house.opened(Receipt, house.keeper.check(ask(house, house.tool())), Predicate.RECEIPT)
+    recorded = json.loads(house.store.get(receipt.golden))["environment"]
+    (cell,) = house.walls.cells
+    assert dict(cell.env) == recorded
+    assert (recorded["PYTHONHASHSEED"], recorded["SOURCE_DATE_EPOCH"]) == ("0", "315532800")
+
+
+def test_a_run_on_a_golden_that_records_another_environment_has_that_one(house: House) -> None:
+    """What is recorded is what runs; a golden that records none has the usual one."""
+    goldens = house.keeper.goldens
+    usual = goldens.open(house.keeper.golden())
+    for recorded in ({"PYTHONHASHSEED": "7"}, {}):
+        golden = goldens.register(dataclasses.replace(usual, environment=recorded))
+        assert not isinstance(house.keeper.check(ask(house, house.tool(), golden=golden)), Refused)
+        assert dict(house.walls.cells[-1].env) == (recorded or dict(usual.environment))
+
+
 def test_a_run_ends_in_a_signed_receipt_with_result_and_artifacts(house: House) -> None:
     """The receipt names trees, tool, golden and output; the output names what the tool left."""
 

@@ -61,15 +61,16 @@ def build(services: Callable[[str | None], Services], version: str) -> typer.Typ
 
     def _version(wanted: bool) -> None:
         if wanted:
-            print(f"greenroom {version}")
+            context.answer({"version": version}, lambda: print(f"greenroom {version}"))
             raise typer.Exit
 
     @app.callback()
     def _main(
         box: Annotated[str | None, typer.Option("--box", metavar="DIR", help="The box (else GREENROOM_HOME).")] = None,
         version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say it.")] = False,
+        json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
     ) -> None:
-        del version
+        del version, json
         context.box = box
 
     from greenroom.entrypoints.cli import change_commands, house_commands, log_commands
@@ -88,10 +89,16 @@ def _keep_examples(app: typer.Typer) -> None:
             continue
         text = inspect.cleandoc((each.callback and each.callback.__doc__) or "")
         if "\n\nExample" in text:
-            each.help = text.replace("\n\nExample", "\n\n\b\nExample")
+            each.help = _marked(text)
     for group in app.registered_groups:
         if group.typer_instance is not None:
+            about = group.typer_instance.info
+            about.help = _marked(about.help) if isinstance(about.help, str) else about.help
             _keep_examples(group.typer_instance)
+
+
+def _marked(text: str) -> str:
+    return text.replace("\n\nExample", "\n\n\b\nExample")
 
 
 def run(app: typer.Typer) -> int:

@@ -11,7 +11,7 @@ import typer
 
 from greenroom.domain.errors import Exit, Unusable
 from greenroom.domain.vocabulary import Mode
-from greenroom.entrypoints.cli import consent, output, render, scans
+from greenroom.entrypoints.cli import consent, output, render, runs, scans
 from greenroom.entrypoints.cli.safe import safe
 
 if TYPE_CHECKING:
@@ -87,15 +87,25 @@ def _looking(app: typer.Typer, context: Context) -> None:
         context.answer({"changes": list(rows)}, lambda: _show_board(rows))
 
     @app.command()
-    def show(change: Id, json: Json = False) -> None:
-        """Show the card of a change: why, what, checks, risk, who must agree, provenance.
+    def show(
+        change: Id,
+        with_runs: Annotated[
+            bool, typer.Option("--runs", help="Also what the runs printed that did not end well.")
+        ] = False,
+        json: Json = False,
+    ) -> None:
+        """Show the card of a change: why, what, checks, risk, who must agree, provenance; its debate and its runs.
 
-        Example:
+        Examples:
           greenroom show k3f9x2
+          greenroom show k3f9x2 --runs
         """
         del json
-        shown = context.services.desk("show", {"change": change})
-        context.answer(shown, lambda: render.console().print(render.card(shown)))
+        services = context.services
+        shown = services.desk("show", {"change": change})
+        if with_runs:
+            shown = {**shown, "runs": runs.with_output(shown["runs"], services.read)}
+        context.answer(shown, lambda: _show(shown, with_runs=with_runs))
 
     @app.command()
     def diff(
@@ -219,6 +229,13 @@ def _taking_back(app: typer.Typer, context: Context) -> None:
         answer = dict(context.services.desk("resume", wish, progress=render.tell))
         answer["delivered"] = deliver_waiting(context)
         _finish(context, answer, lambda: _show_resumed(answer), output.exit_of_resumed)
+
+
+def _show(shown: Mapping[str, Any], *, with_runs: bool) -> None:
+    out = render.console()
+    out.print(render.card(shown))
+    if with_runs:
+        runs.show(out, shown["runs"])
 
 
 def _show_whole_card(shown: Mapping[str, Any], patch: bytes) -> None:

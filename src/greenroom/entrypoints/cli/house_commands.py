@@ -27,6 +27,12 @@ BACKUP = """The owner's key is what says yes in your name: {key}
 Keep a copy of it and of its passphrase somewhere else. Without it nothing can be approved or lifted in this box
 any more; what is live stays live, and the log can still be checked with the public keys in {public}."""
 
+_CONSTITUTION = """Show or edit the constitution.
+
+Examples:
+  greenroom constitution show
+  greenroom constitution edit my-rules.yaml"""
+
 
 def register(app: typer.Typer, context: Context) -> None:
     """Add the commands to `app`."""
@@ -153,7 +159,7 @@ def _ruling(app: typer.Typer, context: Context) -> None:
             return
         _finish(context, {"verdict": services.set_mode(wanted, consent.actor(), consent.passphrase)})
 
-    rules = typer.Typer(no_args_is_help=True, help="Show or edit the constitution.")
+    rules = typer.Typer(no_args_is_help=True, help=_CONSTITUTION)
     app.add_typer(rules, name="constitution")
 
     @rules.command("show")

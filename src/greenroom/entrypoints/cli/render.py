@@ -11,6 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from greenroom.entrypoints.cli import runs
 from greenroom.entrypoints.cli.safe import safe, safe_block
 
 LEVELS = ("0 information", "1 low", "2 logic", "3 only a person")
@@ -20,6 +21,7 @@ AGREE = {
     "two-verifies": "two separate verify runs, or a person",
     "person": "a person",
 }
+TRUST = ("0 untrusted", "1 words of the box", "2 words of a person")
 _STATE_STYLE = {"kept": "green", "promoted": "green", "aborted": "red", "reverted": "yellow"}
 
 
@@ -47,7 +49,7 @@ def board(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def card(shown: Mapping[str, Any]) -> Panel:
-    """The whole card of a change."""
+    """The whole card of a change, with its debate and its runs; what there is where it has no card."""
     body = shown.get("card")
     if body is None:
         return Panel(_uncarded(shown), title=Text(f"{shown['id']} {safe(shown['summary'])}"), title_align="left")
@@ -67,6 +69,7 @@ def card(shown: Mapping[str, Any]) -> Panel:
     ]
     if body["notes"]:
         parts.append(_pairs(*(("note", note) for note in body["notes"])))
+    parts += _debate_and_runs(shown)
     title = Text(f"{shown['id']}  {safe(body['summary'])}", style="bold")
     return Panel(Group(*parts), title=title, title_align="left", border_style="green")
 
@@ -127,7 +130,34 @@ def _uncarded(shown: Mapping[str, Any]) -> Group:
         ("files", ", ".join(proposal["files"])),
         ("state", _state(shown)),
     )
-    return Group(pairs)
+    return Group(pairs, *_debate_and_runs(shown))
+
+
+def _debate_and_runs(shown: Mapping[str, Any]) -> list[Table]:
+    found = [_debate(shown["debate"])] if shown.get("debate") else []
+    return [*found, runs.table(shown["runs"])] if shown.get("runs") else found
+
+
+def _debate(debate: Mapping[str, Any]) -> Table:
+    """The transcript: each score of each reviewer in each round, and what the judge made of the round."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1))
+    for name in ("round", "reviewer", "axis", "points", "why"):
+        table.add_column(name, overflow="fold")
+    for each in debate["rounds"]:
+        for line in (*(line for review in each["reviews"] for line in _scores(review)), _ruling(each)):
+            table.add_row(*(Text(safe(str(cell))) for cell in (each["round"], *line)))
+    return table
+
+
+def _scores(review: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    if "error" in review:
+        return [("no review", "", "", str(review["error"]))]
+    who = f"{review['reviewer']} {review['version']}"
+    return [(who, score["axis"], f"{score['points']} of 100", score["why"]) for score in review["scores"]]
+
+
+def _ruling(each: Mapping[str, Any]) -> tuple[str, ...]:
+    return "the judge", "", str(each["ruling"]), str(each["why"])
 
 
 def _state(shown: Mapping[str, Any]) -> str:
@@ -182,6 +212,8 @@ def _provenance(body: Mapping[str, Any], shown: Mapping[str, Any]) -> Table:
     origin = body["origin"]
     rows = [
         ("origin", f"{origin['actor']} through {origin['door']}; engine: {origin['engine'] or 'none'}"),
+        ("prompt", origin["prompt"] or "none"),
+        ("trust", TRUST[origin["trust"]]),
         ("plan", body["plan"]),
         ("base", body["base"]),
         ("green", body["green"]),

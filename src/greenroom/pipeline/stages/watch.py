@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from greenroom.domain import documents
 from greenroom.domain.change import Change
 from greenroom.domain.errors import Bug, GreenroomError, Unreachable
@@ -22,10 +24,11 @@ class WatchStage:
 
     def run(self, change: Change) -> Done:
         """Passed when the guard marked it good; Refused after it was taken back."""
-        verdict = self._judge(change)
-        return Done(verdict, change) if isinstance(verdict, Passed) else take_back(self._guard, change, verdict)
+        verdict, watched = self._judge(change)
+        return Done(verdict, watched) if isinstance(verdict, Passed) else take_back(self._guard, watched, verdict)
 
-    def _judge(self, change: Change) -> Verdict:
+    def _judge(self, change: Change) -> tuple[Verdict, Change]:
+        """What the live check says, and the change with its evidence, so that a person can look at the runs."""
         if change.plan is None or change.green is None or change.warrant is None:
             raise Bug("no-green", "watch needs a plan, a Green and the warrant that was spent")
         plan = documents.decode(Plan, self._store.get(change.plan))
@@ -36,6 +39,9 @@ class WatchStage:
         except Unreachable:
             raise
         except GreenroomError as error:
-            return Refused(rule=error.reference, where=error.where or error.message, remedy=error.remedy)
+            return Refused(rule=error.reference, where=error.where or error.message, remedy=error.remedy), change
+        stored = self._store.put("output", documents.encode(evidence))
+        watched = dataclasses.replace(change, evidence=(*change.evidence, stored))
         found = verdict_on([evidence])
-        return self._guard.mark_good(change.id, evidence.receipts) if isinstance(found, Passed) else found
+        passed = isinstance(found, Passed)
+        return self._guard.mark_good(change.id, evidence.receipts) if passed else found, watched
