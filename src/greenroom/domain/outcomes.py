@@ -144,6 +144,7 @@ def conclude(check: str, about: Digest, runs: Sequence[Run], *, min_share: int =
 def _with_attempts(found: Evidence, runs: Sequence[Run]) -> Evidence:
     """`found` with a contribution for each run that is not a first attempt: a person shall see it.
 
+    They stand by role, in whatever order the runs came: card and guard must say the same.
     A classification's findings are the changed files, and its tool runs nothing of the repository: it stays as it is.
     """
     if found.verdict not in ("pass", "broken-before") or found.check == "classify":
@@ -155,7 +156,7 @@ def _with_attempts(found: Evidence, runs: Sequence[Run]) -> Evidence:
             why=f"{run.receipt.role} is attempt {run.receipt.attempt}: those before were cut or ended without a result",
             source=run.digest,
         )
-        for run in runs
+        for run in sorted(runs, key=lambda run: run.receipt.role)
         if run.receipt.attempt > 1 and run.receipt.role.removesuffix(AGAIN) in _SHOWN
     )
     return replace(found, findings=(*again, *found.findings)) if again else found

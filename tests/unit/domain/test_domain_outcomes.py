@@ -236,6 +236,8 @@ def test_an_attempt_after_others_is_shown_and_counts() -> None:
     assert (shown.name, shown.source, shown.points) == ("tried-again", base.digest, 3)
     assert "base is attempt 2" in shown.why
     assert conclude("tests", TREE, [base, green]).findings == ()
+    tried = [_attempt(base, 2), _attempt(green, 3)]
+    assert conclude("tests", TREE, tried).findings == conclude("tests", TREE, tried[::-1]).findings
 
 
 def test_an_attempt_after_others_makes_nothing_better() -> None:
