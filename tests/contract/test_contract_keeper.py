@@ -175,16 +175,19 @@ def test_contract_keeper_makes_no_fourth_attempt(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("lost", ["envelope", "result"])
-def test_contract_keeper_counts_a_lost_receipt_as_an_attempt(desk: Desk, lost: str) -> None:
-    """Erasing what a run left gives a counted attempt."""
+def test_contract_keeper_puts_a_lost_receipt_back(desk: Desk, lost: str) -> None:
+    """Erasing what a run left gives no second draw: the same papers are there again."""
     desk.script = ["failed", "passed"]
     run = desk.ask()
     first = desk.keeper.check(run)
     output = documents.decode(RunOutput, desk.store.get(desk.receipt(first).output))
     desk.store.erase(first if lost == "envelope" else output.result)  # type: ignore[arg-type]
     second = desk.keeper.check(run)
-    assert second != first
-    assert desk.receipt(second).attempt == 2
+    assert second == first
+    assert desk.receipt(second).attempt == 1
+    assert output.result is not None
+    assert desk.store.get(output.result)
+    assert desk.made == 1
 
 
 def test_contract_keeper_prepares_a_golden_for_one_tree(desk: Desk) -> None:

@@ -181,14 +181,14 @@ def test_a_check_that_gives_no_answer_is_tried_three_times(house: MemoryHouse) -
 
 
 def test_a_person_sees_that_a_run_was_tried_again(house: MemoryHouse) -> None:
-    """An attempt after the first that counts for Green is on the card with its points, and the guard agrees."""
+    """An attempt after the first, of base or of Green, is on the card with its points, and the guard agrees."""
     house.checks["tests"] = "inconclusive"
     change = house.proposed()
     house.checks["tests"] = "pass"
     house.improve()
     risk = house.change(change).risk
     assert risk is not None
-    assert [part.points for part in risk.contributions if part.name == "tests:tried-again"] == [3]
+    assert [part.points for part in risk.contributions if part.name == "tests:tried-again"] == [3, 3]
     assert house.approve(change)["state"] == "kept"
 
 

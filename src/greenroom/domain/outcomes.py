@@ -20,7 +20,7 @@ AGAIN = "-again"
 
 TRIED_AGAIN_POINTS, MAX_COUNTED = 3, 5
 """What each attempt before the one that counts adds to the risk, and how many are counted."""
-_ON_GREEN = ("base-on-green", "own", "diff")
+_SHOWN = ("base", "base-on-green", "own", "diff")
 
 TestOutcome = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed"]
 LineClass = Literal["comment", "docs", "lint", "logic", "config", "tests", "binary"]
@@ -142,8 +142,9 @@ def conclude(check: str, about: Digest, runs: Sequence[Run], *, min_share: int =
 
 
 def _with_attempts(found: Evidence, runs: Sequence[Run]) -> Evidence:
-    """`found` with a contribution for each run of Green that is not a first attempt: a person shall see it.
+    """`found` with a contribution for each run that is not a first attempt: a person shall see it.
 
+    They stand by role, in whatever order the runs came: card and guard must say the same.
     A classification's findings are the changed files, and its tool runs nothing of the repository: it stays as it is.
     """
     if found.verdict not in ("pass", "broken-before") or found.check == "classify":
@@ -155,8 +156,8 @@ def _with_attempts(found: Evidence, runs: Sequence[Run]) -> Evidence:
             why=f"{run.receipt.role} is attempt {run.receipt.attempt}: those before were cut or ended without a result",
             source=run.digest,
         )
-        for run in runs
-        if run.receipt.attempt > 1 and run.receipt.role.removesuffix(AGAIN) in _ON_GREEN
+        for run in sorted(runs, key=lambda run: run.receipt.role)
+        if run.receipt.attempt > 1 and run.receipt.role.removesuffix(AGAIN) in _SHOWN
     )
     return replace(found, findings=(*again, *found.findings)) if again else found
 

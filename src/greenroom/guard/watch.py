@@ -114,10 +114,13 @@ def _recompute(room: Room, generation: Generation, receipts: tuple[Digest, ...])
 
 
 def _command_agreed(room: Room, papers: EvidenceRoom, case: Case, warrant: Warrant) -> str | None:
-    """The test command of the runs that the warrant rests on; None where the suite was found by itself."""
+    """The test command of the runs that the warrant rests on; None where the suite was found by itself.
+
+    Those runs were made with the tools of the policy that the warrant names, which may not be the one in force.
+    """
     evidence = [documents.decode(Evidence, room.store.get(digest)) for digest in warrant.evidence]
     tested = [item for item in evidence if item.check in TESTS]
-    before = dataclasses.replace(case, occasion=None)
+    before = dataclasses.replace(case, occasion=None, policy=room.rules.read(warrant.policy).policy)
     return papers.recompute(before, (), [d for item in tested for d in item.receipts], ()).test_command
 
 

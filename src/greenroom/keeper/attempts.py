@@ -2,7 +2,8 @@
 
 A run is named by a key of what determines it. Its attempts are numbered from 1 and have one of four states: `begun`
 (it ran and has not ended, or the keeper died, or a stop cut it), `bad` (it ended without a result), `concluded` (its
-receipt is the run's answer from then on) and `lost` (it was concluded, and the store no longer has its papers).
+receipt is the run's answer from then on) and `lost` (it was concluded, and neither the store nor this record has its
+papers any more). The papers of a conclusion are kept here too, compressed: the store is shared with others.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,12 +26,16 @@ KEPT_NS = 90 * 86_400_000_000_000
 MAX_ATTEMPTS = 1_000_000
 """How many attempts are remembered, about 280 MB. Where there are more, nothing is forgotten early: that would be a
 way to a second draw. No run is made then until the oldest are KEPT_NS old."""
+MAX_KEPT_BYTES = 512 * 1024 * 1024
+"""How many bytes of papers, compressed, are kept. What is kept stays: where there is no room, papers are not kept."""
 _TIDY_EVERY = 256
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS attempts (
   key TEXT NOT NULL, number INTEGER NOT NULL, state TEXT NOT NULL, envelope TEXT, at INTEGER NOT NULL,
   PRIMARY KEY (key, number)) STRICT;
 CREATE INDEX IF NOT EXISTS attempts_by_time ON attempts (at);
+CREATE TABLE IF NOT EXISTS papers (
+  key TEXT NOT NULL, digest TEXT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (key, digest)) STRICT;
 """
 
 
@@ -54,12 +60,14 @@ class Attempts:
         self._lock = threading.Lock()
         self._asked = 0
         self._size = 0
+        self._kept = 0
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         with self._readable():
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.executescript(_SCHEMA)
             ((self._size,),) = self._db.execute("SELECT count(*) FROM attempts").fetchall()
+            self._weigh()
 
     def close(self) -> None:
         """Close the file."""
@@ -85,24 +93,48 @@ class Attempts:
     def begin(self, key: str, at: Instant) -> int:
         """Record one more attempt, on the disk when this returns; its number, from 1."""
         with self._lock, self._readable():
-            self._size += 1
             ((number,),) = self._db.execute(
                 "INSERT INTO attempts SELECT ?, coalesce(max(number), 0) + 1, 'begun', NULL, ? FROM attempts "
                 "WHERE key = ? RETURNING number",
                 (key, at, key),
             ).fetchall()
+            self._size += 1
             return int(number)
 
     def withdraw(self, key: str, number: int) -> None:
         """Strike out an attempt of which nothing ran."""
-        self._do("DELETE FROM attempts WHERE key = ? AND number = ? AND state = 'begun'", key, number)
+        with self._lock, self._readable():
+            self._size -= self._db.execute(
+                "DELETE FROM attempts WHERE key = ? AND number = ? AND state = 'begun'", (key, number)
+            ).rowcount
 
-    def end(self, key: str, number: int, envelope: Digest, *, concluded: bool) -> None:
-        """Record how an attempt ended, with the digest of its signed receipt."""
-        state = "concluded" if concluded else "bad"
-        self._do(
-            "UPDATE attempts SET state = ?, envelope = ? WHERE key = ? AND number = ?", state, envelope, key, number
-        )
+    def fail(self, key: str, number: int) -> None:
+        """Record that an attempt ended and that no receipt of it could be made; one that has its end keeps it."""
+        self._do("UPDATE attempts SET state = 'bad' WHERE key = ? AND number = ? AND state = 'begun'", key, number)
+
+    def end(self, key: str, number: int, envelope: Digest, papers: Mapping[Digest, bytes] | None) -> None:
+        """Record how an attempt ended, with the digest of its signed receipt.
+
+        `papers` are those of a conclusion, all kept or, where there is no room, none; None where it ended badly.
+        """
+        packed = {digest: zlib.compress(data) for digest, data in (papers or {}).items()}
+        size = sum(map(len, packed.values()))
+        state = "bad" if papers is None else "concluded"
+        with self._lock, self._readable(), self._together():
+            self._db.execute(
+                "UPDATE attempts SET state = ?, envelope = ? WHERE key = ? AND number = ?",
+                (state, envelope, key, number),
+            )
+            if self._kept + size <= MAX_KEPT_BYTES:
+                rows = [(key, digest, data) for digest, data in packed.items()]
+                self._db.executemany("INSERT OR REPLACE INTO papers VALUES (?, ?, ?)", rows)
+                self._kept += size
+
+    def papers(self, key: str) -> Mapping[Digest, bytes]:
+        """What is kept of the run's conclusion."""
+        with self._lock, self._readable():
+            rows = self._db.execute("SELECT digest, data FROM papers WHERE key = ?", (key,)).fetchall()
+        return {parse_digest(str(digest)): zlib.decompress(data) for digest, data in rows}
 
     def lose(self, key: str) -> None:
         """Record that the papers of the run's conclusion are gone: it counts as an attempt that ended badly."""
@@ -116,6 +148,21 @@ class Attempts:
             "(SELECT 1 FROM attempts AS later WHERE later.key = attempts.key AND later.at >= ?)",
             (oldest, oldest),
         ).rowcount
+        self._db.execute("DELETE FROM papers WHERE key NOT IN (SELECT key FROM attempts)")
+        self._weigh()
+
+    def _weigh(self) -> None:
+        ((self._kept,),) = self._db.execute("SELECT coalesce(sum(length(data)), 0) FROM papers").fetchall()
+
+    @contextlib.contextmanager
+    def _together(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
 
     def _do(self, statement: str, *values: Any) -> None:
         with self._lock, self._readable():

@@ -4,6 +4,8 @@ So nobody can run a flaky check until it passes and hand in the run that did, an
 runs of base. What ended without a result may be tried again, MAX_BAD times in all, and each receipt says which
 attempt it is. An attempt is on record before it runs: killing the keeper, or a stop, gives no draw for free, but
 such unfinished attempts have a bound of their own, MAX_UNFINISHED, so that an accident does not use up a change.
+How an attempt ended is on record, with a copy of an answer's papers, before anybody can read them in the store: who
+spoils the store gets the same papers again.
 """
 
 from __future__ import annotations
@@ -11,23 +13,26 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from greenroom.domain import documents
-from greenroom.domain.digest import Digest
+from greenroom.domain.digest import Digest, prefix_of
 from greenroom.domain.errors import NotFound, Tampered
 from greenroom.domain.ports import CheckRun
 from greenroom.domain.proof import Predicate, Receipt, RunOutput
 from greenroom.domain.verdict import Refused
 from greenroom.keeper.attempts import KEPT_NS, Attempts, Tally
-from greenroom.keeper.runs import Job, Runner, said_no
+from greenroom.keeper.runs import Job, Papers, Runner, said_no
 from greenroom.keeper.stop import POLL_S, Gate
 
 MAX_BAD = 3
 """How many attempts of one run may end without a result, or lose it."""
 MAX_UNFINISHED = 10
 """How many attempts of one run may be cut: by a stop, or by the end of the keeper or the machine."""
+MAX_COPY_BYTES = 32 * 1024 * 1024
+"""How many bytes of one answer's papers are copied at most, before compression. Where all are more, what the tool
+printed is left out; where the rest is more, nothing is copied."""
 _DAY_NS = 86_400_000_000_000
 
 
@@ -41,7 +46,10 @@ def key_of(run: CheckRun) -> str:
 def exhausted(run: CheckRun, tally: Tally) -> Refused | None:
     """Refused `runs-exhausted` or `runs-full` where no further attempt of `run` is allowed."""
     if tally.full:
-        remedy = f"runs are forgotten after {KEPT_NS // _DAY_NS} days; find out who asks for so many"
+        remedy = (
+            f"find out who asks for so many; they are forgotten after {KEPT_NS // _DAY_NS} days, or at once: "
+            "`greenroom down`, then delete keeper/attempts.db* in the box as the keeper's user (SECURITY.md)"
+        )
         return Refused(rule="runs-full", where="the keeper's record of runs", remedy=remedy)
     if tally.bad < MAX_BAD and tally.unfinished < MAX_UNFINISHED:
         return None
@@ -76,7 +84,7 @@ class Once:
                 return waited
             tally = self._attempts.tally(key, self._runner.clock.now())
             if tally.concluded is not None:
-                found = self._kept(tally.concluded)
+                found = self._answer(key, tally.concluded)
                 if found is not None:
                     return found
                 self._attempts.lose(key)
@@ -103,19 +111,41 @@ class Once:
             return ran.refused
         return ran.envelope
 
-    def _kept(self, envelope: Digest) -> Digest | Refused | None:
-        """The answer that is on record; None when the store no longer has all that the receipt names."""
-        store = self._runner.store
+    def _answer(self, key: str, envelope: Digest) -> Digest | Refused | None:
+        """The answer that is on record, put back into the store from the keeper's copy where it is not there.
+
+        None when neither has all that the receipt names. Raises NotFound or Tampered when the store loses what is put
+        back.
+        """
         try:
-            signed = self._runner.attestor.open(store.get(envelope), Predicate.RECEIPT, "keeper")
-            receipt = documents.decode(Receipt, signed.body)
-            output = documents.decode(RunOutput, store.get(receipt.output))
-            for digest in (receipt.args, output.stdout, output.stderr, *output.artifacts.values()):
-                store.get(digest)
-            result = None if output.result is None else store.get(output.result)
+            return self._read(envelope)
         except (NotFound, Tampered):
-            return None
+            copies = self._attempts.papers(key)
+            if not copies:
+                return None
+        self._put_back(copies)
+        return self._read(envelope)
+
+    def _read(self, envelope: Digest) -> Digest | Refused:
+        store = self._runner.store
+        signed = self._runner.attestor.open(store.get(envelope), Predicate.RECEIPT, "keeper")
+        receipt = documents.decode(Receipt, signed.body)
+        output = documents.decode(RunOutput, store.get(receipt.output))
+        for digest in (receipt.args, *output.artifacts.values()):
+            store.get(digest)
+        result = None if output.result is None else store.get(output.result)
         return said_no(result) or envelope
+
+    def _put_back(self, copies: Mapping[Digest, bytes]) -> None:
+        store = self._runner.store
+        for digest, data in copies.items():
+            try:
+                store.get(digest)
+            except Tampered:
+                store.erase(digest)
+                store.put(prefix_of(digest), data)
+            except NotFound:
+                store.put(prefix_of(digest), data)
 
 
 class _Record:
@@ -136,9 +166,21 @@ class _Record:
         """Nothing ran."""
         self._attempts.withdraw(self._key, self._number)
 
-    def end(self, envelope: Digest, *, concluded: bool) -> None:
+    def fail(self) -> None:
+        """The attempt ended; where no receipt of it was made it counts as one that ended badly."""
+        self._attempts.fail(self._key, self._number)
+
+    def end(self, papers: Papers, *, concluded: bool) -> None:
         """The attempt ended, with this receipt."""
-        self._attempts.end(self._key, self._number, envelope, concluded=concluded)
+        self._attempts.end(self._key, self._number, papers.envelope, _copies(papers) if concluded else None)
+
+
+def _copies(papers: Papers) -> Mapping[Digest, bytes]:
+    """What the keeper copies of an answer."""
+    for chosen in ({**papers.needed, **papers.said}, papers.needed):
+        if sum(map(len, chosen.values())) <= MAX_COPY_BYTES:
+            return chosen
+    return {}
 
 
 class Locks:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from greenroom.domain import documents
-from greenroom.domain.digest import Digest, digest_of
+from greenroom.domain.digest import Digest, digest_of, prefix_of
 from greenroom.domain.errors import Bug, NotFound, Tampered, Unusable
 from greenroom.domain.outcomes import RESULTS
 from greenroom.domain.plan import ToolManifest
@@ -85,6 +85,15 @@ class Ran:
     sealed: Digest | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Papers:
+    """What a run leaves in the store: the signed receipt's digest, what the receipt needs to be read, what was said."""
+
+    envelope: Digest
+    needed: Mapping[Digest, bytes]
+    said: Mapping[Digest, bytes]
+
+
 class Record(Protocol):
     """What is told of an attempt, and must have it on the disk when the call returns."""
 
@@ -94,8 +103,11 @@ class Record(Protocol):
     def withdraw(self) -> None:
         """Nothing ran."""
 
-    def end(self, envelope: Digest, *, concluded: bool) -> None:
-        """It ended; its receipt is signed, but nowhere to be read yet. `concluded` where its result is an answer."""
+    def fail(self) -> None:
+        """It ended, and its receipt could not be made or not be put into the store."""
+
+    def end(self, papers: Papers, *, concluded: bool) -> None:
+        """It ended; nothing of it is to be read anywhere yet. `concluded` where its result is an answer."""
 
 
 class _NoRecord:
@@ -107,8 +119,11 @@ class _NoRecord:
     def withdraw(self) -> None:
         return
 
-    def end(self, envelope: Digest, *, concluded: bool) -> None:
-        del envelope, concluded
+    def fail(self) -> None:
+        return
+
+    def end(self, papers: Papers, *, concluded: bool) -> None:
+        del papers, concluded
 
 
 _NO_RECORD = _NoRecord()
@@ -189,7 +204,11 @@ class Runner:
             return self.gate.refusal() or Refused(
                 rule="stopped", where=manifest.name, remedy="a person lifts the stop with `greenroom lift`"
             )
-        return missing_layer(manifest, outcome.layers) or self._record(job, manifest, outcome, draft, attempt)
+        try:
+            return missing_layer(manifest, outcome.layers) or self._record(job, manifest, outcome, draft, attempt)
+        except Exception:
+            record.fail()
+            raise
 
     def _record(self, job: Job, manifest: ToolManifest, outcome: Outcome, draft: Path, attempt: _Attempt) -> Ran:
         refused, left, sealed = ended_badly(manifest.name, outcome), results.Left(), None
@@ -201,13 +220,17 @@ class Runner:
                     sealed = self.trees.seal(str(draft / "out" / job.sealed))
             except Unusable as error:
                 refused = refusal_of(error)
-        output = self._store_output(outcome, left)
-        receipt = self._receipt(job, outcome, self.store.put("output", documents.encode(output)), attempt)
+        needed, said = _Pile(), _Pile()
+        output = _output(outcome, left, needed, said)
+        receipt = self._receipt(job, outcome, needed.add("output", documents.encode(output)), attempt, needed)
         signed = self.attestor.sign(Predicate.RECEIPT, receipt.output, documents.encode(receipt))
-        attempt.record.end(digest_of("statement", signed), concluded=_concluded(job.check, left.result, refused))
+        papers = Papers(envelope=needed.add("statement", signed), needed=needed.papers, said=said.papers)
+        attempt.record.end(papers, concluded=_concluded(job.check, left.result, refused))
         self.crash_point("run.signed")
+        for digest, data in {**papers.said, **papers.needed}.items():
+            self.store.put(prefix_of(digest), data)
         return Ran(
-            envelope=self.store.put("statement", signed),
+            envelope=papers.envelope,
             receipt=receipt,
             output=output,
             result=left.result,
@@ -215,16 +238,7 @@ class Runner:
             sealed=sealed,
         )
 
-    def _store_output(self, outcome: Outcome, left: results.Left) -> RunOutput:
-        return RunOutput(
-            result=self.store.put("output", left.result) if left.result is not None else None,
-            stdout=self.store.put("text", outcome.stdout),
-            stderr=self.store.put("text", outcome.stderr),
-            truncated=outcome.truncated,
-            artifacts={name: self.store.put("blob", data) for name, data in left.artifacts.items()},
-        )
-
-    def _receipt(self, job: Job, outcome: Outcome, output: Digest, attempt: _Attempt) -> Receipt:
+    def _receipt(self, job: Job, outcome: Outcome, output: Digest, attempt: _Attempt, needed: _Pile) -> Receipt:
         request = Request(args=job.args, dry_run=job.dry_run, overlay=job.overlay, inputs=job.inputs)
         return Receipt(
             run=secrets.token_hex(16),
@@ -233,7 +247,7 @@ class Runner:
             mounted={**job.trees, **job.mounted},
             golden=job.golden,
             tool=job.tool,
-            args=self.store.put("text", documents.encode(request)),
+            args=needed.add("text", documents.encode(request)),
             layers=dict(outcome.layers),
             exit=outcome.exit,
             ended_by=outcome.ended_by,
@@ -251,6 +265,29 @@ class _Attempt:
     record: Record
     number: int
     began: Instant
+
+
+class _Pile:
+    """Papers that have their digests and are in no store yet."""
+
+    def __init__(self) -> None:
+        self.papers: dict[Digest, bytes] = {}
+
+    def add(self, prefix: str, data: bytes) -> Digest:
+        """Lay `data` on the pile; its digest."""
+        digest = digest_of(prefix, data)
+        self.papers[digest] = data
+        return digest
+
+
+def _output(outcome: Outcome, left: results.Left, needed: _Pile, said: _Pile) -> RunOutput:
+    return RunOutput(
+        result=needed.add("output", left.result) if left.result is not None else None,
+        stdout=said.add("text", outcome.stdout),
+        stderr=said.add("text", outcome.stderr),
+        truncated=outcome.truncated,
+        artifacts={name: needed.add("blob", data) for name, data in left.artifacts.items()},
+    )
 
 
 class _Layout:

@@ -111,7 +111,10 @@ class ProcessWalls:
         mounts = root.in_order(cell.mounts)
         disk = DiskWatch([mount.source for mount in mounts if mount.writable], cell.caps.disk_bytes)
         with ExitStack() as stack:
-            child, wires = self._start(cell, mounts, group, stack)
+            try:
+                child, wires = self._start(cell, mounts, group, stack)
+            except OSError as error:
+                return Refused(rule="wall-failed", where=str(error), remedy="see `greenroom doctor`")
             try:
                 ending = watch(cell, wires, group, disk, cancelled)
             finally:

@@ -225,14 +225,19 @@ def _attempt(run: Run, number: int) -> Run:
 
 
 def test_an_attempt_after_others_is_shown_and_counts() -> None:
-    """A run of Green that is not the first attempt passes with a named contribution; one of base adds nothing."""
+    """A run that is not the first attempt passes with a named contribution, be it of Green or of base."""
     base, green = run_of("base", {"a": "passed"}), run_of("base-on-green", {"a": "passed"})
-    found = conclude("tests", TREE, [_attempt(base, 3), _attempt(green, 3)])
+    found = conclude("tests", TREE, [base, _attempt(green, 3)])
     assert found.verdict == "pass"
     (shown,) = found.findings
     assert (shown.name, shown.source, shown.points) == ("tried-again", green.digest, 6)
     assert "attempt 3" in shown.why
-    assert conclude("tests", TREE, [_attempt(base, 3), green]).findings == ()
+    (shown,) = conclude("tests", TREE, [_attempt(base, 2), green]).findings
+    assert (shown.name, shown.source, shown.points) == ("tried-again", base.digest, 3)
+    assert "base is attempt 2" in shown.why
+    assert conclude("tests", TREE, [base, green]).findings == ()
+    tried = [_attempt(base, 2), _attempt(green, 3)]
+    assert conclude("tests", TREE, tried).findings == conclude("tests", TREE, tried[::-1]).findings
 
 
 def test_an_attempt_after_others_makes_nothing_better() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from greenroom.domain import documents
+from greenroom.domain.digest import digest_of
 from greenroom.domain.ports import Dossier
 from greenroom.domain.proof import Predicate, Warrant
 from greenroom.domain.verdict import Held, Passed, Refused
-from greenroom.testing.papers import SUBJECT, PaperHouse, papers, promoted
+from greenroom.testing.papers import MANIFESTS, SUBJECT, PaperHouse, papers, promoted, tool
 
 
 def test_guard_promotes_what_a_person_agreed_to(house: PaperHouse) -> None:
@@ -98,6 +101,19 @@ def test_guard_watch_wants_the_test_command_that_was_agreed_to(house: PaperHouse
     assert isinstance(verdict, Refused)
     assert verdict.rule == "receipt-wrong-args"
     assert "live.marked-good" not in house.names()
+
+
+def test_guard_watch_stands_a_change_of_tools(house: PaperHouse) -> None:
+    """Tools that were signed after the promotion make the live runs; those behind the warrant keep their own tool."""
+    made, _ = promoted(house)
+    changed = dataclasses.replace(tool("run_tests_t1"), per_minute=7)
+    digest = digest_of("tool", documents.encode(changed))
+    others = {key: manifest for key, manifest in MANIFESTS.items() if manifest.name != "run_tests_t1"}
+    house.use(manifests=others | {digest: changed})
+    old = house.guard.mark_good(made.change, made.live_runs())
+    assert isinstance(old, Refused)
+    assert old.rule == "receipt-wrong-tool"
+    assert isinstance(house.guard.mark_good(made.change, made.live_runs(tool=digest)), Passed)
 
 
 def test_guard_one_change_at_a_time(house: PaperHouse) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import sqlite3
@@ -11,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from keeper_house import House, Sight, Tool, ended, rule
+from keeper_house import House, Sight, Tool, ended, make_house, rule
 
 from greenroom.domain.digest import Digest, digest_of
 from greenroom.domain.errors import Unusable
 from greenroom.domain.ports import CheckRun
 from greenroom.domain.proof import Predicate, Receipt
 from greenroom.domain.verdict import Instant, Refused
-from greenroom.keeper import attempts
+from greenroom.keeper import attempts, once
 from greenroom.keeper.attempts import KEPT_NS, Attempts
 from greenroom.keeper.once import MAX_BAD, MAX_UNFINISHED, Once, key_of
 
@@ -229,7 +230,7 @@ def test_a_tool_that_said_no_says_it_again(house: House) -> None:
 
 @pytest.mark.parametrize("point", ["run.laid-out", "run.ended", "run.signed"])
 def test_a_keeper_that_is_killed_gives_no_draw_for_free(house: House, point: str) -> None:
-    """The attempt is on record before it runs; a receipt that was signed and never seen is not an answer."""
+    """The attempt is on record before it runs; one that was signed is the answer, though nobody saw it."""
 
     def kill(name: str) -> None:
         if name == point:
@@ -241,7 +242,9 @@ def test_a_keeper_that_is_killed_gives_no_draw_for_free(house: House, point: str
     with pytest.raises(Killed):
         house.keeper.check(run)
     house.keeper.runner.crash_point = lambda name: None
-    assert receipt_of(house, again(house).check(run)).attempt == 2
+    signed = point == "run.signed"
+    assert receipt_of(house, again(house).check(run)).attempt == (1 if signed else 2)
+    assert len(house.walls.cells) == (1 if signed or point == "run.laid-out" else 2)
 
 
 def test_accidents_have_a_bound_of_their_own(house: House) -> None:
@@ -267,35 +270,175 @@ def test_what_never_ran_is_no_attempt(house: House) -> None:
     assert receipt_of(house, house.keeper.check(run)).attempt == 1
 
 
-@pytest.mark.parametrize("lost", ["envelope", "output", "result", "artifact", "stdout", "request"])
-def test_a_receipt_whose_papers_are_gone_is_a_counted_attempt(house: House, lost: str) -> None:
-    """Whoever erases what a run left gets a further attempt, and no more than the bound of them."""
+PAPERS = ["envelope", "output", "result", "artifact", "stdout", "request"]
+
+
+def numbered(house: House) -> Tool:
+    """A suite whose papers are others each time."""
 
     def tool(sight: Sight) -> None:
         sight.result(TESTS | {"notes": [str(len(house.walls.cells))]})
         sight.artifact("a.txt", str(len(house.walls.cells)).encode())
 
-    def erase(answer: Digest | Refused) -> None:
-        receipt = receipt_of(house, answer)
-        output = house.opened_output(receipt)
-        names: dict[str, Any] = {
-            "envelope": answer,
-            "output": receipt.output,
-            "result": output.result,
-            "artifact": output.artifacts["a.txt"],
-            "stdout": output.stdout,
-            "request": receipt.args,
-        }
-        house.store.erase(names[lost])
+    return tool
 
-    house.walls.tool = tool
+
+def paper_of(house: House, answer: Digest | Refused, name: str) -> Digest:
+    """The digest of one of the papers that a run left."""
+    receipt = receipt_of(house, answer)
+    output = house.opened_output(receipt)
+    names: dict[str, Any] = {
+        "envelope": answer,
+        "output": receipt.output,
+        "result": output.result,
+        "artifact": output.artifacts["a.txt"],
+        "stdout": output.stdout,
+        "request": receipt.args,
+    }
+    return Digest(names[name])
+
+
+@pytest.mark.parametrize("lost", [name for name in PAPERS if name != "stdout"])
+@pytest.mark.parametrize("how", ["erased", "spoiled"])
+def test_papers_that_are_gone_are_put_back(house: House, lost: str, how: str) -> None:
+    """Whoever erases or spoils what a run left gets the same papers again, also after a restart, and no other draw."""
+    house.walls.tool = numbered(house)
+    run = ask(house)
+    answer = house.keeper.check(run)
+    paper = paper_of(house, answer, lost)
+    before = house.store.get(paper)
+    for keeper in (house.keeper, again(house), house.keeper, again(house)):
+        if how == "erased":
+            house.store.erase(paper)
+        else:
+            house.store.spoil(paper, b"other bytes")
+        assert keeper.check(run) == answer
+        assert house.store.get(paper) == before
+    assert len(house.walls.cells) == 1
+
+
+def test_what_a_tool_printed_is_no_draw_either(house: House) -> None:
+    """The answer stands without it; it comes back when anything else has to."""
+    house.walls.tool = numbered(house)
+    run = ask(house)
+    answer = house.keeper.check(run)
+    printed = paper_of(house, answer, "stdout")
+    house.store.erase(printed)
+    assert house.keeper.check(run) == answer
+    house.store.erase(Digest(str(answer)))
+    assert house.keeper.check(run) == answer
+    assert house.store.get(printed)
+    assert len(house.walls.cells) == 1
+
+
+@pytest.mark.parametrize("lost", [name for name in PAPERS if name != "stdout"])
+@pytest.mark.parametrize("bound", ["MAX_KEPT_BYTES", "MAX_COPY_BYTES"])
+def test_without_a_copy_what_is_gone_is_a_counted_attempt(
+    house: House, monkeypatch: pytest.MonkeyPatch, lost: str, bound: str
+) -> None:
+    """Where there is no room for copies, erasing gives a further attempt, and no more than the bound of them."""
+    monkeypatch.setattr(attempts if bound == "MAX_KEPT_BYTES" else once, bound, 0)
+    house.walls.tool = numbered(house)
     run = ask(house)
     for number in range(1, MAX_BAD + 1):
         answer = house.keeper.check(run)
         assert receipt_of(house, answer).attempt == number
         assert house.keeper.check(run) == answer
-        erase(answer)
+        house.store.erase(paper_of(house, answer, lost))
     assert rule_of(house.keeper.check(run)) == "runs-exhausted"
+
+
+def failing(house: House, monkeypatch: pytest.MonkeyPatch, prefix: str) -> None:
+    """The shared store takes nothing of that kind, as when somebody renamed its directory."""
+    put = house.store.put
+
+    def broken(kind: str, data: bytes) -> Digest:
+        if kind == prefix:
+            raise OSError("the directory is not there")
+        return put(kind, data)
+
+    monkeypatch.setattr(house.store, "put", broken)
+
+
+@pytest.mark.parametrize("prefix", ["output", "text", "blob", "statement"])
+def test_a_store_that_takes_nothing_gives_no_second_draw(
+    house: House, monkeypatch: pytest.MonkeyPatch, prefix: str
+) -> None:
+    """How it ended is on record before anything of it is in the store; the next who asks gets that answer."""
+    house.walls.tool = numbered(house)
+    run = ask(house)
+    with monkeypatch.context() as patch:
+        failing(house, patch, prefix)
+        for _ in range(MAX_UNFINISHED + 1):
+            with contextlib.suppress(OSError):
+                house.keeper.check(run)
+    receipt = receipt_of(house, house.keeper.check(run))
+    assert receipt.attempt == 1
+    assert len(house.walls.cells) == 1
+
+
+def test_nothing_of_a_run_is_in_the_store_before_its_end_is_on_record(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever watches the store learns nothing of a draw that could still be denied."""
+    path = house.directory / "keeper" / "attempts.db"
+    put, seen = house.store.put, set[str]()
+
+    def watched(kind: str, data: bytes) -> Digest:
+        if kind in ("output", "text", "statement"):
+            with contextlib.closing(sqlite3.connect(path)) as other:
+                seen.update(state for (state,) in other.execute("SELECT state FROM attempts"))
+        return put(kind, data)
+
+    run = ask(house)
+    house.walls.tool = numbered(house)
+    monkeypatch.setattr(house.store, "put", watched)
+    house.keeper.check(run)
+    assert seen == {"concluded"}
+
+
+def test_an_end_without_a_receipt_is_a_bad_one(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that ended and could not be signed was drawn: three of them are the bound, not ten."""
+
+    def broken(predicate: str, about: Digest, body: bytes) -> bytes:
+        raise OSError("no key")
+
+    house.walls.tool = numbered(house)
+    run = ask(house)
+    monkeypatch.setattr(house.attestor, "sign", broken)
+    for _ in range(MAX_BAD):
+        with pytest.raises(OSError, match="no key"):
+            house.keeper.check(run)
+    assert rule_of(house.keeper.check(run)) == "runs-exhausted"
+
+
+def test_withdrawn_attempts_take_no_room(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What never ran does not fill the record."""
+    monkeypatch.setattr(attempts, "MAX_ATTEMPTS", 3)
+    house.walls.tool = lambda sight: Refused(rule="wall-failed", where="w", remedy="m")
+    for _ in range(5):
+        assert rule_of(house.keeper.check(ask(house))) == "wall-failed"
+    house.walls.tool = lambda sight: sight.result(TESTS)
+    assert receipt_of(house, house.keeper.check(ask(house))).attempt == 1
+
+
+def test_a_record_that_was_deleted_is_an_empty_one(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The way out of a full record: with the keeper down its file is deleted, and runs are made again."""
+    monkeypatch.setattr(attempts, "MAX_ATTEMPTS", 1)
+    house.walls.tool = lambda sight: sight.result(TESTS)
+    house.keeper.check(ask(house))
+    full = house.keeper.check(ask(house, role="base-again"))
+    assert isinstance(full, Refused)
+    assert (full.rule, "greenroom down" in full.remedy, "attempts.db" in full.remedy) == ("runs-full", True, True)
+    house.keeper.close()
+    for path in (house.directory / "keeper").glob("attempts.db*"):
+        path.unlink()
+    fresh = make_house(tmp_path)
+    fresh.walls.tool = lambda sight: sight.result(TESTS)
+    assert receipt_of(fresh, fresh.keeper.check(ask(fresh, role="base-again"))).attempt == 1
+    fresh.keeper.close()
 
 
 def test_a_run_is_forgotten_after_its_time_and_not_before(house: House) -> None:

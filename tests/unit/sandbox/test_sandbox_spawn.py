@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import platform
 import socket
@@ -12,6 +13,7 @@ import pytest
 
 from greenroom.domain.errors import Bug
 from greenroom.domain.ports import Cell, Mount, Outcome
+from greenroom.domain.verdict import Refused
 from greenroom.sandbox.build import LAUNCHER, WARDEN, build_launcher
 from greenroom.sandbox.checking import CAPS, never
 from greenroom.sandbox.process import ProcessWalls
@@ -111,3 +113,28 @@ def test_a_closed_standard_stream_is_our_own_mistake() -> None:
     """A descriptor in the place of a standard stream would be written over on its way."""
     with contextlib.ExitStack() as stack, pytest.raises(Bug, match="standard-streams-closed"):
         spawn(["/bin/true"], 0, (), stack)
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize(
+    ("module", "name"), [(os, "posix_spawn"), (os, "memfd_create"), (socket, "socketpair"), (os, "pipe2")]
+)
+def test_a_cell_that_cannot_be_started_is_refused(
+    launcher: Path, monkeypatch: pytest.MonkeyPatch, module: object, name: str
+) -> None:
+    """A machine without processes, memory or descriptors ran nothing, and that is what is said."""
+
+    def short(*given: object, **named: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    walls = ProcessWalls(launcher, use_cgroups=False, **USER)
+    before = len(os.listdir("/proc/self/fd"))
+    with monkeypatch.context() as patch:
+        patch.setattr(module, name, short)
+        answer = walls.run(Cell(argv=("/bin/true",), mounts=(), caps=CAPS), never)
+    assert isinstance(answer, Refused)
+    assert answer.rule == "wall-failed"
+    assert "temporarily unavailable" in answer.where
+    assert answer.remedy
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert isinstance(walls.run(Cell(argv=("/bin/true",), mounts=(), caps=CAPS), never), Outcome)
