@@ -69,8 +69,8 @@ class KeyRing:
         self._sizes: list[int] = []
         self.certified: list[Certified] = []
 
-    def add(self, line: bytes, *, verified: bool = False) -> Certified:
-        """Take the next certificate of the chain in; `verified` where its signature is known to hold.
+    def add(self, line: bytes) -> Certified:
+        """Take the next certificate of the chain in.
 
         Raises Tampered `epoch-forged` unless the key before it signed it, and `epoch-misplaced` where it does not
         follow; Unusable for another shape.
@@ -80,12 +80,11 @@ class KeyRing:
         present = {key_id(public): public for public in self._keys[-1]}.get(envelope.signer)
         if present is None:
             raise _forged(certificate.epoch, "the key before it did not sign it")
-        if not verified:
-            try:
-                message = pre_authentication_encoding(PAYLOAD_TYPE, envelope.payload)
-                Ed25519PublicKey.from_public_bytes(present).verify(envelope.signature, message)
-            except InvalidSignature:
-                raise _forged(certificate.epoch, "its signature does not hold") from None
+        try:
+            message = pre_authentication_encoding(PAYLOAD_TYPE, envelope.payload)
+            Ed25519PublicKey.from_public_bytes(present).verify(envelope.signature, message)
+        except InvalidSignature:
+            raise _forged(certificate.epoch, "its signature does not hold") from None
         found = Certified(certificate=certificate, digest=digest_of("statement", line))
         # In this order, so that who looks meanwhile never finds a span without its key.
         self._keys.append((certificate.key,))
@@ -175,22 +174,22 @@ class Walk:
     torn: bool = False
 
 
-def walk(path: Path, anchors: Iterable[bytes], *, verified: int = 0) -> Walk:
+def walk(path: Path, anchors: Iterable[bytes]) -> Walk:
     """Read the chain at `path` from the anchors on; no file is a chain without certificates.
 
-    The first `verified` bytes are known to hold signatures that hold. A last line without its end is what a crash
-    leaves: it is passed over. What cannot be read or does not hold ends the walk, as its `error`.
+    Every signature is verified. A last line without its end is what a crash leaves: it is passed over. What cannot be
+    read or does not hold ends the walk, as its `error`.
     """
     found = Walk(KeyRing(anchors))
     try:
         for line in _lines(path):
-            _walk_on(found, line, verified)
+            _walk_on(found, line)
     except Unusable as error:
         found.error = error
     return found
 
 
-def _walk_on(found: Walk, line: bytes, verified: int) -> None:
+def _walk_on(found: Walk, line: bytes) -> None:
     found.size += len(line)
     if found.error is not None or found.torn:
         found.lines_after += 1
@@ -200,7 +199,7 @@ def _walk_on(found: Walk, line: bytes, verified: int) -> None:
         try:
             if len(line) > MAX_LINE:
                 raise TooLarge("bad-epoch", f"a certificate has at most {MAX_LINE} bytes")
-            found.ring.add(line[:-1], verified=found.good + len(line) <= verified)
+            found.ring.add(line[:-1])
             found.good += len(line)
         except GreenroomError as error:
             found.error = error

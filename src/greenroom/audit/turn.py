@@ -13,11 +13,9 @@ log holds its appends up for as long as a turn takes.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -25,16 +23,13 @@ from greenroom.audit import files, keys
 from greenroom.audit.attest import KeyAttestor, key_id, sign_statement
 from greenroom.audit.epochs import Certified, KeyRing, Walk, sign_certificate, walk
 from greenroom.audit.note import Checkpoint, NoteSigner, SigningKey
-from greenroom.domain import documents
 from greenroom.domain.digest import Digest, digest_of
-from greenroom.domain.errors import Bug, GreenroomError, NotFound, Tampered, Unusable
+from greenroom.domain.errors import Bug, NotFound, Tampered, Unusable
 from greenroom.domain.proof import Attestation, Epoch, EpochCertificate, Role
 from greenroom.domain.verdict import Instant
 
 PRESENT = "epoch.key"
 NEXT = "epoch.next"
-MARK = "epoch.mark"
-_MAX_MARK = 1024
 
 
 class TurnsLog(Protocol):
@@ -45,21 +40,14 @@ class TurnsLog(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
-    """How much of the chain was verified before: its bytes and their SHA-256."""
-
-    size: int
-    sha256: bytes
-
-
 class EpochKeys:
     """The keys of the log named `origin`, for its one writer; implements the Epochs port once it has a log.
 
     `anchor` is the public key that `init` made and `first` the file of its private half; `chain` is the file of the
     certificates; the later keys are in `directory`. Opening takes a lock (Unusable `log-in-use`) and finishes what a
-    crash left. Raises Tampered `epoch-forged` or `epoch-misplaced` for a chain that does not hold, and `key-unknown`
-    where the private key is not the one that it certifies last.
+    crash left, once every signature of the chain was verified: no file of an earlier start says that they hold.
+    Raises Tampered `epoch-forged` or `epoch-misplaced` for a chain that does not hold, and `key-unknown` where the
+    private key is not the one that it certifies last.
     """
 
     def __init__(
@@ -186,8 +174,7 @@ class EpochKeys:
             files.sync_directory(self._chain.parent)
 
     def _opened(self, anchor: bytes) -> SigningKey:
-        marked = self._marked()
-        found = walk(self._chain, (anchor,), verified=marked)
+        found = walk(self._chain, (anchor,))
         if found.error is not None and found.error.reference == "log-unreadable":
             raise found.error
         self._ring = found.ring
@@ -197,8 +184,6 @@ class EpochKeys:
         self._forget_next()
         if self._ring.certified:
             _wipe(self._first)
-        if found.good != marked:
-            self._write_mark(found.good)
         return held
 
     def _held(self, found: Walk) -> SigningKey:
@@ -246,20 +231,6 @@ class EpochKeys:
         _wipe(path)
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
-
-    def _marked(self) -> int:
-        """How many bytes of the chain were verified at an earlier start; 0 where they are not the same any more."""
-        try:
-            mark = documents.decode(Mark, files.read_bounded(self._directory / MARK, _MAX_MARK), limit=_MAX_MARK)
-        except GreenroomError:
-            return 0
-        return mark.size if _sha256(self._chain, mark.size) == mark.sha256 else 0
-
-    def _write_mark(self, size: int) -> None:
-        digest = _sha256(self._chain, size)
-        if size and digest is not None:
-            mark = documents.encode(Mark(size=size, sha256=digest))
-            files.replace(self._directory / MARK, mark, durable=False)
 
 
 class EpochAttestor:
@@ -345,19 +316,6 @@ def _overwrite(descriptor: int) -> None:
         os.fsync(descriptor)
         os.ftruncate(descriptor, 0)
         os.fsync(descriptor)
-
-
-def _sha256(path: Path, size: int) -> bytes | None:
-    """The digest of the first `size` bytes of a file; None where it has fewer."""
-    digest, left = hashlib.sha256(), size
-    try:
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
-            while left and (part := file.read(min(left, 1 << 20))):
-                digest.update(part)
-                left -= len(part)
-    except OSError:
-        return None
-    return None if left else digest.digest()
 
 
 def _nothing(_: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenroom.audit import keys
-from greenroom.audit.attest import KeyAttestor
+from greenroom.audit.attest import KeyAttestor, key_id
 from greenroom.audit.check import check
 from greenroom.audit.checkpoint import KeptCheckpoint
 from greenroom.audit.epochs import CHAIN, MAX_LINE, KeyRing, sign_certificate, walk
@@ -544,19 +545,36 @@ def test_nothing_is_signed_while_the_key_is_in_doubt(place: Place, monkeypatch: 
     assert check(place.log, [place.anchor]).findings == ()
 
 
-def test_what_was_verified_at_an_earlier_start_is_trusted_by_its_digest_only(place: Place) -> None:
-    """The mark saves the signatures of an unchanged chain; a changed one is verified again."""
-    mark = place.root / "guard" / "epoch.mark"
+def test_no_file_vouches_for_the_signatures_of_the_chain(tmp_path: Path) -> None:
+    """A stranger's chain, key and digest of verified bytes beside them: refused, and the true first key is kept."""
+    place = Place(tmp_path / "place")
+    with place.open() as (_, log):
+        place.fill(log, 2)
+    stranger, first = keys.generate(), place.first.read_bytes()
+    later = keys.generate()
+    envelope = documents.load_json(sign_certificate(stranger, certificate(1, 1, stranger.public)))
+    envelope["signatures"][0]["keyid"] = key_id(place.anchor)
+    chain = documents.encode(envelope) + b"\n" + sign_certificate(stranger, certificate(2, 2, later.public)) + b"\n"
+    (place.log / CHAIN).write_bytes(chain)
+    keys.save_private(place.root / "guard" / "epoch.key", later)
+    mark = {"size": len(chain), "sha256": hashlib.sha256(chain).hexdigest()}
+    (place.root / "guard" / "epoch.mark").write_bytes(documents.encode(mark))
+    with pytest.raises(Tampered, match="epoch-forged"), place.open():
+        pass
+    assert place.first.read_bytes() == first
+    assert (place.log / CHAIN).read_bytes() == chain
+
+
+def test_every_signature_is_verified_at_every_start(place: Place) -> None:
+    """A signature that was changed between two starts is found, also far from the end."""
     with place.open():
         pass
-    assert mark.exists()
     lines = place.lines()
     envelope = documents.load_json(lines[0])
     envelope["signatures"][0]["sig"] = documents.load_json(lines[1])["signatures"][0]["sig"]
     (place.log / CHAIN).write_bytes(documents.encode(envelope) + b"\n" + lines[1] + lines[2])
     with pytest.raises(Tampered, match="epoch-forged"), place.open():
         pass
-    mark.write_bytes(b"no mark")
     (place.log / CHAIN).write_bytes(b"".join(lines))
     with place.open() as (held, _):
         assert held.present().number == 3
