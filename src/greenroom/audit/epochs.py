@@ -42,6 +42,10 @@ MAX_EPOCHS = 500_000
 _REMEDY = "compare the chain of keys with another copy of the log; what follows the bad place does not count"
 
 
+class NotACertificate(Tampered):
+    """A line of the chain is nothing that a key could have signed as a certificate: reference `bad-epoch`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certified:
     """A key that the chain certifies: the certificate, and the digest of its envelope."""
@@ -73,7 +77,7 @@ class KeyRing:
         """Take the next certificate of the chain in.
 
         Raises Tampered `epoch-forged` unless the key before it signed it, and `epoch-misplaced` where it does not
-        follow; Unusable for another shape.
+        follow; NotACertificate for another shape.
         """
         envelope, certificate = _parsed(line)
         self.check_place(certificate)
@@ -129,7 +133,7 @@ class KeyRing:
         return self._keys[-1]
 
     def check_place(self, found: EpochCertificate) -> None:
-        """Raise Tampered `epoch-misplaced`, TooLarge or Unusable unless `found` can be the next of the chain."""
+        """Raise Tampered `epoch-misplaced` or `bad-epoch`, or TooLarge, unless `found` can be the next of the chain."""
         last = self.certified[-1].certificate if self.certified else None
         number = len(self.certified) + 1
         if found.epoch != number:
@@ -141,7 +145,7 @@ class KeyRing:
         if last is not None and (found.at < last.at or found.log != last.log):
             raise _misplaced(f"epoch {number} is older than the one before it, or of another log")
         if len(found.key) != 32 or len(found.root) != 32:
-            raise Unusable("bad-epoch", "a certificate names a key and a root of 32 bytes each")
+            raise Tampered("bad-epoch", "a certificate names a key and a root of 32 bytes each")
         if key_id(found.key) in self._ids:
             raise _misplaced(f"epoch {number} has the key of an earlier epoch")
 
@@ -198,7 +202,7 @@ def _walk_on(found: Walk, line: bytes) -> None:
     else:
         try:
             if len(line) > MAX_LINE:
-                raise TooLarge("bad-epoch", f"a certificate has at most {MAX_LINE} bytes")
+                raise Tampered("bad-epoch", f"a certificate has at most {MAX_LINE} bytes")
             found.ring.add(line[:-1])
             found.good += len(line)
         except GreenroomError as error:
@@ -217,7 +221,7 @@ def sign_certificate(signer: SigningKey, certificate: EpochCertificate) -> bytes
 
 
 def _parsed(line: bytes) -> tuple[Envelope, EpochCertificate]:
-    """A line of the chain taken apart; raises Unusable `bad-epoch` for any other bytes than `sign_certificate` makes.
+    """A line of the chain taken apart; raises NotACertificate for any other bytes than `sign_certificate` makes.
 
     Ten years of hourly keys are read at each start, so this takes the members out without looking at the rest, and
     compares with what they are when written again: six times as fast as the general decoder.
@@ -244,7 +248,7 @@ def _parsed(line: bytes) -> tuple[Envelope, EpochCertificate]:
     except (ValueError, TypeError, KeyError, RecursionError):
         same = False
     if not same:
-        raise Unusable("bad-epoch", "a line of the chain of keys is not a certificate in its one form")
+        raise NotACertificate("bad-epoch", "a line of the chain of keys is not a certificate in its one form")
     return envelope, certificate
 
 

@@ -21,7 +21,7 @@ from typing import Protocol
 
 from greenroom.audit import files, keys
 from greenroom.audit.attest import KeyAttestor, key_id, sign_statement
-from greenroom.audit.epochs import Certified, KeyRing, Walk, sign_certificate, walk
+from greenroom.audit.epochs import Certified, KeyRing, NotACertificate, Walk, sign_certificate, walk
 from greenroom.audit.note import Checkpoint, NoteSigner, SigningKey
 from greenroom.domain.digest import Digest, digest_of
 from greenroom.domain.errors import Bug, NotFound, Tampered, Unusable
@@ -175,12 +175,12 @@ class EpochKeys:
 
     def _opened(self, anchor: bytes) -> SigningKey:
         found = walk(self._chain, (anchor,))
-        if found.error is not None and found.error.reference == "log-unreadable":
+        if found.error is not None and (found.lines_after or not isinstance(found.error, NotACertificate)):
             raise found.error
         self._ring = found.ring
         held = self._held(found)
         if found.good < found.size:
-            self._drop_tail(found, held)
+            self._drop_tail(found)
         self._forget_next()
         if self._ring.certified:
             _wipe(self._first)
@@ -205,10 +205,11 @@ class EpochKeys:
             remedy="the chain or the key file was put back or changed: put back the one that belongs to the other",
         )
 
-    def _drop_tail(self, found: Walk, held: SigningKey) -> None:
-        """Cut off what a power loss made of a last line; the key that it would certify never signed."""
-        if found.error is not None and (found.lines_after or held.public not in self._ring.publics):
-            raise found.error
+    def _drop_tail(self, found: Walk) -> None:
+        """Cut off what a power loss made of a last line: it has no end, or is no certificate.
+
+        The key that it would certify never signed. A certificate that does not hold is evidence, and stays.
+        """
         with open(os.open(self._chain, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC), "r+b") as file:
             file.truncate(found.good)
             os.fsync(file.fileno())

@@ -455,6 +455,52 @@ def test_a_torn_certificate_is_dropped(place: Place, torn: bytes) -> None:
     assert check(place.log, [place.anchor]).findings == ()
 
 
+@pytest.mark.parametrize(
+    ("signer", "bad", "rule"),
+    [
+        (0, certificate(4, 23, bytes(32), at=10_000), "epoch-forged"),
+        (2, certificate(4, 23, bytes(32), at=10_000), "epoch-forged"),
+        (3, certificate(5, 23, bytes(32), at=10_000), "epoch-misplaced"),
+        (3, certificate(4, 23, bytes(31), at=10_000), "bad-epoch"),
+        (3, certificate(4, 23, bytes(32), root=bytes(MAX_LINE), at=10_000), "bad-epoch"),
+    ],
+)
+def test_a_last_certificate_that_does_not_hold_stays(
+    place: Place, signer: int, bad: EpochCertificate, rule: str
+) -> None:
+    """Whole, signed by some key and false: no power loss made it. The guard does not start, and cuts nothing off."""
+    chain = b"".join(place.lines()) + sign_certificate(place.stolen[signer], bad) + b"\n"
+    (place.log / CHAIN).write_bytes(chain)
+    with pytest.raises(Tampered, match=rule), place.open():
+        pass
+    assert (place.log / CHAIN).read_bytes() == chain
+
+
+def test_a_forged_signature_under_the_right_name_stays(place: Place) -> None:
+    """The last certificate names the present key and a stranger signed it."""
+    envelope = documents.load_json(sign_certificate(keys.generate(), certificate(4, 23, bytes(32), at=10_000)))
+    envelope["signatures"][0]["keyid"] = key_id(place.stolen[3].public)
+    chain = b"".join(place.lines()) + documents.encode(envelope) + b"\n"
+    (place.log / CHAIN).write_bytes(chain)
+    with pytest.raises(Tampered, match="epoch-forged"), place.open():
+        pass
+    assert (place.log / CHAIN).read_bytes() == chain
+
+
+def test_nothing_is_put_in_place_before_the_chain_holds(place: Place) -> None:
+    """A turn that a crash left half done stays as it is while a forged certificate follows it."""
+    place.crash_at = "epoch.certified"
+    with place.open() as (held, _), pytest.raises(Killed):
+        held.turn(Instant(place.at))
+    present = (place.root / "guard" / "epoch.key").read_bytes()
+    forged = sign_certificate(place.stolen[0], certificate(5, 50, bytes(32), at=10_000))
+    with open(place.log / CHAIN, "ab") as chain:
+        chain.write(forged + b"\n")
+    with pytest.raises(Tampered, match="epoch-forged"), place.open():
+        pass
+    assert (place.root / "guard" / "epoch.key").read_bytes() == present
+
+
 def test_the_guard_does_not_start_on_another_chain_or_key(place: Place) -> None:
     """A chain that was cut, or changed before its end, and a key that was put back, are named."""
     chain, key = place.log / CHAIN, place.root / "guard" / "epoch.key"
