@@ -104,13 +104,15 @@ class EpochKeys:
         """Begin the next epoch at `at`; the present key is gone when this returns.
 
         Raises Unusable `log-unwritable`, and Tampered `epoch-misplaced` where the log has no entry since the last
-        turn. Where it is in doubt what the disk holds, nothing is signed any more (`key-in-doubt`) until the guard
-        starts again.
+        turn. Where it is in doubt what the disk holds, raises Unusable `key-in-doubt`, and nothing is signed any more
+        until the guard starts again.
         """
         if self._log is None:
             raise Bug("no-log-to-turn", "these keys have no log yet")
         with self._turning:
             self._log.turn(lambda head: self._certify(head, at))
+            if isinstance(self._key, _Lost):
+                raise _doubtful()
             return self.present()
 
     def find(self, identity: str) -> bytes | None:
@@ -156,22 +158,32 @@ class EpochKeys:
 
     def _extend(self, line: bytes) -> None:
         """Write a line of the chain, durably; raises _Withdrawn when surely nothing of it is there, else OSError."""
-        fresh = not self._chain.exists()
-        descriptor = os.open(self._chain, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-        before = os.fstat(descriptor).st_size
         try:
-            try:
-                if os.write(descriptor, line + b"\n") != len(line) + 1:
-                    raise OSError("the certificate was written only in part")
-                os.fsync(descriptor)
-            except OSError as error:
-                os.ftruncate(descriptor, before)
-                os.fsync(descriptor)
-                raise _Withdrawn(error.errno, error.strerror) from None
+            descriptor = os.open(
+                self._chain, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644
+            )
+        except OSError as error:
+            raise _withdrawn(error) from None
+        try:
+            self._append(descriptor, line)
         finally:
             os.close(descriptor)
-        if fresh:
-            files.sync_directory(self._chain.parent)
+
+    def _append(self, descriptor: int, line: bytes) -> None:
+        try:
+            before = os.fstat(descriptor).st_size
+            if not before:
+                files.sync_directory(self._chain.parent)
+        except OSError as error:
+            raise _withdrawn(error) from None
+        try:
+            if os.write(descriptor, line + b"\n") != len(line) + 1:
+                raise OSError("the certificate was written only in part")
+            os.fsync(descriptor)
+        except OSError as error:
+            os.ftruncate(descriptor, before)
+            os.fsync(descriptor)
+            raise _withdrawn(error) from None
 
     def _opened(self, anchor: bytes) -> SigningKey:
         found = walk(self._chain, (anchor,))
@@ -264,6 +276,10 @@ class _Lost:
         """Refused."""
         del data
         raise _doubtful()
+
+
+def _withdrawn(error: OSError) -> _Withdrawn:
+    return _Withdrawn(error.errno, error.strerror or str(error))
 
 
 def _doubtful() -> Unusable:

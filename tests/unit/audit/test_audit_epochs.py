@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -570,6 +571,56 @@ def test_a_full_disk_keeps_the_present_key(place: Place, monkeypatch: pytest.Mon
     assert check(place.log, [place.anchor]).findings == ()
 
 
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.EACCES])
+def test_a_chain_that_cannot_be_opened_keeps_the_present_key(
+    place: Place, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """Nothing was written, so nothing is in doubt: told as unwritable, and the same process goes on afterwards."""
+    chain, real = place.log / CHAIN, os.open
+
+    def refuse(path: Path, flags: int, mode: int = 0o777) -> int:
+        if path == chain:
+            raise OSError(code, os.strerror(code))
+        return real(path, flags, mode)
+
+    with place.open() as (held, log):
+        before = chain.read_bytes()
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "open", refuse)
+            with pytest.raises(Unusable, match="log-unwritable"):
+                held.turn(Instant(place.at))
+        assert (chain.read_bytes(), held.present().number) == (before, 3)
+        place.fill(log, 2)
+        place.turn(held, log)
+    assert check(place.log, [place.anchor]).findings == ()
+
+
+@pytest.mark.parametrize("call", ["fstat", "fsync"])
+def test_a_first_certificate_that_cannot_be_begun_keeps_the_first_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """The size or the directory of the chain cannot be had before anything is written: the first key signs on."""
+    place = Place(tmp_path / "place")
+    real = getattr(os, call)
+
+    def fails(descriptor: int) -> object:
+        where = os.readlink(f"/proc/self/fd/{descriptor}")
+        if where == str(place.log / CHAIN if call == "fstat" else place.log):
+            raise OSError(errno.EIO, "Input/output error")
+        return real(descriptor)
+
+    with place.open() as (held, log):
+        place.fill(log, 2)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, call, fails)
+            with pytest.raises(Unusable, match="log-unwritable"):
+                held.turn(Instant(place.at))
+        assert held.present().number == 0
+        place.turn(held, log)
+        place.fill(log, 1)
+    assert check(place.log, [place.anchor]).findings == ()
+
+
 def test_nothing_is_signed_while_the_key_is_in_doubt(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """A certificate that is written and a key that could not be put in place: refused until the guard starts again."""
 
@@ -578,7 +629,8 @@ def test_nothing_is_signed_while_the_key_is_in_doubt(place: Place, monkeypatch: 
 
     with place.open() as (held, log):
         monkeypatch.setattr(os, "rename", broken)
-        held.turn(Instant(place.at))
+        with pytest.raises(Unusable, match="key-in-doubt"):
+            held.turn(Instant(place.at))
         monkeypatch.undo()
         with pytest.raises(Unusable, match="key-in-doubt"):
             held.turn(Instant(place.at))
