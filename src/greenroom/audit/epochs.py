@@ -39,6 +39,8 @@ CHAIN = "epochs"
 MAX_LINE = 4096
 MAX_EPOCHS = 500_000
 """An hourly key for 57 years."""
+_MAX_INT = 2**53 - 1
+_MAX_INSTANT = 20
 _REMEDY = "compare the chain of keys with another copy of the log; what follows the bad place does not count"
 
 
@@ -230,8 +232,14 @@ def _parsed(line: bytes) -> tuple[Envelope, EpochCertificate]:
         outer = json.loads(line)
         [mark] = outer["signatures"]
         inner = json.loads(base64.b64decode(outer["payload"]))["predicate"]
-        log, epoch, size = inner["log"], inner["epoch"], inner["size"]
-        if type(log) is not str or type(epoch) is not int or type(size) is not int or type(mark["keyid"]) is not str:
+        log, epoch, size, at = inner["log"], inner["epoch"], inner["size"], inner["at"]
+        if (
+            any(type(text) is not str for text in (log, at, mark["keyid"]))
+            or not at.isdecimal()
+            or len(at) > _MAX_INSTANT
+        ):
+            raise TypeError
+        if any(type(number) is not int or not 0 <= number <= _MAX_INT for number in (epoch, size)):
             raise TypeError
         certificate = EpochCertificate(
             log=log,
@@ -239,7 +247,7 @@ def _parsed(line: bytes) -> tuple[Envelope, EpochCertificate]:
             key=bytes.fromhex(inner["key"]),
             size=size,
             root=bytes.fromhex(inner["root"]),
-            at=Instant(int(inner["at"])),
+            at=Instant(int(at)),
         )
         envelope = Envelope(
             payload=_payload(certificate), signer=mark["keyid"], signature=base64.b64decode(mark["sig"])

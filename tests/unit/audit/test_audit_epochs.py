@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import dataclasses
 import errno
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -11,14 +14,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from greenroom.audit import keys
-from greenroom.audit.attest import KeyAttestor, key_id
+from greenroom.audit.attest import PAYLOAD_TYPE, Envelope, KeyAttestor, key_id, pre_authentication_encoding
 from greenroom.audit.check import check
 from greenroom.audit.checkpoint import KeptCheckpoint
-from greenroom.audit.epochs import CHAIN, MAX_LINE, KeyRing, sign_certificate, walk
+from greenroom.audit.epochs import CHAIN, MAX_LINE, KeyRing, NotACertificate, _line, _payload, sign_certificate, walk
 from greenroom.audit.journal import JOURNALS
 from greenroom.audit.keys import PrivateKey
 from greenroom.audit.log import TileLog
@@ -403,6 +406,58 @@ def test_a_certificate_of_any_bytes_is_refused_in_our_words(junk: bytes) -> None
     """Also what is signed by the right key and is no certificate."""
     with pytest.raises(Unusable):
         KeyRing([bytes(32)]).add(junk)
+
+
+MEMBERS = ("log", "epoch", "size", "at", "key", "root")
+ODD = ("Infinity", "-Infinity", "NaN", "1e999", "-1e999", "1.0", "true", "null", "9" * 400, str(2**53), "-1", '"-1"')
+odd_values = st.sampled_from((*ODD, '"' + "9" * 30 + '"', '"1_0"', '" 1"', '"\\ud800"', "9" * 5000)) | st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
+    max_leaves=4,
+).map(json.dumps)
+
+
+@given(st.dictionaries(st.sampled_from(MEMBERS), odd_values, min_size=1), st.sampled_from(("", *ODD)))
+@example({"at": "Infinity"}, "")
+@example({"at": "-Infinity"}, "")
+@example({"at": "1e999"}, "")
+@example({"at": "NaN"}, "")
+@example({"epoch": "1e999"}, "")
+def test_a_certificate_with_any_values_is_refused_in_our_words(
+    tmp_path_factory: pytest.TempPathFactory, odd: dict[str, str], mark: str
+) -> None:
+    """Each member of the payload, and the signature, may be any JSON that a parser takes, infinite numbers too."""
+    made = certificate(1, 5, bytes(32))
+    plain = {
+        "log": f'"{made.log}"',
+        "epoch": "1",
+        "size": "5",
+        "at": '"10"',
+        "key": f'"{made.key.hex()}"',
+        "root": f'"{made.root.hex()}"',
+    }
+    predicate = ",".join(f'"{name}":{value}' for name, value in (plain | odd).items())
+    payload = base64.b64encode(f'{{"predicate":{{{predicate}}}}}'.encode("utf-8", "surrogatepass")).decode()
+    signature = mark or '{"keyid":"k","sig":""}'
+    line = f'{{"payload":"{payload}","payloadType":"t","signatures":[{signature}]}}'.encode()
+    with pytest.raises(NotACertificate):
+        KeyRing([bytes(32)]).add(line)
+    path = tmp_path_factory.mktemp("chain") / CHAIN
+    path.write_bytes(line + b"\n")
+    found = walk(path, (bytes(32),))
+    assert found.error is not None
+    assert (found.error.reference, found.good) == ("bad-epoch", 0)
+
+
+@pytest.mark.parametrize("changed", [{"epoch": 2**53}, {"size": 2**53}, {"at": 10**20}, {"at": -1}])
+def test_a_signed_certificate_beyond_the_bounds_is_none(changed: dict[str, int]) -> None:
+    """In its one form and signed by the right key, but with a number that no document may hold."""
+    signer = keys.generate()
+    made = dataclasses.replace(certificate(1, 5, bytes(32)), **changed)  # type: ignore[arg-type]
+    envelope = Envelope(payload=_payload(made), signer=key_id(signer.public), signature=b"")
+    signature = signer.sign(pre_authentication_encoding(PAYLOAD_TYPE, envelope.payload))
+    with pytest.raises(NotACertificate):
+        KeyRing([signer.public]).add(_line(dataclasses.replace(envelope, signature=signature)))
 
 
 @pytest.mark.parametrize("again", [False, True])
