@@ -4,10 +4,11 @@ The order of a turn, in which a crash at any point leaves a key that the chain c
 
 1. the next key is durable beside the present one;
 2. its certificate, signed with the present one, is durable in the chain;
-3. the next key takes the present one's place in one step, and the bytes of the earlier one are overwritten.
+3. the present one is put aside under another name, the next one takes its place, and the bytes of the one aside are
+   overwritten.
 
-After a crash before 2 the next key is thrown away; after 2 it takes its place. No head is signed in between: the
-log holds its appends up for as long as a turn takes.
+After a crash before 2 the next key is thrown away; after 2 it takes its place, and what lies aside is overwritten.
+No head is signed in between: the log holds its appends up for as long as a turn takes.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from greenroom.domain.verdict import Instant
 
 PRESENT = "epoch.key"
 NEXT = "epoch.next"
+EARLIER = "epoch.old"
 
 
 class TurnsLog(Protocol):
@@ -138,7 +140,7 @@ class EpochKeys:
         )
         self._ring.check_place(certificate)
         line = sign_certificate(self._key, certificate)
-        self._forget_next()
+        self._forget(NEXT)
         keys.save_private(self._directory / NEXT, following)
         self._crash_point("epoch.key-saved")
         try:
@@ -193,7 +195,8 @@ class EpochKeys:
         held = self._held(found)
         if found.good < found.size:
             self._drop_tail(found)
-        self._forget_next()
+        self._forget(NEXT)
+        self._forget(EARLIER)
         if self._ring.certified:
             _wipe(self._first)
         return held
@@ -227,20 +230,24 @@ class EpochKeys:
             os.fsync(file.fileno())
 
     def _replace(self) -> None:
-        """The next key in the present one's place, durably; then the present one's bytes are overwritten."""
+        """The next key in the present one's place, durably; then the present one's bytes are overwritten.
+
+        The present one keeps a name until then, so that a start after a crash finds what to overwrite.
+        """
         present = self._directory / PRESENT
-        with contextlib.ExitStack() as stack:
-            earlier = _open_to_wipe(present)
-            if earlier is not None:
-                stack.callback(os.close, earlier)
-            os.rename(self._directory / NEXT, present)
+        self._forget(EARLIER)
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(present, self._directory / EARLIER)
             files.sync_directory(self._directory)
-            if earlier is not None:
-                _overwrite(earlier)
+        self._crash_point("epoch.key-aside")
+        os.rename(self._directory / NEXT, present)
+        files.sync_directory(self._directory)
+        self._crash_point("epoch.key-in-place")
+        self._forget(EARLIER)
         _wipe(self._first)
 
-    def _forget_next(self) -> None:
-        path = self._directory / NEXT
+    def _forget(self, name: str) -> None:
+        path = self._directory / name
         _wipe(path)
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
@@ -308,17 +315,11 @@ def _private(path: Path) -> SigningKey | None:
         raise
 
 
-def _open_to_wipe(path: Path) -> int | None:
-    try:
-        return os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-
-
 def _wipe(path: Path) -> None:
     """Overwrite a key file and leave it empty; a file system or a disk may keep the earlier bytes elsewhere."""
-    descriptor = _open_to_wipe(path)
-    if descriptor is None:
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
         return
     try:
         _overwrite(descriptor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import errno
 import hashlib
@@ -35,7 +36,7 @@ from greenroom.domain.proof import EpochCertificate, Predicate
 from greenroom.domain.verdict import Instant
 
 ORIGIN = "box.example/one"
-POINTS = ("epoch.key-saved", "epoch.certified", "epoch.key-replaced")
+POINTS = ("epoch.key-saved", "epoch.certified", "epoch.key-aside", "epoch.key-in-place", "epoch.key-replaced")
 
 
 def forget_journal(log: Path) -> None:
@@ -480,6 +481,28 @@ def test_a_crash_in_a_turn_leaves_a_guard_that_starts(place: Place, point: str, 
     assert check(place.copy(), [place.anchor]).findings == ()
     found = [path for path in place.root.rglob("*") if path.is_file() and b"PRIVATE KEY" in path.read_bytes()]
     assert found == [place.root / "guard" / "epoch.key"]
+
+
+@pytest.mark.parametrize("also", [None, *POINTS[2:4]])
+@pytest.mark.parametrize("point", POINTS[1:])
+def test_a_crash_keeps_no_earlier_key(place: Place, point: str, also: str | None) -> None:
+    """Killed in a turn, and perhaps again in the start after it: the next start overwrites the earlier key's bytes."""
+    other = place.root / "other-name"
+    os.link(place.root / "guard" / "epoch.key", other)
+    place.crash_at = point
+    with place.open() as (held, _), pytest.raises(Killed):
+        held.turn(Instant(place.at))
+    if also:
+        place.crash_at = also
+        with contextlib.suppress(Killed), place.open():
+            pass
+        place.crash_at = ""
+    with place.open() as (held, log):
+        assert held.present().number == 4
+        assert other.read_bytes() == b""
+        assert sorted(path.name for path in (place.root / "guard").iterdir()) == ["epoch.key", "epoch.lock"]
+        place.enter(held, log)
+    assert check(place.log, [place.anchor]).findings == ()
 
 
 @pytest.mark.parametrize("point", POINTS)
