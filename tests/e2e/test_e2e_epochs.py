@@ -128,7 +128,9 @@ def _cut_chain(house: House) -> None:
     assert checked(house, copy).code == 8
 
 
-@pytest.mark.parametrize("point", ["epoch.key-saved", "epoch.certified", "epoch.key-replaced"])
+@pytest.mark.parametrize(
+    "point", ["epoch.key-saved", "epoch.certified", "epoch.key-aside", "epoch.key-in-place", "epoch.key-replaced"]
+)
 def test_e2e_guard_killed_in_a_turn(turning: House, point: str) -> None:
     """Killed at each point the guard comes again, with a key that its chain certifies; the log checks."""
     marker = turning.box.guard / "marker"
@@ -140,4 +142,5 @@ def test_e2e_guard_killed_in_a_turn(turning: House, point: str) -> None:
     assert not marker.exists(), "the guard was not killed"
     assert status["epoch"] >= 1
     assert not (turning.box.guard / "epoch.next").exists()
+    assert not (turning.box.guard / "epoch.old").exists()
     turning.log_is_whole()

@@ -39,7 +39,13 @@ CHAIN = "epochs"
 MAX_LINE = 4096
 MAX_EPOCHS = 500_000
 """An hourly key for 57 years."""
+_MAX_INT = 2**53 - 1
+_MAX_INSTANT = 20
 _REMEDY = "compare the chain of keys with another copy of the log; what follows the bad place does not count"
+
+
+class NotACertificate(Tampered):
+    """A line of the chain is nothing that a key could have signed as a certificate: reference `bad-epoch`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,23 +75,22 @@ class KeyRing:
         self._sizes: list[int] = []
         self.certified: list[Certified] = []
 
-    def add(self, line: bytes, *, verified: bool = False) -> Certified:
-        """Take the next certificate of the chain in; `verified` where its signature is known to hold.
+    def add(self, line: bytes) -> Certified:
+        """Take the next certificate of the chain in.
 
         Raises Tampered `epoch-forged` unless the key before it signed it, and `epoch-misplaced` where it does not
-        follow; Unusable for another shape.
+        follow; NotACertificate for another shape.
         """
         envelope, certificate = _parsed(line)
         self.check_place(certificate)
         present = {key_id(public): public for public in self._keys[-1]}.get(envelope.signer)
         if present is None:
             raise _forged(certificate.epoch, "the key before it did not sign it")
-        if not verified:
-            try:
-                message = pre_authentication_encoding(PAYLOAD_TYPE, envelope.payload)
-                Ed25519PublicKey.from_public_bytes(present).verify(envelope.signature, message)
-            except InvalidSignature:
-                raise _forged(certificate.epoch, "its signature does not hold") from None
+        try:
+            message = pre_authentication_encoding(PAYLOAD_TYPE, envelope.payload)
+            Ed25519PublicKey.from_public_bytes(present).verify(envelope.signature, message)
+        except InvalidSignature:
+            raise _forged(certificate.epoch, "its signature does not hold") from None
         found = Certified(certificate=certificate, digest=digest_of("statement", line))
         # In this order, so that who looks meanwhile never finds a span without its key.
         self._keys.append((certificate.key,))
@@ -130,7 +135,7 @@ class KeyRing:
         return self._keys[-1]
 
     def check_place(self, found: EpochCertificate) -> None:
-        """Raise Tampered `epoch-misplaced`, TooLarge or Unusable unless `found` can be the next of the chain."""
+        """Raise Tampered `epoch-misplaced` or `bad-epoch`, or TooLarge, unless `found` can be the next of the chain."""
         last = self.certified[-1].certificate if self.certified else None
         number = len(self.certified) + 1
         if found.epoch != number:
@@ -142,7 +147,7 @@ class KeyRing:
         if last is not None and (found.at < last.at or found.log != last.log):
             raise _misplaced(f"epoch {number} is older than the one before it, or of another log")
         if len(found.key) != 32 or len(found.root) != 32:
-            raise Unusable("bad-epoch", "a certificate names a key and a root of 32 bytes each")
+            raise Tampered("bad-epoch", "a certificate names a key and a root of 32 bytes each")
         if key_id(found.key) in self._ids:
             raise _misplaced(f"epoch {number} has the key of an earlier epoch")
 
@@ -175,22 +180,22 @@ class Walk:
     torn: bool = False
 
 
-def walk(path: Path, anchors: Iterable[bytes], *, verified: int = 0) -> Walk:
+def walk(path: Path, anchors: Iterable[bytes]) -> Walk:
     """Read the chain at `path` from the anchors on; no file is a chain without certificates.
 
-    The first `verified` bytes are known to hold signatures that hold. A last line without its end is what a crash
-    leaves: it is passed over. What cannot be read or does not hold ends the walk, as its `error`.
+    Every signature is verified. A last line without its end is what a crash leaves: it is passed over. What cannot be
+    read or does not hold ends the walk, as its `error`.
     """
     found = Walk(KeyRing(anchors))
     try:
         for line in _lines(path):
-            _walk_on(found, line, verified)
+            _walk_on(found, line)
     except Unusable as error:
         found.error = error
     return found
 
 
-def _walk_on(found: Walk, line: bytes, verified: int) -> None:
+def _walk_on(found: Walk, line: bytes) -> None:
     found.size += len(line)
     if found.error is not None or found.torn:
         found.lines_after += 1
@@ -199,8 +204,8 @@ def _walk_on(found: Walk, line: bytes, verified: int) -> None:
     else:
         try:
             if len(line) > MAX_LINE:
-                raise TooLarge("bad-epoch", f"a certificate has at most {MAX_LINE} bytes")
-            found.ring.add(line[:-1], verified=found.good + len(line) <= verified)
+                raise Tampered("bad-epoch", f"a certificate has at most {MAX_LINE} bytes")
+            found.ring.add(line[:-1])
             found.good += len(line)
         except GreenroomError as error:
             found.error = error
@@ -218,7 +223,7 @@ def sign_certificate(signer: SigningKey, certificate: EpochCertificate) -> bytes
 
 
 def _parsed(line: bytes) -> tuple[Envelope, EpochCertificate]:
-    """A line of the chain taken apart; raises Unusable `bad-epoch` for any other bytes than `sign_certificate` makes.
+    """A line of the chain taken apart; raises NotACertificate for any other bytes than `sign_certificate` makes.
 
     Ten years of hourly keys are read at each start, so this takes the members out without looking at the rest, and
     compares with what they are when written again: six times as fast as the general decoder.
@@ -227,8 +232,14 @@ def _parsed(line: bytes) -> tuple[Envelope, EpochCertificate]:
         outer = json.loads(line)
         [mark] = outer["signatures"]
         inner = json.loads(base64.b64decode(outer["payload"]))["predicate"]
-        log, epoch, size = inner["log"], inner["epoch"], inner["size"]
-        if type(log) is not str or type(epoch) is not int or type(size) is not int or type(mark["keyid"]) is not str:
+        log, epoch, size, at = inner["log"], inner["epoch"], inner["size"], inner["at"]
+        if (
+            any(type(text) is not str for text in (log, at, mark["keyid"]))
+            or not at.isdecimal()
+            or len(at) > _MAX_INSTANT
+        ):
+            raise TypeError
+        if any(type(number) is not int or not 0 <= number <= _MAX_INT for number in (epoch, size)):
             raise TypeError
         certificate = EpochCertificate(
             log=log,
@@ -236,7 +247,7 @@ def _parsed(line: bytes) -> tuple[Envelope, EpochCertificate]:
             key=bytes.fromhex(inner["key"]),
             size=size,
             root=bytes.fromhex(inner["root"]),
-            at=Instant(int(inner["at"])),
+            at=Instant(int(at)),
         )
         envelope = Envelope(
             payload=_payload(certificate), signer=mark["keyid"], signature=base64.b64decode(mark["sig"])
@@ -245,7 +256,7 @@ def _parsed(line: bytes) -> tuple[Envelope, EpochCertificate]:
     except (ValueError, TypeError, KeyError, RecursionError):
         same = False
     if not same:
-        raise Unusable("bad-epoch", "a line of the chain of keys is not a certificate in its one form")
+        raise NotACertificate("bad-epoch", "a line of the chain of keys is not a certificate in its one form")
     return envelope, certificate
 
 

@@ -4,37 +4,34 @@ The order of a turn, in which a crash at any point leaves a key that the chain c
 
 1. the next key is durable beside the present one;
 2. its certificate, signed with the present one, is durable in the chain;
-3. the next key takes the present one's place in one step, and the bytes of the earlier one are overwritten.
+3. the present one is put aside under another name, the next one takes its place, and the bytes of the one aside are
+   overwritten.
 
-After a crash before 2 the next key is thrown away; after 2 it takes its place. No head is signed in between: the
-log holds its appends up for as long as a turn takes.
+After a crash before 2 the next key is thrown away; after 2 it takes its place, and what lies aside is overwritten.
+No head is signed in between: the log holds its appends up for as long as a turn takes.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from greenroom.audit import files, keys
 from greenroom.audit.attest import KeyAttestor, key_id, sign_statement
-from greenroom.audit.epochs import Certified, KeyRing, Walk, sign_certificate, walk
+from greenroom.audit.epochs import Certified, KeyRing, NotACertificate, Walk, sign_certificate, walk
 from greenroom.audit.note import Checkpoint, NoteSigner, SigningKey
-from greenroom.domain import documents
 from greenroom.domain.digest import Digest, digest_of
-from greenroom.domain.errors import Bug, GreenroomError, NotFound, Tampered, Unusable
+from greenroom.domain.errors import Bug, NotFound, Tampered, Unusable
 from greenroom.domain.proof import Attestation, Epoch, EpochCertificate, Role
 from greenroom.domain.verdict import Instant
 
 PRESENT = "epoch.key"
 NEXT = "epoch.next"
-MARK = "epoch.mark"
-_MAX_MARK = 1024
+EARLIER = "epoch.old"
 
 
 class TurnsLog(Protocol):
@@ -45,21 +42,14 @@ class TurnsLog(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
-    """How much of the chain was verified before: its bytes and their SHA-256."""
-
-    size: int
-    sha256: bytes
-
-
 class EpochKeys:
     """The keys of the log named `origin`, for its one writer; implements the Epochs port once it has a log.
 
     `anchor` is the public key that `init` made and `first` the file of its private half; `chain` is the file of the
     certificates; the later keys are in `directory`. Opening takes a lock (Unusable `log-in-use`) and finishes what a
-    crash left. Raises Tampered `epoch-forged` or `epoch-misplaced` for a chain that does not hold, and `key-unknown`
-    where the private key is not the one that it certifies last.
+    crash left, once every signature of the chain was verified: no file of an earlier start says that they hold.
+    Raises Tampered `epoch-forged` or `epoch-misplaced` for a chain that does not hold, and `key-unknown` where the
+    private key is not the one that it certifies last.
     """
 
     def __init__(
@@ -116,13 +106,15 @@ class EpochKeys:
         """Begin the next epoch at `at`; the present key is gone when this returns.
 
         Raises Unusable `log-unwritable`, and Tampered `epoch-misplaced` where the log has no entry since the last
-        turn. Where it is in doubt what the disk holds, nothing is signed any more (`key-in-doubt`) until the guard
-        starts again.
+        turn. Where it is in doubt what the disk holds, raises Unusable `key-in-doubt`, and nothing is signed any more
+        until the guard starts again.
         """
         if self._log is None:
             raise Bug("no-log-to-turn", "these keys have no log yet")
         with self._turning:
             self._log.turn(lambda head: self._certify(head, at))
+            if isinstance(self._key, _Lost):
+                raise _doubtful()
             return self.present()
 
     def find(self, identity: str) -> bytes | None:
@@ -148,7 +140,7 @@ class EpochKeys:
         )
         self._ring.check_place(certificate)
         line = sign_certificate(self._key, certificate)
-        self._forget_next()
+        self._forget(NEXT)
         keys.save_private(self._directory / NEXT, following)
         self._crash_point("epoch.key-saved")
         try:
@@ -168,37 +160,45 @@ class EpochKeys:
 
     def _extend(self, line: bytes) -> None:
         """Write a line of the chain, durably; raises _Withdrawn when surely nothing of it is there, else OSError."""
-        fresh = not self._chain.exists()
-        descriptor = os.open(self._chain, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-        before = os.fstat(descriptor).st_size
         try:
-            try:
-                if os.write(descriptor, line + b"\n") != len(line) + 1:
-                    raise OSError("the certificate was written only in part")
-                os.fsync(descriptor)
-            except OSError as error:
-                os.ftruncate(descriptor, before)
-                os.fsync(descriptor)
-                raise _Withdrawn(error.errno, error.strerror) from None
+            descriptor = os.open(
+                self._chain, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644
+            )
+        except OSError as error:
+            raise _withdrawn(error) from None
+        try:
+            self._append(descriptor, line)
         finally:
             os.close(descriptor)
-        if fresh:
-            files.sync_directory(self._chain.parent)
+
+    def _append(self, descriptor: int, line: bytes) -> None:
+        try:
+            before = os.fstat(descriptor).st_size
+            if not before:
+                files.sync_directory(self._chain.parent)
+        except OSError as error:
+            raise _withdrawn(error) from None
+        try:
+            if os.write(descriptor, line + b"\n") != len(line) + 1:
+                raise OSError("the certificate was written only in part")
+            os.fsync(descriptor)
+        except OSError as error:
+            os.ftruncate(descriptor, before)
+            os.fsync(descriptor)
+            raise _withdrawn(error) from None
 
     def _opened(self, anchor: bytes) -> SigningKey:
-        marked = self._marked()
-        found = walk(self._chain, (anchor,), verified=marked)
-        if found.error is not None and found.error.reference == "log-unreadable":
+        found = walk(self._chain, (anchor,))
+        if found.error is not None and (found.lines_after or not isinstance(found.error, NotACertificate)):
             raise found.error
         self._ring = found.ring
         held = self._held(found)
         if found.good < found.size:
-            self._drop_tail(found, held)
-        self._forget_next()
+            self._drop_tail(found)
+        self._forget(NEXT)
+        self._forget(EARLIER)
         if self._ring.certified:
             _wipe(self._first)
-        if found.good != marked:
-            self._write_mark(found.good)
         return held
 
     def _held(self, found: Walk) -> SigningKey:
@@ -220,46 +220,37 @@ class EpochKeys:
             remedy="the chain or the key file was put back or changed: put back the one that belongs to the other",
         )
 
-    def _drop_tail(self, found: Walk, held: SigningKey) -> None:
-        """Cut off what a power loss made of a last line; the key that it would certify never signed."""
-        if found.error is not None and (found.lines_after or held.public not in self._ring.publics):
-            raise found.error
+    def _drop_tail(self, found: Walk) -> None:
+        """Cut off what a power loss made of a last line: it has no end, or is no certificate.
+
+        The key that it would certify never signed. A certificate that does not hold is evidence, and stays.
+        """
         with open(os.open(self._chain, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC), "r+b") as file:
             file.truncate(found.good)
             os.fsync(file.fileno())
 
     def _replace(self) -> None:
-        """The next key in the present one's place, durably; then the present one's bytes are overwritten."""
+        """The next key in the present one's place, durably; then the present one's bytes are overwritten.
+
+        The present one keeps a name until then, so that a start after a crash finds what to overwrite.
+        """
         present = self._directory / PRESENT
-        with contextlib.ExitStack() as stack:
-            earlier = _open_to_wipe(present)
-            if earlier is not None:
-                stack.callback(os.close, earlier)
-            os.rename(self._directory / NEXT, present)
+        self._forget(EARLIER)
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(present, self._directory / EARLIER)
             files.sync_directory(self._directory)
-            if earlier is not None:
-                _overwrite(earlier)
+        self._crash_point("epoch.key-aside")
+        os.rename(self._directory / NEXT, present)
+        files.sync_directory(self._directory)
+        self._crash_point("epoch.key-in-place")
+        self._forget(EARLIER)
         _wipe(self._first)
 
-    def _forget_next(self) -> None:
-        path = self._directory / NEXT
+    def _forget(self, name: str) -> None:
+        path = self._directory / name
         _wipe(path)
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
-
-    def _marked(self) -> int:
-        """How many bytes of the chain were verified at an earlier start; 0 where they are not the same any more."""
-        try:
-            mark = documents.decode(Mark, files.read_bounded(self._directory / MARK, _MAX_MARK), limit=_MAX_MARK)
-        except GreenroomError:
-            return 0
-        return mark.size if _sha256(self._chain, mark.size) == mark.sha256 else 0
-
-    def _write_mark(self, size: int) -> None:
-        digest = _sha256(self._chain, size)
-        if size and digest is not None:
-            mark = documents.encode(Mark(size=size, sha256=digest))
-            files.replace(self._directory / MARK, mark, durable=False)
 
 
 class EpochAttestor:
@@ -294,6 +285,10 @@ class _Lost:
         raise _doubtful()
 
 
+def _withdrawn(error: OSError) -> _Withdrawn:
+    return _Withdrawn(error.errno, error.strerror or str(error))
+
+
 def _doubtful() -> Unusable:
     return Unusable(
         "key-in-doubt",
@@ -320,17 +315,11 @@ def _private(path: Path) -> SigningKey | None:
         raise
 
 
-def _open_to_wipe(path: Path) -> int | None:
-    try:
-        return os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-
-
 def _wipe(path: Path) -> None:
     """Overwrite a key file and leave it empty; a file system or a disk may keep the earlier bytes elsewhere."""
-    descriptor = _open_to_wipe(path)
-    if descriptor is None:
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
         return
     try:
         _overwrite(descriptor)
@@ -345,19 +334,6 @@ def _overwrite(descriptor: int) -> None:
         os.fsync(descriptor)
         os.ftruncate(descriptor, 0)
         os.fsync(descriptor)
-
-
-def _sha256(path: Path, size: int) -> bytes | None:
-    """The digest of the first `size` bytes of a file; None where it has fewer."""
-    digest, left = hashlib.sha256(), size
-    try:
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
-            while left and (part := file.read(min(left, 1 << 20))):
-                digest.update(part)
-                left -= len(part)
-    except OSError:
-        return None
-    return None if left else digest.digest()
 
 
 def _nothing(_: str) -> None:

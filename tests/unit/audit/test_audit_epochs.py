@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import dataclasses
+import errno
+import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -9,14 +15,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from greenroom.audit import keys
-from greenroom.audit.attest import KeyAttestor
+from greenroom.audit.attest import PAYLOAD_TYPE, Envelope, KeyAttestor, key_id, pre_authentication_encoding
 from greenroom.audit.check import check
 from greenroom.audit.checkpoint import KeptCheckpoint
-from greenroom.audit.epochs import CHAIN, MAX_LINE, KeyRing, sign_certificate, walk
+from greenroom.audit.epochs import CHAIN, MAX_LINE, KeyRing, NotACertificate, _line, _payload, sign_certificate, walk
 from greenroom.audit.journal import JOURNALS
 from greenroom.audit.keys import PrivateKey
 from greenroom.audit.log import TileLog
@@ -30,7 +36,7 @@ from greenroom.domain.proof import EpochCertificate, Predicate
 from greenroom.domain.verdict import Instant
 
 ORIGIN = "box.example/one"
-POINTS = ("epoch.key-saved", "epoch.certified", "epoch.key-replaced")
+POINTS = ("epoch.key-saved", "epoch.certified", "epoch.key-aside", "epoch.key-in-place", "epoch.key-replaced")
 
 
 def forget_journal(log: Path) -> None:
@@ -403,6 +409,58 @@ def test_a_certificate_of_any_bytes_is_refused_in_our_words(junk: bytes) -> None
         KeyRing([bytes(32)]).add(junk)
 
 
+MEMBERS = ("log", "epoch", "size", "at", "key", "root")
+ODD = ("Infinity", "-Infinity", "NaN", "1e999", "-1e999", "1.0", "true", "null", "9" * 400, str(2**53), "-1", '"-1"')
+odd_values = st.sampled_from((*ODD, '"' + "9" * 30 + '"', '"1_0"', '" 1"', '"\\ud800"', "9" * 5000)) | st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
+    max_leaves=4,
+).map(json.dumps)
+
+
+@given(st.dictionaries(st.sampled_from(MEMBERS), odd_values, min_size=1), st.sampled_from(("", *ODD)))
+@example({"at": "Infinity"}, "")
+@example({"at": "-Infinity"}, "")
+@example({"at": "1e999"}, "")
+@example({"at": "NaN"}, "")
+@example({"epoch": "1e999"}, "")
+def test_a_certificate_with_any_values_is_refused_in_our_words(
+    tmp_path_factory: pytest.TempPathFactory, odd: dict[str, str], mark: str
+) -> None:
+    """Each member of the payload, and the signature, may be any JSON that a parser takes, infinite numbers too."""
+    made = certificate(1, 5, bytes(32))
+    plain = {
+        "log": f'"{made.log}"',
+        "epoch": "1",
+        "size": "5",
+        "at": '"10"',
+        "key": f'"{made.key.hex()}"',
+        "root": f'"{made.root.hex()}"',
+    }
+    predicate = ",".join(f'"{name}":{value}' for name, value in (plain | odd).items())
+    payload = base64.b64encode(f'{{"predicate":{{{predicate}}}}}'.encode("utf-8", "surrogatepass")).decode()
+    signature = mark or '{"keyid":"k","sig":""}'
+    line = f'{{"payload":"{payload}","payloadType":"t","signatures":[{signature}]}}'.encode()
+    with pytest.raises(NotACertificate):
+        KeyRing([bytes(32)]).add(line)
+    path = tmp_path_factory.mktemp("chain") / CHAIN
+    path.write_bytes(line + b"\n")
+    found = walk(path, (bytes(32),))
+    assert found.error is not None
+    assert (found.error.reference, found.good) == ("bad-epoch", 0)
+
+
+@pytest.mark.parametrize("changed", [{"epoch": 2**53}, {"size": 2**53}, {"at": 10**20}, {"at": -1}])
+def test_a_signed_certificate_beyond_the_bounds_is_none(changed: dict[str, int]) -> None:
+    """In its one form and signed by the right key, but with a number that no document may hold."""
+    signer = keys.generate()
+    made = dataclasses.replace(certificate(1, 5, bytes(32)), **changed)  # type: ignore[arg-type]
+    envelope = Envelope(payload=_payload(made), signer=key_id(signer.public), signature=b"")
+    signature = signer.sign(pre_authentication_encoding(PAYLOAD_TYPE, envelope.payload))
+    with pytest.raises(NotACertificate):
+        KeyRing([signer.public]).add(_line(dataclasses.replace(envelope, signature=signature)))
+
+
 @pytest.mark.parametrize("again", [False, True])
 @pytest.mark.parametrize("point", POINTS)
 def test_a_crash_in_a_turn_leaves_a_guard_that_starts(place: Place, point: str, again: bool) -> None:
@@ -423,6 +481,28 @@ def test_a_crash_in_a_turn_leaves_a_guard_that_starts(place: Place, point: str, 
     assert check(place.copy(), [place.anchor]).findings == ()
     found = [path for path in place.root.rglob("*") if path.is_file() and b"PRIVATE KEY" in path.read_bytes()]
     assert found == [place.root / "guard" / "epoch.key"]
+
+
+@pytest.mark.parametrize("also", [None, *POINTS[2:4]])
+@pytest.mark.parametrize("point", POINTS[1:])
+def test_a_crash_keeps_no_earlier_key(place: Place, point: str, also: str | None) -> None:
+    """Killed in a turn, and perhaps again in the start after it: the next start overwrites the earlier key's bytes."""
+    other = place.root / "other-name"
+    os.link(place.root / "guard" / "epoch.key", other)
+    place.crash_at = point
+    with place.open() as (held, _), pytest.raises(Killed):
+        held.turn(Instant(place.at))
+    if also:
+        place.crash_at = also
+        with contextlib.suppress(Killed), place.open():
+            pass
+        place.crash_at = ""
+    with place.open() as (held, log):
+        assert held.present().number == 4
+        assert other.read_bytes() == b""
+        assert sorted(path.name for path in (place.root / "guard").iterdir()) == ["epoch.key", "epoch.lock"]
+        place.enter(held, log)
+    assert check(place.log, [place.anchor]).findings == ()
 
 
 @pytest.mark.parametrize("point", POINTS)
@@ -452,6 +532,52 @@ def test_a_torn_certificate_is_dropped(place: Place, torn: bytes) -> None:
         assert (place.log / CHAIN).read_bytes() == before
         place.turn(held, log)
     assert check(place.log, [place.anchor]).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("signer", "bad", "rule"),
+    [
+        (0, certificate(4, 23, bytes(32), at=10_000), "epoch-forged"),
+        (2, certificate(4, 23, bytes(32), at=10_000), "epoch-forged"),
+        (3, certificate(5, 23, bytes(32), at=10_000), "epoch-misplaced"),
+        (3, certificate(4, 23, bytes(31), at=10_000), "bad-epoch"),
+        (3, certificate(4, 23, bytes(32), root=bytes(MAX_LINE), at=10_000), "bad-epoch"),
+    ],
+)
+def test_a_last_certificate_that_does_not_hold_stays(
+    place: Place, signer: int, bad: EpochCertificate, rule: str
+) -> None:
+    """Whole, signed by some key and false: no power loss made it. The guard does not start, and cuts nothing off."""
+    chain = b"".join(place.lines()) + sign_certificate(place.stolen[signer], bad) + b"\n"
+    (place.log / CHAIN).write_bytes(chain)
+    with pytest.raises(Tampered, match=rule), place.open():
+        pass
+    assert (place.log / CHAIN).read_bytes() == chain
+
+
+def test_a_forged_signature_under_the_right_name_stays(place: Place) -> None:
+    """The last certificate names the present key and a stranger signed it."""
+    envelope = documents.load_json(sign_certificate(keys.generate(), certificate(4, 23, bytes(32), at=10_000)))
+    envelope["signatures"][0]["keyid"] = key_id(place.stolen[3].public)
+    chain = b"".join(place.lines()) + documents.encode(envelope) + b"\n"
+    (place.log / CHAIN).write_bytes(chain)
+    with pytest.raises(Tampered, match="epoch-forged"), place.open():
+        pass
+    assert (place.log / CHAIN).read_bytes() == chain
+
+
+def test_nothing_is_put_in_place_before_the_chain_holds(place: Place) -> None:
+    """A turn that a crash left half done stays as it is while a forged certificate follows it."""
+    place.crash_at = "epoch.certified"
+    with place.open() as (held, _), pytest.raises(Killed):
+        held.turn(Instant(place.at))
+    present = (place.root / "guard" / "epoch.key").read_bytes()
+    forged = sign_certificate(place.stolen[0], certificate(5, 50, bytes(32), at=10_000))
+    with open(place.log / CHAIN, "ab") as chain:
+        chain.write(forged + b"\n")
+    with pytest.raises(Tampered, match="epoch-forged"), place.open():
+        pass
+    assert (place.root / "guard" / "epoch.key").read_bytes() == present
 
 
 def test_the_guard_does_not_start_on_another_chain_or_key(place: Place) -> None:
@@ -523,6 +649,56 @@ def test_a_full_disk_keeps_the_present_key(place: Place, monkeypatch: pytest.Mon
     assert check(place.log, [place.anchor]).findings == ()
 
 
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.EACCES])
+def test_a_chain_that_cannot_be_opened_keeps_the_present_key(
+    place: Place, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """Nothing was written, so nothing is in doubt: told as unwritable, and the same process goes on afterwards."""
+    chain, real = place.log / CHAIN, os.open
+
+    def refuse(path: Path, flags: int, mode: int = 0o777) -> int:
+        if path == chain:
+            raise OSError(code, os.strerror(code))
+        return real(path, flags, mode)
+
+    with place.open() as (held, log):
+        before = chain.read_bytes()
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "open", refuse)
+            with pytest.raises(Unusable, match="log-unwritable"):
+                held.turn(Instant(place.at))
+        assert (chain.read_bytes(), held.present().number) == (before, 3)
+        place.fill(log, 2)
+        place.turn(held, log)
+    assert check(place.log, [place.anchor]).findings == ()
+
+
+@pytest.mark.parametrize("call", ["fstat", "fsync"])
+def test_a_first_certificate_that_cannot_be_begun_keeps_the_first_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """The size or the directory of the chain cannot be had before anything is written: the first key signs on."""
+    place = Place(tmp_path / "place")
+    real = getattr(os, call)
+
+    def fails(descriptor: int) -> object:
+        where = os.readlink(f"/proc/self/fd/{descriptor}")
+        if where == str(place.log / CHAIN if call == "fstat" else place.log):
+            raise OSError(errno.EIO, "Input/output error")
+        return real(descriptor)
+
+    with place.open() as (held, log):
+        place.fill(log, 2)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, call, fails)
+            with pytest.raises(Unusable, match="log-unwritable"):
+                held.turn(Instant(place.at))
+        assert held.present().number == 0
+        place.turn(held, log)
+        place.fill(log, 1)
+    assert check(place.log, [place.anchor]).findings == ()
+
+
 def test_nothing_is_signed_while_the_key_is_in_doubt(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """A certificate that is written and a key that could not be put in place: refused until the guard starts again."""
 
@@ -531,7 +707,8 @@ def test_nothing_is_signed_while_the_key_is_in_doubt(place: Place, monkeypatch: 
 
     with place.open() as (held, log):
         monkeypatch.setattr(os, "rename", broken)
-        held.turn(Instant(place.at))
+        with pytest.raises(Unusable, match="key-in-doubt"):
+            held.turn(Instant(place.at))
         monkeypatch.undo()
         with pytest.raises(Unusable, match="key-in-doubt"):
             held.turn(Instant(place.at))
@@ -544,19 +721,36 @@ def test_nothing_is_signed_while_the_key_is_in_doubt(place: Place, monkeypatch: 
     assert check(place.log, [place.anchor]).findings == ()
 
 
-def test_what_was_verified_at_an_earlier_start_is_trusted_by_its_digest_only(place: Place) -> None:
-    """The mark saves the signatures of an unchanged chain; a changed one is verified again."""
-    mark = place.root / "guard" / "epoch.mark"
+def test_no_file_vouches_for_the_signatures_of_the_chain(tmp_path: Path) -> None:
+    """A stranger's chain, key and digest of verified bytes beside them: refused, and the true first key is kept."""
+    place = Place(tmp_path / "place")
+    with place.open() as (_, log):
+        place.fill(log, 2)
+    stranger, first = keys.generate(), place.first.read_bytes()
+    later = keys.generate()
+    envelope = documents.load_json(sign_certificate(stranger, certificate(1, 1, stranger.public)))
+    envelope["signatures"][0]["keyid"] = key_id(place.anchor)
+    chain = documents.encode(envelope) + b"\n" + sign_certificate(stranger, certificate(2, 2, later.public)) + b"\n"
+    (place.log / CHAIN).write_bytes(chain)
+    keys.save_private(place.root / "guard" / "epoch.key", later)
+    mark = {"size": len(chain), "sha256": hashlib.sha256(chain).hexdigest()}
+    (place.root / "guard" / "epoch.mark").write_bytes(documents.encode(mark))
+    with pytest.raises(Tampered, match="epoch-forged"), place.open():
+        pass
+    assert place.first.read_bytes() == first
+    assert (place.log / CHAIN).read_bytes() == chain
+
+
+def test_every_signature_is_verified_at_every_start(place: Place) -> None:
+    """A signature that was changed between two starts is found, also far from the end."""
     with place.open():
         pass
-    assert mark.exists()
     lines = place.lines()
     envelope = documents.load_json(lines[0])
     envelope["signatures"][0]["sig"] = documents.load_json(lines[1])["signatures"][0]["sig"]
     (place.log / CHAIN).write_bytes(documents.encode(envelope) + b"\n" + lines[1] + lines[2])
     with pytest.raises(Tampered, match="epoch-forged"), place.open():
         pass
-    mark.write_bytes(b"no mark")
     (place.log / CHAIN).write_bytes(b"".join(lines))
     with place.open() as (held, _):
         assert held.present().number == 3
