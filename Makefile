@@ -21,8 +21,9 @@ check: setup
 test: check
 	$(BIN)/pytest -m "(slow or sandbox) and not full" tests
 
+test-full: export GREENROOM_SUITE := full
 test-full: check
-	GREENROOM_SUITE=full $(BIN)/pytest -m "slow or sandbox or full" tests
+	$(BIN)/pytest -m "slow or sandbox or full" tests
 
 bench: setup
 	@for each in benchmarks/*.py; do $(BIN)/python $$each || exit 1; done

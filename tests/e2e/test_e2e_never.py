@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from e2e_box import Evidence, House
+from e2e_box import CALM, CODES, Evidence, House
 
 from greenroom.domain import documents
 from greenroom.domain.digest import digest_of, parse_digest
@@ -67,3 +67,26 @@ def test_e2e_never(house: House, evidence: Evidence, calm: Path, rule: str) -> N
         plain = verdict_plain(verdict)
         assert evidence.add(f"never: {rule} (at the guard's socket)", plain, exit_of(plain)) == rule
         assert "step 'one'" in verdict.where
+
+
+UNCHECKED = """
+
+def fetch(url):
+    import ssl
+    import urllib.request
+
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return urllib.request.urlopen(url, context=context).read()
+"""
+
+
+def test_e2e_never_in_a_patch(house: House, evidence: Evidence, calm: Path) -> None:
+    """A patch that turns certificate checks off is refused by the policy, at its line, whoever would agree."""
+    with house.unmoved(calm):
+        change = house.edit(calm, {"calm.py": CALM["calm.py"] + UNCHECKED})
+        assert change["verdict"]["is"] == "refused"
+        rule = evidence.add("never: certificate checks off, in a patch", change["verdict"], CODES["refused"])
+        assert rule == "disable-authentication"
+        assert "calm.py:" in change["verdict"]["where"]

@@ -12,34 +12,19 @@ from greenroom.guard.stop import lift_stop
 
 LONGEST_NS = 3_600_000_000_000
 """An order is signed and handed in at once; one that holds for more than an hour is not taken."""
+_PENDING = "order-pending"
+"""The setting that names an order between being taken and being in force."""
 
 
 def set_mode(room: Room, envelope: bytes) -> Verdict:
     """Put the mode of a signed ModeOrder in force."""
     try:
-        with room.ledger.transaction():
-            return _mode(room, envelope, open_paper(room.attestor, _bounded(envelope), ModeOrder))
+        with room.ordering:
+            return _take(room, envelope, open_paper(room.attestor, _bounded(envelope), ModeOrder))
     except Unreachable:
         raise
     except Unusable as error:
         return _refused(error)
-
-
-def _mode(room: Room, envelope: bytes, order: ModeOrder) -> Verdict:
-    refused = _unfit(room, order.nonce, order.expires)
-    if refused is not None:
-        return refused
-    digest = room.store.put("statement", envelope)
-    room.journal.write(
-        "mode.changed",
-        f"mode/{order.nonce}",
-        actor=tidy(order.actor),
-        about=order.mode.value,
-        digests={"order": digest},
-    )
-    room.ledger.spend(order.nonce, "mode")
-    room.ledger.set("mode", order.mode.value)
-    return Passed(produced={"order": digest})
 
 
 def set_constitution(room: Room, envelope: bytes) -> Verdict:
@@ -48,31 +33,69 @@ def set_constitution(room: Room, envelope: bytes) -> Verdict:
     Every warrant that is not spent is void from then on: it names the earlier policy.
     """
     try:
-        with room.ledger.transaction():
-            return _constitution(room, envelope, open_paper(room.attestor, _bounded(envelope), ConstitutionOrder))
+        with room.ordering:
+            return _take(room, envelope, open_paper(room.attestor, _bounded(envelope), ConstitutionOrder))
     except Unreachable:
         raise
     except Unusable as error:
         return _refused(error)
 
 
-def _constitution(room: Room, envelope: bytes, order: ConstitutionOrder) -> Verdict:
-    refused = _unfit(room, order.nonce, order.expires) or _unfit_constitution(room, order)
+def finish(room: Room) -> None:
+    """Put an order in force that was taken, and that a crash or an unwritable log kept from it.
+
+    Nothing is in force before the log has it, and nothing that the log has stays out of force. Run at each start, and
+    before each order.
+    """
+    pending = room.ledger.setting(_PENDING)
+    if not pending:
+        return
+    kind, _, digest = pending.partition(" ")
+    envelope = room.store.get(Digest(digest), MAX_PAPER_BYTES)
+    if kind == "mode":
+        _put_in_force(room, Digest(digest), open_paper(room.attestor, envelope, ModeOrder))
+    else:
+        _put_in_force(room, Digest(digest), open_paper(room.attestor, envelope, ConstitutionOrder))
+
+
+def _take(room: Room, envelope: bytes, order: ModeOrder | ConstitutionOrder) -> Verdict:
+    kind = "mode" if isinstance(order, ModeOrder) else "constitution"
+    finish(room)
+    refused = _unfit(room, order.nonce, order.expires)
+    if refused is None and isinstance(order, ConstitutionOrder):
+        refused = _unfit_constitution(room, order)
     if refused is not None:
         return refused
     digest = room.store.put("statement", envelope)
-    first = room.rules.digest is None
-    papers = {"policy": order.policy, "order": digest}
-    room.journal.write(
-        "box.created" if first else "constitution.changed",
-        f"constitution/{order.nonce}",
-        actor=tidy(order.actor),
-        digests=papers,
-    )
-    room.ledger.spend(order.nonce, "constitution")
-    room.ledger.set("policy", order.policy)
-    room.ledger.set("policy-order", digest)
-    return Passed(produced=papers)
+    with room.ledger.transaction():
+        room.ledger.spend(order.nonce, kind)
+        room.ledger.set(_PENDING, f"{kind} {digest}")
+    room.crash_point(f"{kind}.taken")
+    return _put_in_force(room, digest, order)
+
+
+def _put_in_force(room: Room, digest: Digest, order: ModeOrder | ConstitutionOrder) -> Passed:
+    """Log the order, once, then let it count."""
+    produced = {"order": digest}
+    if isinstance(order, ModeOrder):
+        kind, name, about = "mode", "mode.changed", order.mode.value
+    else:
+        kind, name, about = "constitution", "constitution.changed", ""
+        produced = {"policy": order.policy, "order": digest}
+        if room.rules.digest is None:
+            name = "box.created"
+    key = f"{kind}/{order.nonce}"
+    room.journal.write(name, key, actor=tidy(order.actor), about=about, digests=produced)
+    room.crash_point(f"{kind}.logged")
+    with room.ledger.transaction():
+        if isinstance(order, ModeOrder):
+            room.ledger.set("mode", order.mode.value)
+        else:
+            room.ledger.set("policy", order.policy)
+            room.ledger.set("policy-order", digest)
+        room.ledger.set(_PENDING, "")
+    room.crash_point(f"{kind}.in-force")
+    return Passed(produced=produced)
 
 
 def check_constitution(room: Room) -> None:
@@ -93,7 +116,8 @@ def lift(room: Room, envelope: bytes) -> Verdict:
     try:
         paper = open_paper(room.attestor, _bounded(envelope), Lift)
         now = room.clock.now()
-        return lift_stop(room.stop, room.journal, now, paper, room.store.put("statement", envelope))
+        digest = room.store.put("statement", envelope)
+        return lift_stop(room.stop, room.journal, now, paper, digest, room.crash_point)
     except Unreachable:
         raise
     except Unusable as error:

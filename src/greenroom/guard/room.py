@@ -80,7 +80,7 @@ class Room:
     """The guard's desk. `belongs` says whether an import was read at the place that its subject names.
 
     `log_writable` says whether the log can take an entry. `crash_point` is told the name of each place where a crash
-    would be worst.
+    would be worst. `ordering` lets one order of the owner through at a time.
     """
 
     store: Store
@@ -96,6 +96,7 @@ class Room:
     belongs: Callable[[Import], bool]
     log_writable: Callable[[], bool]
     locks: Locks = field(default_factory=Locks)
+    ordering: threading.RLock = field(default_factory=threading.RLock)
 
     @property
     def mode(self) -> Mode:

@@ -94,6 +94,7 @@ class GuardService:
         orders.check_constitution(room)
         stop.log_stop_found(room.stop, room.journal)
         try:
+            orders.finish(room)
             for generation in room.ledger.unsettled():
                 _settle(room, generation)
             moved = [s for s in room.ledger.subjects() if room.release.live(s) != room.ledger.standing(s)[-1].green]
@@ -182,7 +183,8 @@ class GuardService:
 
     def stop(self, actor: str) -> None:
         """Stop the box; durable when it returns."""
-        stop.set_stop(self._room.stop, self._room.journal, self._room.clock, actor)
+        room = self._room
+        stop.set_stop(room.stop, room.journal, room.clock, actor, room.crash_point)
 
     def lift(self, envelope: bytes) -> Verdict:
         """Lift the stop that the owner's signed Lift names."""

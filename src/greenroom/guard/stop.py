@@ -11,7 +11,7 @@ import json
 import os
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from greenroom.domain import documents
@@ -104,16 +104,38 @@ class StopSwitch:
         _sync_directory(self._path.parent)
 
 
-def set_stop(switch: StopSwitch, journal: Journal, clock: SteadyClock, actor: str) -> Digest:
+def _no_point(point: str) -> None:
+    del point
+
+
+def set_stop(
+    switch: StopSwitch,
+    journal: Journal,
+    clock: SteadyClock,
+    actor: str,
+    crash_point: Callable[[str], None] = _no_point,
+) -> Digest:
     """Set a stop and log it; the stop holds even when the log cannot be written."""
     actor = tidy(actor)
     stop = switch.pull(actor, clock.floor())
+    crash_point("stop.pulled")
     journal.write("stop.set", f"stop/{stop}", actor=actor, digests={"stop": stop})
+    crash_point("stop.logged")
     return stop
 
 
-def lift_stop(switch: StopSwitch, journal: Journal, now: Instant, lift: Lift, envelope: Digest) -> Verdict:
-    """Lift exactly the stop that the owner's `lift` names."""
+def lift_stop(
+    switch: StopSwitch,
+    journal: Journal,
+    now: Instant,
+    lift: Lift,
+    envelope: Digest,
+    crash_point: Callable[[str], None] = _no_point,
+) -> Verdict:
+    """Lift exactly the stop that the owner's `lift` names.
+
+    A crash after the entry leaves the box stopped, which is the safe side; the same lift, asked for again, ends it.
+    """
     stop = switch.id
     if stop is None:
         return Passed()
@@ -122,8 +144,10 @@ def lift_stop(switch: StopSwitch, journal: Journal, now: Instant, lift: Lift, en
     if now >= lift.expires:
         return Refused(rule="lift-expired", where=str(lift.expires), remedy="sign a fresh lift")
     journal.write("stop.lifted", f"lift/{stop}", actor=tidy(lift.actor), digests={"stop": stop, "lift": envelope})
+    crash_point("lift.logged")
     if not switch.release(stop):
         return Refused(rule="stopped-again", where=str(switch.id), remedy="sign a lift of the stop in force")
+    crash_point("lift.released")
     return Passed(produced={"lift": envelope})
 
 

@@ -1,4 +1,6 @@
-"""The keeper's record of attempts at check runs: one SQLite file, each line on the disk before the work goes on.
+"""The keeper's record of runs, in one SQLite file: attempts at check runs, and the last uses of each tool.
+
+Each line is on the disk before the work goes on.
 
 A run is named by a key of what determines it. Its attempts are numbered from 1 and have one of four states: `begun`
 (it ran and has not ended, or the keeper died, or a stop cut it), `bad` (it ended without a result), `concluded` (its
@@ -19,6 +21,7 @@ from typing import Any
 
 from greenroom.domain.digest import Digest, parse_digest
 from greenroom.domain.errors import Unusable
+from greenroom.domain.rates import Uses
 from greenroom.domain.verdict import Instant
 
 KEPT_NS = 90 * 86_400_000_000_000
@@ -36,6 +39,7 @@ CREATE TABLE IF NOT EXISTS attempts (
 CREATE INDEX IF NOT EXISTS attempts_by_time ON attempts (at);
 CREATE TABLE IF NOT EXISTS papers (
   key TEXT NOT NULL, digest TEXT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (key, digest)) STRICT;
+CREATE TABLE IF NOT EXISTS uses (tool TEXT PRIMARY KEY, used TEXT NOT NULL, until INTEGER NOT NULL) STRICT;
 """
 
 
@@ -139,6 +143,23 @@ class Attempts:
     def lose(self, key: str) -> None:
         """Record that the papers of the run's conclusion are gone: it counts as an attempt that ended badly."""
         self._do("UPDATE attempts SET state = 'lost' WHERE key = ? AND state = 'concluded'", key)
+
+    def uses(self, tool: Digest) -> Uses:
+        """When `tool` was used, from the first to the last, as far as that still matters."""
+        with self._lock, self._readable():
+            rows = self._db.execute("SELECT used FROM uses WHERE tool = ?", (tool,)).fetchall()
+        return tuple(Instant(int(at)) for (used,) in rows for at in str(used).split())
+
+    def keep_uses(self, tool: Digest, used: Uses, until: Instant, at: Instant) -> None:
+        """Keep the uses of `tool` until `until`; uses of any tool that were to be kept until before `at` go."""
+        text = " ".join(map(str, used))
+        with self._lock, self._readable():
+            self._db.execute("DELETE FROM uses WHERE until < ?", (at,))
+            self._db.execute(
+                "INSERT INTO uses VALUES (?, ?, ?) "
+                "ON CONFLICT (tool) DO UPDATE SET used = excluded.used, until = excluded.until",
+                (tool, text, until),
+            )
 
     def _forget(self, at: Instant) -> None:
         """Forget runs that nobody tried for KEPT_NS."""

@@ -74,6 +74,7 @@ class KeeperService:
             distributions=distributions,
         )
         self.gate = Gate(stopped, cells=cells or max(1, os.cpu_count() or 1))
+        self._attempts = Attempts(directory / "attempts.db")
         self.runner = Runner(
             walls=walls,
             trees=trees,
@@ -84,10 +85,9 @@ class KeeperService:
             goldens=self.goldens,
             drafts=self._drafts,
             gate=self.gate,
-            rates=Rates(self.gate),
+            rates=Rates(self.gate, self._attempts, now=clock.now),
             crash_point=crash_point,
         )
-        self._attempts = Attempts(directory / "attempts.db")
         self._once = Once(self.runner, self._attempts)
         self._tools = tools
         self._prepare = prepare(self.runner)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from greenroom.domain.digest import Digest
 from greenroom.domain.plan import ToolManifest
-from greenroom.domain.verdict import Refused
+from greenroom.domain.rates import SECOND_NS, Uses, over, take
+from greenroom.domain.verdict import Instant, Refused
 
 POLL_S = 0.1
 PATIENCE_S = 60.0
 CLOSING_S = 3.0
-_MINUTE = 60.0
+_LONGEST_NS = 3600 * SECOND_NS
 
 
 class Gate:
@@ -74,55 +74,66 @@ class Gate:
             self._cells.release()
 
 
+class Kept(Protocol):
+    """The last uses of each tool, kept where a restart does not lose them."""
+
+    def uses(self, tool: Digest) -> Uses:
+        """When `tool` was used, from the first to the last."""
+        ...
+
+    def keep_uses(self, tool: Digest, used: Uses, until: Instant, at: Instant) -> None:
+        """Keep them, on the disk when this returns, until `until`; what was kept until before `at` is forgotten."""
+        ...
+
+
 class Rates:
-    """Keeps each tool to its manifest's `per_minute` uses and `cooldown_s` seconds between two.
+    """Keeps each tool to its manifest's `per_minute` uses and `cooldown_s` seconds between two, over restarts too.
 
     A use that comes too early waits, up to `patience_s`, and is refused (`rate-limit`) when that is not enough.
+    `now` gives the time of day, which goes on while no keeper is there.
     """
 
     def __init__(
         self,
         gate: Gate,
+        kept: Kept,
         *,
-        now: Callable[[], float] = time.monotonic,
+        now: Callable[[], Instant],
         pause: Callable[[float], bool] | None = None,
         patience_s: float = PATIENCE_S,
     ) -> None:
         self._gate = gate
+        self._kept = kept
         self._now = now
         self._pause = pause or gate.pause
-        self._patience_s = patience_s
-        self._used: dict[Digest, deque[float]] = {}
+        self._patience_ns = int(patience_s * SECOND_NS)
         self._lock = threading.Lock()
 
     def take(self, tool: Digest, manifest: ToolManifest) -> Refused | None:
-        """Count one use of `tool`; None when it may go on."""
-        until = self._now() + self._patience_s
+        """Count one use of `tool`; None when it may go on. Raises Unusable when the uses cannot be kept."""
+        waited = 0
         while (wait := self._try(tool, manifest)) > 0:
-            if self._now() + wait > until:
+            if manifest.per_minute < 1 or waited + wait > self._patience_ns:
                 return Refused(
                     rule="rate-limit",
                     where=f"{manifest.name}: {manifest.per_minute} a minute, {manifest.cooldown_s} s apart",
-                    remedy=f"ask again in {math.ceil(min(wait, 3600))} s",
+                    remedy=f"ask again in {-(-min(wait, _LONGEST_NS) // SECOND_NS)} s",
                 )
-            if not self._pause(wait):
+            if not self._pause(wait / SECOND_NS):
                 return self._gate.refusal()
+            waited += wait
         return None
 
-    def _try(self, tool: Digest, manifest: ToolManifest) -> float:
-        """Count the use and answer 0, or answer how many seconds are missing."""
-        if manifest.per_minute < 1:
-            return math.inf
+    def _try(self, tool: Digest, manifest: ToolManifest) -> int:
+        """Count the use and answer 0, or answer how many nanoseconds are missing."""
         with self._lock:
-            used = self._used.setdefault(tool, deque())
             now = self._now()
-            while used and now - used[0] >= max(_MINUTE, manifest.cooldown_s):
-                used.popleft()
-            wait = used[-1] + manifest.cooldown_s - now if used else 0.0
-            recent = [at for at in used if now - at < _MINUTE]
-            if len(recent) >= manifest.per_minute:
-                wait = max(wait, recent[len(recent) - manifest.per_minute] + _MINUTE - now)
-            if wait <= 0:
-                used.append(now)
-                return 0.0
-            return wait
+            used = self._kept.uses(tool)
+            if any(at > now for at in used):
+                used = tuple(min(at, now) for at in used)
+                self._kept.keep_uses(tool, used, over(used, manifest), now)
+            taken = take(used, manifest, now)
+            if isinstance(taken, int):
+                return taken
+            self._kept.keep_uses(tool, taken, over(taken, manifest), now)
+            return 0

@@ -1,7 +1,8 @@
 """Rules that never yield: what the steps of a plan would do that a constitution forbids for good.
 
-They read tool names and arguments, which is where a tool says what it will do. What hides inside a patch or a
-script is for the checks on the diff: a finding that carries one of these names counts as the same breach.
+They read tool names and arguments, which is where a tool says what it will do. What a patch brings is for the scan of
+the diff (`tools/scan_diff_t0.py`): a finding of it that carries one of these names counts as the same breach. It knows
+plain forms only (SECURITY.md says what it does not see).
 """
 
 from __future__ import annotations

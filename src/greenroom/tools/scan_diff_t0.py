@@ -1,7 +1,9 @@
-"""Scans what changed between the trees `base` and `green`: bandit's findings on changed lines, and secrets.
+"""Scans what changed between the trees `base` and `green`: bandit's findings, secrets, and what never happens.
 
 No arguments. Result: a domain ScanResult. A secret on an added line blocks; one in the lines around it (which a card
-shows too) weighs. Suppressions in the code (``# nosec``) do not hold for changed lines: the change could bring them.
+shows too) weighs. What a constitution can forbid for good is named as the policy names it, bandit's findings that say
+the same included; it does not block here, because the policy in force decides. Suppressions in the code (``# nosec``)
+do not hold for changed lines: the change could bring them.
 """
 
 from __future__ import annotations
@@ -15,17 +17,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from greenroom.tools import _body, _files, _secrets
+    from greenroom.tools import _body, _files, _never, _secrets
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     import _body
     import _files
+    import _never
     import _secrets
 
 CONTEXT_LINES = 3
 MAX_FINDINGS = 500
 _SECRET_POINTS = 100
 _NEARBY_POINTS = 15
+_NEVER_POINTS = 50
 _SEVERITY = {"LOW": 2, "MEDIUM": 8, "HIGH": 20}
 _CHUNK = 100
 
@@ -35,6 +39,10 @@ def run(request: _body.Request) -> Mapping[str, Any]:
     base, green = request.mount("base"), request.mount("green")
     changed = _files.changes(base, green)
     findings = [finding for change in changed for finding in secrets_of(change)]
+    findings += [
+        _finding(each.rule, each.path, each.line, each.what, _NEVER_POINTS, blocks=False)
+        for each in _never.found_in(changed)
+    ]
     paths = [
         change.path for change in changed if change.path.endswith((".py", ".pyi")) and change.green.text is not None
     ]
@@ -111,11 +119,10 @@ def _bandit(
         points = _SEVERITY.get(item["issue_severity"], 2)
         points = points if item["issue_confidence"] != "LOW" else points // 2
         message = f"{item['issue_text']} ({item['issue_severity'].lower()} severity)"
-        found.append(
-            _finding(
-                f"bandit:{item['test_id']}", _files.show(path), item["line_number"], message[:300], points, blocks=False
-            )
-        )
+        rule = f"bandit:{item['test_id']}"
+        if item["test_id"] in _never.BANDIT and not _files.is_test(path):
+            rule, points, message = "disable-authentication", _NEVER_POINTS, f"{rule}: {message}"
+        found.append(_finding(rule, _files.show(path), item["line_number"], message[:300], points, blocks=False))
     return found
 
 

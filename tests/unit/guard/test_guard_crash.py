@@ -7,7 +7,10 @@ from threading import Thread
 
 import pytest
 
+from greenroom.domain.digest import Digest
 from greenroom.domain.verdict import Passed
+from greenroom.domain.vocabulary import Mode
+from greenroom.guard.papers import ConstitutionOrder, Lift, ModeOrder
 from greenroom.guard.stop import StopSwitch
 from greenroom.testing.papers import SUBJECT, Killed, PaperHouse, papers, promoted
 
@@ -19,6 +22,11 @@ PAPERS = ("consent.stored", "consent.logged", "warrant.signed", "warrant.issued"
 ADOPT_OLD = ("adopt.intended",)
 ADOPT_NEW = ("adopt.begun", "adopt.logged", "adopt.finished")
 WATCH = ("watch.logged", "watch.finished")
+MODE = ("mode.taken", "mode.logged", "mode.in-force")
+CONSTITUTION = ("constitution.taken", "constitution.logged", "constitution.in-force")
+STOP = ("stop.pulled", "stop.logged")
+LIFT = ("lift.logged", "lift.released")
+ORDERS = (*MODE, *CONSTITUTION, *STOP, *LIFT)
 
 
 @pytest.mark.parametrize("point", [*PROMOTE_OLD, *PROMOTE_NEW])
@@ -94,6 +102,81 @@ def test_guard_killed_in_watch(house: PaperHouse, point: str) -> None:
     assert house.names().count("live.marked-good") == 1
 
 
+@pytest.mark.parametrize("point", MODE)
+def test_guard_killed_in_a_mode_order(house: PaperHouse, point: str) -> None:
+    """After a restart an order that was taken is in force, logged once, and spent."""
+    order = house.paper(ModeOrder, mode=Mode.AUTONOMOUS)
+    house.crash_at = point
+    with pytest.raises(Killed):
+        house.hand_in(order)
+    assert house.restart().status().mode is Mode.AUTONOMOUS
+    assert house.names().count("mode.changed") == 1
+    assert house.hand_in(order).rule == "order-spent"
+
+
+@pytest.mark.parametrize("point", CONSTITUTION)
+def test_guard_killed_in_a_constitution_order(house: PaperHouse, point: str) -> None:
+    """After a restart the policy that was taken is in force, logged once; the next order names it."""
+    digest = house.policy(b"another")
+    order = house.paper(ConstitutionOrder, policy=digest, previous=house.guard.policy())
+    house.crash_at = point
+    with pytest.raises(Killed):
+        house.hand_in(order)
+    assert house.restart().policy() == digest
+    assert house.names().count("constitution.changed") == 1
+    assert house.hand_in(order).rule == "order-spent"
+    house.use()
+    assert house.names().count("constitution.changed") == 2
+
+
+@pytest.mark.parametrize("point", ["mode.taken", "mode.logged"])
+def test_guard_takes_no_order_before_the_one_that_was_cut(house: PaperHouse, point: str) -> None:
+    """Without a restart, too, the log and what is in force have one order of things."""
+    house.crash_at = point
+    with pytest.raises(Killed):
+        house.order(ModeOrder, mode=Mode.AUTONOMOUS)
+    assert house.guard.status().mode is Mode.PROPOSE
+    house.crash_at = None
+    assert isinstance(house.order(ModeOrder, mode=Mode.SUPERVISED), Passed)
+    assert house.guard.status().mode is Mode.SUPERVISED
+    assert house.names().count("mode.changed") == 2
+
+
+def test_guard_stops_when_an_order_that_was_cut_is_gone(house: PaperHouse) -> None:
+    """What the owner signed cannot be read: the guard starts, stopped, with what was in force."""
+    house.crash_at = "mode.taken"
+    with pytest.raises(Killed):
+        house.order(ModeOrder, mode=Mode.AUTONOMOUS)
+    pending = house.guard._room.ledger.setting("order-pending") or ""
+    house.store.erase(Digest(pending.partition(" ")[2]))
+    status = house.restart().status()
+    assert (status.stopped, status.mode) == (True, Mode.PROPOSE)
+
+
+@pytest.mark.parametrize("point", STOP)
+def test_guard_killed_in_a_stop(house: PaperHouse, point: str) -> None:
+    """The stop holds after a restart, and the log tells of it once."""
+    house.crash_at = point
+    with pytest.raises(Killed):
+        house.guard.stop("ada")
+    assert house.restart().status().stopped
+    assert house.names().count("stop.set") == 1
+
+
+@pytest.mark.parametrize("point", LIFT)
+def test_guard_killed_in_a_lift(house: PaperHouse, point: str) -> None:
+    """After a restart the box is stopped or not; the same lift ends the stop, and is logged once."""
+    house.guard.stop("ada")
+    lift = house.paper(Lift, stop=house.guard.stop_id())
+    house.crash_at = point
+    with pytest.raises(Killed):
+        house.hand_in(lift)
+    assert house.restart().status().stopped is (point == "lift.logged")
+    assert isinstance(house.hand_in(lift), Passed)
+    assert not house.guard.status().stopped
+    assert house.names().count("stop.lifted") == 1
+
+
 def test_guard_killed_twice_in_recovery(house: PaperHouse) -> None:
     """A crash while recovering is recovered from as well."""
     made = papers(house)
@@ -117,7 +200,10 @@ def test_guard_names_every_crash_point(house: PaperHouse) -> None:
     made, _ = promoted(house)
     house.guard.mark_good(made.change, made.live_runs())
     house.guard.revert(SUBJECT, made.change, "ada")
-    named = {*PAPERS, *PROMOTE_OLD, *PROMOTE_NEW, *WATCH, *REVERT_OLD, *REVERT_NEW, *ADOPT_OLD, *ADOPT_NEW}
+    house.order(ModeOrder, mode=Mode.PROPOSE)
+    house.guard.stop("ada")
+    house.order(Lift, stop=house.guard.stop_id())
+    named = {*ORDERS, *PAPERS, *PROMOTE_OLD, *PROMOTE_NEW, *WATCH, *REVERT_OLD, *REVERT_NEW, *ADOPT_OLD, *ADOPT_NEW}
     assert set(house.points) == named
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,9 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from keeper_house import manifest_for
 
+from greenroom.bootstrap.parts import SystemClock
 from greenroom.domain.digest import Digest
-from greenroom.domain.verdict import Refused
-from greenroom.keeper.stop import Gate, Rates
+from greenroom.domain.rates import Uses
+from greenroom.domain.verdict import Instant, Refused
+from greenroom.keeper.attempts import Attempts
+from greenroom.keeper.stop import Gate, Kept, Rates
 
 TOOL = Digest("tool:" + "1" * 64)
 
@@ -30,9 +34,28 @@ class Time:
         return True
 
 
-def rates(time: Time, gate: Gate | None = None, patience_s: float = 60.0) -> Rates:
+class MemoryUses:
+    """Uses that live as long as this does."""
+
+    def __init__(self) -> None:
+        self.used: dict[Digest, Uses] = {}
+
+    def uses(self, tool: Digest) -> Uses:
+        """Those of the tool."""
+        return self.used.get(tool, ())
+
+    def keep_uses(self, tool: Digest, used: Uses, until: Instant, at: Instant) -> None:
+        """Keeps them."""
+        assert until > at
+        self.used[tool] = used
+
+
+def rates(time: Time, kept: Kept | None = None, patience_s: float = 60.0) -> Rates:
     """Rates on that clock."""
-    return Rates(gate or Gate(lambda: False, cells=1), now=lambda: time.now, pause=time.pause, patience_s=patience_s)
+    gate = Gate(lambda: False, cells=1)
+    return Rates(
+        gate, kept or MemoryUses(), now=lambda: Instant(int(time.now * 1e9)), pause=time.pause, patience_s=patience_s
+    )
 
 
 def test_a_cooldown_is_waited_for() -> None:
@@ -82,6 +105,39 @@ def test_no_minute_has_more_uses_than_allowed_and_no_two_are_too_close(
     assert all(sum(at - 60 + near < t <= at for t in taken) <= per_minute for at in taken)
 
 
+def test_a_restart_forgets_no_use(tmp_path: Path) -> None:
+    """The record on disk holds rate and cool-down over a keeper's end; other tools' old uses go."""
+    time, other = Time(), Digest("tool:" + "2" * 64)
+    slow, quick = manifest_for("toy_t1", b"", cooldown_s=600), manifest_for("toy_t1", b"", per_minute=1)
+    record = Attempts(tmp_path / "attempts.db")
+    assert rates(time, record).take(TOOL, slow) is None
+    assert rates(time, record).take(other, quick) is None
+    record.close()
+    time.now += 20
+    record = Attempts(tmp_path / "attempts.db")
+    refused = rates(time, record).take(TOOL, slow)
+    assert isinstance(refused, Refused)
+    assert (refused.rule, refused.remedy) == ("rate-limit", "ask again in 580 s")
+    assert rates(time, record).take(other, quick) is None
+    assert time.slept == [40.0]
+    time.now += 1000
+    assert rates(time, record).take(TOOL, slow) is None
+    assert record.uses(other) == ()
+    record.close()
+
+
+def test_a_clock_set_back_does_not_shut_a_tool_for_long(tmp_path: Path) -> None:
+    """A use that lies ahead becomes one of this moment, once: then the bounds count on."""
+    time = Time()
+    record = Attempts(tmp_path / "attempts.db")
+    manifest = manifest_for("toy_t1", b"", cooldown_s=5)
+    assert rates(time, record).take(TOOL, manifest) is None
+    time.now -= 900
+    assert rates(time, record).take(TOOL, manifest) is None
+    assert time.slept == [5.0]
+    record.close()
+
+
 def test_tools_have_rates_of_their_own() -> None:
     """One tool's uses do not count for another."""
     time = Time()
@@ -96,7 +152,7 @@ def test_a_wait_ends_at_once_when_the_stop_is_set() -> None:
     """Nothing sits out its cool-down under a stop."""
     stopped = [False]
     gate = Gate(lambda: stopped[0], cells=1)
-    used = Rates(gate)
+    used = Rates(gate, MemoryUses(), now=SystemClock().now)
     manifest = manifest_for("toy_t1", b"", cooldown_s=30)
     assert used.take(TOOL, manifest) is None
     answers: list[Any] = []
