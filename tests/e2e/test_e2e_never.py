@@ -40,7 +40,7 @@ def test_e2e_never(house: House, evidence: Evidence, calm: Path, rule: str) -> N
         subject=Subject(kind=Kind.WORKSPACE, address=f"{calm}#main"),
         intent="Tidy up",
         base=base,
-        golden=digest_of("golden", b"any"),
+        golden=house.store.put("golden", documents.encode({"tree": base})),
         steps=(
             Step(
                 id="one",
