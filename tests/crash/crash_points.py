@@ -70,6 +70,14 @@ CLI = (
     "delivery.moved",
 )
 
+ELSEWHERE = {
+    "tests/unit/guard/test_guard_crash.py": ("stop.pulled", "stop.logged", "lift.logged", "lift.released"),
+    "tests/unit/audit/test_audit_epochs.py": ("epoch.key-saved", "epoch.certified", "epoch.key-replaced"),
+}
+"""Points of no command's journey, by the file of the tests that kill at them."""
+UNTRIED = ("again.saved",)
+"""Points that no test kills at."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:

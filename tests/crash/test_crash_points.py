@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import shutil
 import tempfile
 import time
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 from crash_box import BEFORE, FIXED, FOUND, CrashBox, Stage
-from crash_points import CODE, QUICK, Case, cases, code_digest
+from crash_points import CODE, ELSEWHERE, QUICK, ROOT, UNTRIED, Case, cases, code_digest
 from crash_story import told
 
 from greenroom.audit.tiles import WIDTH
@@ -84,6 +85,18 @@ def test_crash_cases_are_enough() -> None:
     assert len(set(names)) == len(names) >= 200
     assert set(names) >= QUICK
     assert len(QUICK) >= 40
+
+
+def test_crash_points_of_the_product_are_all_known() -> None:
+    """Each point that the code names is killed at here, or in the tests that are named, or is known as untried."""
+    source = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
+    points = set(re.findall(r'crash_point\("([^"]+)"\)', source))
+    tried = {case.point for case in ALL}
+    for file, named in ELSEWHERE.items():
+        text = (ROOT / file).read_text()
+        assert all(f'"{point}"' in text for point in named), file
+        tried.update(named)
+    assert points - tried == set(UNTRIED)
 
 
 @contextlib.contextmanager
