@@ -312,6 +312,28 @@ def test_resume_of_one_change_tries_what_held_it_again(house: MemoryHouse) -> No
     assert (there["state"], there["verdict"]["rule"]) == ("verified", "needs-approval")
 
 
+def test_a_change_that_is_tried_again_and_cut_is_gone_on_with(house: MemoryHouse) -> None:
+    """Killed between letting go of the hold and the run: it counts as cut, and `resume` carries it."""
+    house.checks["tests"] = "inconclusive"
+    (row,) = house.improve()["changes"]
+    del house.checks["tests"]
+    passed: list[str] = []
+
+    def kill(point: str) -> None:
+        passed.append(point)
+        if point == "again.saved":
+            raise Killed(point)
+
+    doomed = dataclasses.replace(house.house, crash_point=kill)
+    with pytest.raises(Killed):
+        verbs.resume(doomed, change_id=row["id"], tell=house.tell)
+    assert passed == ["again.saved"]
+    house.restart()
+    assert list(house.house.runs.unfinished()) == [row["id"]]
+    (there,) = house.resume()["resumed"]
+    assert (there["state"], there["verdict"]["rule"]) == ("verified", "needs-approval")
+
+
 def test_resume_names_the_command_that_answers_a_hold(house: MemoryHouse) -> None:
     """A change that waits for a person's word is not gone on with; the answer says what to type."""
     change = house.proposed()
