@@ -83,9 +83,9 @@ def test_a_script_without_an_interpreter_is_run_by_the_shell(launcher: Path, tmp
     script = tmp_path / "script"
     script.write_text('echo "$0 $1"; exit 3\n')
     script.chmod(0o755)
-    mounts = (Mount(source=str(script), target="/work/script"),)
-    outcome = run(launcher, "/work/script", "word", mounts=mounts)
-    assert (outcome.exit, outcome.stdout) == (3, b"/work/script word\n")
+    mounts = (Mount(source=str(script), target="/mnt/script"),)
+    outcome = run(launcher, "/mnt/script", "word", mounts=mounts)
+    assert (outcome.exit, outcome.stdout) == (3, b"/mnt/script word\n")
 
 
 @pytest.mark.sandbox

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tool_scans import scanned
 
-from greenroom.domain import documents
-from greenroom.domain.scan import Counts
 from greenroom.tools import _data
 
 pytestmark = pytest.mark.slow
@@ -21,12 +20,9 @@ BOMB = "a: &a [x, x]\n" + "".join(
 
 
 def scan(body: Any, tree: dict[str, Any] | Path) -> Any:
-    ran = body("codegen_t0", {"generator": "data"}, base=tree)
-    assert ran.code == 0, ran.stderr
-    counts = documents.from_plain(Counts, ran.result["counts"])
-    assert counts.findings == counts.proposed + counts.reported + sum(counts.dropped.values()), counts
-    assert ran.result["proposals"] == []
-    return ran.result
+    result = scanned(body, "data", tree)
+    assert result["proposals"] == []
+    return result
 
 
 @pytest.mark.parametrize(

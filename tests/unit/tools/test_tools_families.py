@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tool_scans import scanned
 
 from greenroom.domain import documents
 from greenroom.domain.outcomes import DiffClass
-from greenroom.domain.scan import Counts
 from greenroom.tools import _families, _projects
 
 pytestmark = pytest.mark.slow
@@ -27,13 +27,7 @@ def project(lowest: str) -> dict[str, str | bytes]:
 
 def scan(body: Any, generator: str, tree: dict[str, Any] | Path, rule: str = "") -> Any:
     """The whole result, its counts checked: every finding is proposed, reported or dropped."""
-    ran = body("codegen_t0", {"generator": generator} | ({"rule": rule} if rule else {}), base=tree)
-    assert ran.code == 0, ran.stderr
-    counts = documents.from_plain(Counts, ran.result["counts"])
-    assert counts.findings == counts.proposed + counts.reported + sum(counts.dropped.values()), counts
-    for found in ran.result["proposals"]:
-        found["patch"] = ran.artifacts[found["patch"]].decode()
-    return ran.result
+    return scanned(body, generator, tree, **({"rule": rule} if rule else {}))
 
 
 def rules(result: Any) -> list[str]:

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tool_scans import checked, scanned
 
 from greenroom.domain import documents
 from greenroom.domain.outcomes import DiffClass
-from greenroom.domain.scan import Counts
 from greenroom.tools import _body, _shell
 
 pytestmark = pytest.mark.slow
@@ -28,17 +28,7 @@ WARNED = '#!/bin/sh\ncd "$1"\necho fine\n'
 
 
 def scan(body: Any, tree: dict[str, Any] | Path) -> Any:
-    ran = body("codegen_t0", {"generator": "shell"}, base=tree)
-    assert ran.code == 0, ran.stderr
-    return checked(ran.result, ran.artifacts)
-
-
-def checked(result: Any, artifacts: dict[str, bytes]) -> Any:
-    counts = documents.from_plain(Counts, result["counts"])
-    assert counts.findings == counts.proposed + counts.reported + sum(counts.dropped.values()), counts
-    for found in result["proposals"]:
-        found["patch"] = artifacts[found["patch"]].decode()
-    return result
+    return scanned(body, "shell", tree)
 
 
 @there

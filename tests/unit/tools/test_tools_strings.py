@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tool_scans import scanned
 
 from greenroom.domain import documents
 from greenroom.domain.outcomes import DiffClass
-from greenroom.domain.scan import Counts
 from greenroom.tools import _strings
 
 pytestmark = pytest.mark.slow
@@ -21,13 +21,7 @@ RAISING = 'def f(x):\n    raise ValueError("could not recieve the mail")\n'
 
 
 def scan(body: Any, tree: dict[str, Any]) -> Any:
-    ran = body("codegen_t0", {"generator": "strings"}, base=tree)
-    assert ran.code == 0, ran.stderr
-    counts = documents.from_plain(Counts, ran.result["counts"])
-    assert counts.findings == counts.proposed + counts.reported + sum(counts.dropped.values()), counts
-    for found in ran.result["proposals"]:
-        found["patch"] = ran.artifacts[found["patch"]].decode()
-    return ran.result
+    return scanned(body, "strings", tree)
 
 
 def added(result: Any) -> list[str]:
