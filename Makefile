@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Hypothesis profiles and suite sizes: `ci` for make test, `full` for make test-full.
 
-.PHONY: setup demo check test test-full bench clean
+.PHONY: setup demo check style types unit test test-full bench clean
 
 setup:
 	@$(PYTHON) scripts/setup.py
@@ -11,11 +11,19 @@ setup:
 demo: setup
 	@$(BIN)/python scripts/demo.py
 
+# Types and tests side by side: mypy works on one core only.
 check: setup
+	@$(MAKE) --no-print-directory -j2 style types unit
+
+style:
 	$(BIN)/ruff format --check --quiet src tests scripts benchmarks
 	$(BIN)/ruff check --quiet src tests scripts benchmarks
-	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+types:
+	$(BIN)/mypy
+
+unit:
 	$(BIN)/pytest -n auto -m "not slow and not full and not sandbox" tests
 
 test: check
