@@ -24,6 +24,7 @@ from greenroom.wire.rpc import Client
 
 if TYPE_CHECKING:
     from greenroom.audit.attest import KeyAttestor
+    from greenroom.domain.metrics import Metrics
     from greenroom.entrypoints.services import Passphrase, Progress
     from greenroom.guard.client import GuardClient
     from greenroom.guard.papers import Paper
@@ -211,6 +212,12 @@ class LocalServices:
     def log_checkpoint(self) -> bytes:
         """See Services."""
         return self._remote().status().checkpoint.encode()
+
+    def metrics(self, since: int) -> Metrics:
+        """See Services."""
+        from greenroom.bootstrap.measuring import measure_box
+
+        return measure_box(self._mine(), since)
 
     def doctor(self) -> Mapping[str, Any]:
         """See Services."""

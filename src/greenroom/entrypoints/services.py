@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from greenroom.config import Box
+from greenroom.domain.metrics import Metrics
 from greenroom.domain.vocabulary import Mode
 
 Progress = Callable[[Any], None]
@@ -96,6 +97,10 @@ class Services(Protocol):
 
     def log_checkpoint(self) -> bytes:
         """The newest signed checkpoint."""
+        ...
+
+    def metrics(self, since: int) -> Metrics:
+        """What the box did from the instant `since` on, counted from its files; starts nothing."""
         ...
 
     def doctor(self) -> Mapping[str, Any]:

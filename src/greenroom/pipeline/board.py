@@ -47,7 +47,12 @@ def shown(change: Change, *, everything: bool) -> bool:
 
 
 def read_board(database: Path, *, everything: bool) -> list[dict[str, Any]]:
-    """The board of a box database; empty when there is none yet.
+    """The board of a box database; empty when there is none yet. Raises as `read_changes`."""
+    return [row(*each) for each in read_changes(database) if shown(each[0], everything=everything)]
+
+
+def read_changes(database: Path) -> list[tuple[Change, str, str]]:
+    """Each change of a box database with its summary and rule, oldest first; none when there is no database yet.
 
     Raises Unreachable `board-busy`, or Tampered `board-broken` for a file that is no database.
     """
@@ -60,5 +65,4 @@ def read_board(database: Path, *, everything: bool) -> list[dict[str, Any]]:
         raise Unreachable("board-busy", f"the box database cannot be read: {error}", where=str(database)) from None
     except sqlite3.DatabaseError as error:
         raise Tampered("board-broken", f"the box database is damaged: {error}", where=str(database)) from None
-    changes = ((documents.decode(Change, bytes(line[0])), str(line[1] or ""), str(line[2] or "")) for line in found)
-    return [row(*each) for each in changes if shown(each[0], everything=everything)]
+    return [(documents.decode(Change, bytes(line[0])), str(line[1] or ""), str(line[2] or "")) for line in found]

@@ -35,6 +35,20 @@ def runs_of(change: Change, store: Store, opener: Attestor) -> list[dict[str, An
     return [_row(store, opener, *each) for each in list(named)[:MAX_RUNS]]
 
 
+def uses_of(change: Change, store: Store, opener: Attestor) -> Iterator[tuple[Digest, bool]]:
+    """The tool of each run behind `change`, and whether the run ended by itself, with exit 0 and a result.
+
+    Runs whose papers cannot be read or believed are left out: `runs_of` and `greenroom log check` say why.
+    """
+    for digest, _, _ in dict.fromkeys(_receipts(change, store, opener)):
+        try:
+            receipt = documents.decode(Receipt, opener.open(store.get(digest), Predicate.RECEIPT, "keeper").body)
+            output = documents.decode(RunOutput, store.get(receipt.output))
+        except GreenroomError:
+            continue
+        yield receipt.tool, receipt.ended_by == "exit" and receipt.exit == 0 and output.result is not None
+
+
 def _receipts(change: Change, store: Store, opener: Attestor) -> Iterator[tuple[Digest, str, str]]:
     """Digest, check and verdict of each run."""
     for digest in change.seals:

@@ -11,10 +11,12 @@ from greenroom.domain import documents
 from greenroom.domain.card import Card
 from greenroom.domain.digest import parse_digest
 from greenroom.domain.errors import NotFound
+from greenroom.domain.metrics import Metrics, measure
 from greenroom.domain.vocabulary import Mode
 from greenroom.entrypoints.services import Passphrase, Progress
 from greenroom.pipeline import board, desk
 from greenroom.pipeline.changes import Board
+from greenroom.pipeline.measuring import read_papers
 from greenroom.pipeline.plain import verdict_plain
 from greenroom.testing.house import MemoryHouse, shipped_constitution
 
@@ -123,6 +125,16 @@ class MemoryServices:
     def log_entries(self, start: int, count: int) -> Sequence[Mapping[str, Any]]:
         """See Services."""
         return [documents.load_json(entry) for entry in self.house.log.read(start, count)]
+
+    def metrics(self, since: int) -> Metrics:
+        """See Services."""
+        entries = [entry for entry in self.log_entries(0, self.house.log.size()) if int(entry["at"]) >= since]
+        touched = {entry["change"] for entry in entries}
+        rules = {row["id"]: row["rule"] for row in self.board(everything=True) if row["id"] in touched}
+        changes = (change for change in self.house.changes() if change.id in touched)
+        papers = read_papers(changes, self.house.store, self.house.signers["owner"])
+        size = sum(len(entry) for entry in self.house.log.read(0, self.house.log.size()))
+        return measure(entries, rules=rules, papers=papers, log_bytes=size, backup_bytes=0)
 
     def log_export(self) -> Iterable[bytes]:
         """See Services."""
