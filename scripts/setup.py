@@ -140,6 +140,9 @@ def make_environment() -> int:
     ):
         if subprocess.run([*pip, *rest], check=False).returncode != 0:
             return fail("pip could not install the locked versions", "see its message above; a package index is needed")
+    pages = str(VENV / "share" / "man" / "man1")
+    if subprocess.run([str(VENV / "bin" / "greenroom"), "manual", pages], stdout=subprocess.DEVNULL).returncode != 0:
+        return fail("the manual pages could not be written", f"see the message above; the place is {pages}")
     STAMP.write_text(wanted)
     return 0
 

@@ -55,6 +55,7 @@ def build(services: Callable[[str | None], Services], version: str) -> typer.Typ
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
+        context_settings={"obj": context},
         help="A box in which software agents change things, and nothing breaks.\n\n"
         "Start: greenroom init; greenroom improve REPO; greenroom approve ID; greenroom revert ID.",
     )
@@ -73,12 +74,21 @@ def build(services: Callable[[str | None], Services], version: str) -> typer.Typ
         del version, json
         context.box = box
 
-    from greenroom.entrypoints.cli import change_commands, house_commands, log_commands, metrics_commands
+    from greenroom.entrypoints.cli import (
+        change_commands,
+        completion,
+        house_commands,
+        log_commands,
+        manual,
+        metrics_commands,
+    )
 
     change_commands.register(app, context)
     house_commands.register(app, context)
     log_commands.register(app, context)
     metrics_commands.register(app, context)
+    completion.register(app, context)
+    manual.register(app, context, version)
     _keep_examples(app)
     return app
 

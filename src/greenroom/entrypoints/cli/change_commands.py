@@ -12,13 +12,13 @@ import typer
 from greenroom.domain.errors import Exit, Unusable
 from greenroom.domain.vocabulary import Mode
 from greenroom.entrypoints.cli import consent, output, render, runs, scans
+from greenroom.entrypoints.cli.completion import Id
 from greenroom.entrypoints.cli.safe import safe
 
 if TYPE_CHECKING:
     from greenroom.entrypoints.cli.app import Context
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
-Id = Annotated[str, typer.Argument(metavar="ID", help="The change, as `greenroom list` shows it.")]
 NoInput = Annotated[bool, typer.Option("--no-input", help="Never ask; fail where a person is needed.")]
 
 

@@ -1,0 +1,75 @@
+"""Shell completion: the script for each shell, and the ids of changes where a command takes one.
+
+Nothing that a repository says is ever completed or shown beside a word: shells evaluate what they are given.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from greenroom.domain.errors import GreenroomError
+
+if TYPE_CHECKING:
+    from greenroom.entrypoints.cli.app import Context
+
+VARIABLE = "_GREENROOM_COMPLETE"
+"""Set by the scripts when they ask the command for words."""
+_ID = re.compile(r"[a-z0-9]{1,32}")
+
+
+class Shell(StrEnum):
+    """The shells that there is a script for."""
+
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+
+
+def register(app: typer.Typer, context: Context) -> None:
+    """Add the command to `app`, and learn the shells' ways of asking when one asks."""
+    if VARIABLE in os.environ:
+        from typer.completion import completion_init  # type: ignore[attr-defined]
+
+        completion_init()
+
+    @app.command()
+    def completion(
+        shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="bash, zsh or fish.")],
+        json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    ) -> None:
+        """Print the completion script of a shell; it knows commands, options and the ids of your changes.
+
+        Examples:
+          greenroom completion bash > ~/.local/share/bash-completion/completions/greenroom
+          greenroom completion zsh > ~/.zfunc/_greenroom
+          greenroom completion fish > ~/.config/fish/completions/greenroom.fish
+        """
+        del json
+        from typer.completion import get_completion_script  # type: ignore[attr-defined]
+
+        script = get_completion_script(prog_name="greenroom", complete_var=VARIABLE, shell=shell.value)
+        context.answer({"shell": shell.value, "script": script}, lambda: print(script))
+
+
+def change_ids(ctx: typer.Context, incomplete: str) -> list[str]:
+    """The ids of open and live changes that begin so; none where there is no box to read."""
+    root = ctx.find_root()
+    context: Context = root.obj
+    context.box = root.params.get("box")
+    try:
+        rows = context.services.board(everything=False)
+    except (GreenroomError, OSError):
+        return []
+    return [row["id"] for row in rows if row["id"].startswith(incomplete) and _ID.fullmatch(row["id"])]
+
+
+Id = Annotated[
+    str,
+    typer.Argument(metavar="ID", help="The change, as `greenroom list` shows it.", autocompletion=change_ids),
+]
+"""The argument that names a change."""
