@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Hypothesis profiles and suite sizes: `ci` for make test, `full` for make test-full.
 
-.PHONY: setup demo check style types unit test test-full bench clean
+.PHONY: setup demo check style types unit test test-full bench clean uninstall
 
 setup:
 	@$(PYTHON) scripts/setup.py
@@ -35,6 +35,10 @@ test-full: check
 
 bench: setup
 	@for each in benchmarks/*.py; do $(BIN)/python $$each || exit 1; done
+
+# Asks before it takes the box away; without a terminal YES=1 says yes. KEEP_LOG=1 leaves the log.
+uninstall:
+	@$(PYTHON) scripts/uninstall.py
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist

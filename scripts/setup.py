@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import grp
 import hashlib
+import json
 import os
 import pwd
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "greenroom-setup"
+RECORD = ROOT / ".greenroom-setup.json"
+"""What was added to the machine: `make uninstall` reads it."""
 LOCKED = ROOT / "requirements" / "dev.txt"
 GROUP = "greenroom"
 USERS = {
@@ -80,6 +83,7 @@ def install(missing: dict[str, str]) -> bool:
     if done.returncode != 0 or missing_packages():
         fail("the packages could not be installed", " ".join(line))
         return False
+    record("packages", missing)
     return True
 
 
@@ -104,10 +108,20 @@ def make_users() -> None:
         *([*new, name] for name in missing),
         *(["usermod", "--append", "--groups", GROUP, name] for name in lacking),
     ]
+    groups = [] if known(grp.getgrnam, GROUP) else [GROUP]
     if all(subprocess.run(line, check=False).returncode == 0 for line in lines):
+        record("users", missing)
+        record("groups", groups)
         print(f"made {', '.join([*missing, f'group {GROUP}'])}; boxes made before: `greenroom init` again")
     else:
         fail("the system users could not be made; boxes run as whoever made them", "see the message above")
+
+
+def record(kind: str, names: Iterable[str]) -> None:
+    """Remember what this setup added to the machine, beside what earlier ones did."""
+    held = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+    held[kind] = sorted({*held.get(kind, []), *names})
+    RECORD.write_text(json.dumps(held, indent=1) + "\n")
 
 
 def known(find: Callable[[str], object], name: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import os
 import secrets
 import signal
@@ -218,6 +219,36 @@ class LocalServices:
         from greenroom.bootstrap.measuring import measure_box
 
         return measure_box(self._mine(), since)
+
+    def backup(self, target: Path, progress: Progress) -> Mapping[str, Any]:
+        """See Services."""
+        from greenroom.bootstrap.backup import back_up
+
+        made = back_up(self._mine(), target, progress)
+        self._note("backup.made", str(made["bytes"]))
+        return made
+
+    def restore(self, source: Path, sha256: str | None, progress: Progress) -> Mapping[str, Any]:
+        """See Services."""
+        from greenroom.bootstrap.backup import restore
+
+        made = restore(self.box, source, sha256, progress)
+        self._note("backup.restored", str(made["at"]))
+        return made
+
+    def _note(self, name: str, about: str) -> None:
+        """Have the log say it, in the name of whoever typed the command."""
+        from greenroom.domain.events import Event
+
+        key = f"{name}/{secrets.token_hex(16)}"
+        event = Event(key=key, at=Instant(self.now()), actor=f"person:{getpass.getuser()}"[:64], name=name, about=about)
+        self.guard("append", {"event": documents.to_plain(event)})
+
+    def uninstall(self, *, keep_log: bool) -> Mapping[str, Any]:
+        """See Services."""
+        from greenroom.bootstrap.removal import remove_box
+
+        return remove_box(self._mine(), keep_log=keep_log)
 
     def doctor(self) -> Mapping[str, Any]:
         """See Services."""

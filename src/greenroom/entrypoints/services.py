@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from greenroom.config import Box
@@ -101,6 +102,18 @@ class Services(Protocol):
 
     def metrics(self, since: int) -> Metrics:
         """What the box did from the instant `since` on, counted from its files; starts nothing."""
+        ...
+
+    def backup(self, target: Path, progress: Progress) -> Mapping[str, Any]:
+        """Write the whole box, at rest, to the file `target`, and read it back."""
+        ...
+
+    def restore(self, source: Path, sha256: str | None, progress: Progress) -> Mapping[str, Any]:
+        """Make this box, which must not be there yet, from a backup; nothing is left of one that does not check."""
+        ...
+
+    def uninstall(self, *, keep_log: bool) -> Mapping[str, Any]:
+        """Take the box away, but for its log where asked; says what stays."""
         ...
 
     def doctor(self) -> Mapping[str, Any]:

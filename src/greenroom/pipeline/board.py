@@ -66,3 +66,15 @@ def read_changes(database: Path) -> list[tuple[Change, str, str]]:
     except sqlite3.DatabaseError as error:
         raise Tampered("board-broken", f"the box database is damaged: {error}", where=str(database)) from None
     return [(documents.decode(Change, bytes(line[0])), str(line[1] or ""), str(line[2] or "")) for line in found]
+
+
+def delivered_to(database: Path) -> list[str]:
+    """The repositories to which changes were delivered; none when there is no database, or it cannot be read."""
+    if not database.exists():
+        return []
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=5)) as connection:
+            found = connection.execute("SELECT DISTINCT repository FROM deliveries WHERE delivered != '' ORDER BY 1")
+            return [str(line[0]) for line in found.fetchall()]
+    except sqlite3.DatabaseError:
+        return []

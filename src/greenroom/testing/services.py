@@ -10,7 +10,7 @@ from greenroom.config import Box
 from greenroom.domain import documents
 from greenroom.domain.card import Card
 from greenroom.domain.digest import parse_digest
-from greenroom.domain.errors import NotFound
+from greenroom.domain.errors import NotFound, Unusable
 from greenroom.domain.metrics import Metrics, measure
 from greenroom.domain.vocabulary import Mode
 from greenroom.entrypoints.services import Passphrase, Progress
@@ -125,6 +125,28 @@ class MemoryServices:
     def log_entries(self, start: int, count: int) -> Sequence[Mapping[str, Any]]:
         """See Services."""
         return [documents.load_json(entry) for entry in self.house.log.read(start, count)]
+
+    def backup(self, target: Path, progress: Progress) -> Mapping[str, Any]:
+        """See Services; a house in memory has nothing on disk to write."""
+        progress("backup: writing")
+        if target.exists():
+            raise Unusable("file-exists", "there is a file of that name already", where=str(target), remedy="another")
+        self.asked.append(f"backup {target}")
+        return {"file": str(target), "bytes": 1, "sha256": "0" * 64, "members": 1, "box": "b1", "at": "0", "log": 0}
+
+    def restore(self, source: Path, sha256: str | None, progress: Progress) -> Mapping[str, Any]:
+        """See Services."""
+        progress("restore: checking the log")
+        if not source.exists():
+            raise NotFound("no-backup", "there is no such file", where=str(source), remedy="name a backup")
+        self.asked.append(f"restore {source} {sha256}")
+        return {"path": str(self.box.root), "box": "b1", "at": "0", "members": 1, "sha256": "0" * 64, "log": 0}
+
+    def uninstall(self, *, keep_log: bool) -> Mapping[str, Any]:
+        """See Services."""
+        self.asked.append(f"uninstall keep_log={keep_log}")
+        kept = [str(self.box.log)] if keep_log else []
+        return {"removed": str(self.box.root), "kept": kept, "stays": ["the command"]}
 
     def metrics(self, since: int) -> Metrics:
         """See Services."""

@@ -75,6 +75,7 @@ def build(services: Callable[[str | None], Services], version: str) -> typer.Typ
         context.box = box
 
     from greenroom.entrypoints.cli import (
+        box_commands,
         change_commands,
         completion,
         house_commands,
@@ -87,6 +88,7 @@ def build(services: Callable[[str | None], Services], version: str) -> typer.Typ
     house_commands.register(app, context)
     log_commands.register(app, context)
     metrics_commands.register(app, context)
+    box_commands.register(app, context)
     completion.register(app, context)
     manual.register(app, context, version)
     _keep_examples(app)

@@ -1,0 +1,65 @@
+"""Takes a box away, and says what is not the box's to take."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from greenroom.bootstrap.ownership import quiet
+from greenroom.config import Box
+from greenroom.domain.errors import Unusable
+
+KEPT_WITH_LOG = ("log", "public", "box.json")
+"""What another machine needs to check the log: the log, the public keys, whose box it was."""
+
+
+def remove_box(box: Box, *, keep_log: bool) -> Mapping[str, Any]:
+    """Remove everything that is the box's; `stays` lists what is left and why.
+
+    Raises Unusable `not-only-a-box` before anything is removed, where the directory has files that no box has.
+    """
+    strange = sorted(path.name for path in box.root.iterdir() if path not in _of_a_box(box))
+    if strange:
+        remedy = "move them out of the box, then run the command again"
+        names = ", ".join(strange[:5])
+        raise Unusable("not-only-a-box", f"not ours: {names}", where=str(box.root), remedy=remedy)
+    repositories = _repositories(box)
+    kept = {box.root / name for name in KEPT_WITH_LOG} if keep_log else set()
+    with quiet(box):
+        # The keys last: until then a removal that was cut short can be run again.
+        for path in sorted(_of_a_box(box) - kept, key=lambda path: path in (box.keys, box.identity)):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+    if not kept:
+        box.root.rmdir()
+    return {
+        "removed": str(box.root),
+        "kept": sorted(str(path) for path in kept if path.exists()),
+        "stays": [*_stays(repositories)],
+    }
+
+
+def _of_a_box(box: Box) -> set[Path]:
+    below = {path for path in box.directories() if path.parent == box.root}
+    return {path for path in below | {box.identity, box.constitution} if os.path.lexists(path)}
+
+
+def _repositories(box: Box) -> list[str]:
+    """The repositories that the box delivered to, as far as its database can be read."""
+    from greenroom.bootstrap.foreign import private_copy
+    from greenroom.pipeline.board import delivered_to
+
+    with private_copy(box.db / "box.db") as database:
+        return delivered_to(database)
+
+
+def _stays(repositories: list[str]) -> Iterator[str]:
+    for repository in repositories:
+        yield f"{repository}: the commits that you had delivered to your branch are yours"
+    yield "the `greenroom` command and what was installed with it: `make uninstall` in the clone takes it away"
+    yield "backups, exported checkpoints, manual pages and completion scripts that you put elsewhere"
