@@ -20,7 +20,7 @@ from greenroom.audit.entry import Draft
 from greenroom.audit.epochs import KeyRing
 from greenroom.audit.journal import Journal, Record
 from greenroom.audit.mac import EndMac
-from greenroom.audit.merkle import leaf_hash
+from greenroom.audit.merkle import Frontier, leaf_hash
 from greenroom.audit.note import Checkpoint, NoteSigner, sign_checkpoint
 from greenroom.audit.publish import Publisher, Shape
 from greenroom.audit.recover import recover
@@ -225,7 +225,7 @@ class TileLog:
                 self._require_open()
                 # Durable: the present key alone can sign this head, and it is gone when `certify` returns.
                 self._publisher.publish(self._shape, durable=True)
-                head = Checkpoint(origin=self.origin, size=self._shape.size, root=self._shape.root)
+                head = Checkpoint(origin=self.origin, size=self._shape.size, root=self._shape.tree.root())
                 self._signer = certify(head)
                 self._mac = EndMac(self._signer)
             except OSError as error:
@@ -253,18 +253,17 @@ class TileLog:
     def _start(self) -> None:
         self._publisher.seal()
         found = recover(self._directory, self._ring, self._mac, self._kept.latest() if self._kept else None)
-        self._frontier = found.frontier
         self._keys = found.keys
         self._last = found.last
         self._signed = found.signed
-        size = found.records[0].first if found.records else self._frontier.size
-        self._shape = Shape(size=size, entries=[], levels=found.levels, root=found.roots[size])
+        size = found.records[0].first if found.records else found.frontier.size
+        self._shape = Shape(size=size, entries=[], levels=found.levels, tree=found.trees[size])
         for record in found.records:
-            self._grow(record.entries, [leaf_hash(entry) for entry in record.entries], found.roots[record.end])
+            self._grow(record.entries, [leaf_hash(entry) for entry in record.entries], found.trees[record.end])
         self._publisher.seal()
         shape, records = self._shape, []
         if shape.entries:
-            tag = self._mac.tag(shape.size, shape.root)
+            tag = self._mac.tag(shape.tree)
             records = [Record(first=shape.base, entries=tuple(shape.entries), tag=tag)]
         self._journal = Journal.rebuilt(self._directory, shape.base // WIDTH, records)
         self._crash_point("log.recovered")
@@ -356,26 +355,25 @@ class TileLog:
         """One record, one flush; the tiles follow soon."""
         if self._journal is None:
             raise Bug("log-closed", "the journal is not open")
-        frontier = self._frontier.copy()
+        tree = self._shape.tree.copy()
         leaves = [leaf_hash(entry) for entry in group.entries]
         for leaf in leaves:
-            frontier.append(leaf)
-        root = frontier.root()
-        tag = self._mac.tag(frontier.size, root)
+            tree.append(leaf)
+        tag = self._mac.tag(tree)
         self._crash_point("log.tagged")
         self._journal.append(Record(first=group.first, entries=tuple(group.entries), tag=tag))
         self._crash_point("log.journal-flushed")
-        self._frontier, self._last = frontier, group.last
+        self._last = group.last
         self._keys.update(group.keys)
-        self._grow(group.entries, leaves, root)
+        self._grow(group.entries, leaves, tree)
         if self._publisher.failed:
             self._publisher.publish(self._shape)
         else:
             self._publisher.wake(self._shape)
 
-    def _grow(self, entries: Sequence[bytes], leaves: Sequence[bytes], root: bytes) -> None:
+    def _grow(self, entries: Sequence[bytes], leaves: Sequence[bytes], tree: Frontier) -> None:
         """Go on with `entries`. A bundle that is full by them is sealed soon; until then the journal has it."""
-        self._shape = self._shape.grown(entries, leaves, root)
+        self._shape = self._shape.grown(entries, leaves, tree)
         if len(self._shape.entries) == WIDTH:
             # The next record goes over the bundle before this one.
             self._publisher.seal()

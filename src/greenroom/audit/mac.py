@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import struct
 
+from greenroom.audit.merkle import Frontier
 from greenroom.audit.note import NoteSigner
 
 TAG_BYTES = 32
@@ -19,7 +20,7 @@ _PERSON = b"journal-end"
 
 
 class EndMac:
-    """Makes and verifies the tags of one signer's log: each says that the first `size` entries have this `root`.
+    """Makes and verifies the tags of one signer's log: each says what all entries are, from the first one on.
 
     The key follows from the signing key, is never stored, and is gone with it. Where that key cannot sign, neither
     can this: the same error.
@@ -31,13 +32,15 @@ class EndMac:
         self._signer = signer
         self._key = b""
 
-    def tag(self, size: int, root: bytes) -> bytes:
-        """The tag of the head of `size` entries with `root`, 32 bytes."""
+    def tag(self, tree: Frontier) -> bytes:
+        """The tag of a tree of entries, 32 bytes."""
         key = self._key
         if not key:
             key = self._key = self._signer.derive(_LABEL)
-        return hashlib.blake2b(struct.pack(">Q", size) + root, key=key, digest_size=TAG_BYTES, person=_PERSON).digest()
+        return hashlib.blake2b(
+            struct.pack(">Q", tree.size) + tree.edge(), key=key, digest_size=TAG_BYTES, person=_PERSON
+        ).digest()
 
-    def holds(self, tag: bytes, size: int, root: bytes) -> bool:
-        """True when `tag` was made with the same key for the same head."""
-        return hmac.compare_digest(tag, self.tag(size, root))
+    def holds(self, tag: bytes, tree: Frontier) -> bool:
+        """True when `tag` was made with the same key for the same tree."""
+        return hmac.compare_digest(tag, self.tag(tree))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from greenroom.audit import files
 from greenroom.audit.checkpoint import KeptCheckpoint
-from greenroom.audit.merkle import root_of
+from greenroom.audit.merkle import Frontier, root_of
 from greenroom.audit.tiles import ENTRIES, WIDTH, encode_bundle, heads_path, tile_path
 
 INTERVAL_S = 0.05
@@ -32,7 +32,7 @@ Sign = Callable[[int, bytes], bytes | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """The right edge of the log: the growing bundle, the hashes of the growing tile of each level, the root.
+    """The right edge of the log: the growing bundle, the hashes of the growing tile of each level, the tree.
 
     `before` is the bundle before the growing one, as long as its tile may not yet be there; else empty.
     Never changed in place: a publication works on one while appends make the next.
@@ -41,7 +41,7 @@ class Shape:
     size: int
     entries: Sequence[bytes]
     levels: tuple[Sequence[bytes], ...]
-    root: bytes
+    tree: Frontier
     before: Sequence[bytes] = ()
 
     @property
@@ -54,15 +54,15 @@ class Shape:
         here = number - self.base // WIDTH
         return self.entries if here == 0 else self.before if here == -1 else ()
 
-    def grown(self, entries: Sequence[bytes], leaves: Sequence[bytes], root: bytes) -> Shape:
+    def grown(self, entries: Sequence[bytes], leaves: Sequence[bytes], tree: Frontier) -> Shape:
         """With more entries on the right; they fit into the bundle."""
         levels = ([*self.levels[0], *leaves], *self.levels[1:])
         grown = [*self.entries, *entries]
-        return Shape(size=self.size + len(entries), entries=grown, levels=levels, root=root, before=self.before)
+        return Shape(size=self.size + len(entries), entries=grown, levels=levels, tree=tree, before=self.before)
 
     def rolled(self) -> Shape:
         """The same log with its full bundle behind the growing one, which is empty."""
-        return Shape(size=self.size, entries=[], levels=climb(self.levels), root=self.root, before=self.entries)
+        return Shape(size=self.size, entries=[], levels=climb(self.levels), tree=self.tree, before=self.entries)
 
 
 def climb(levels: Sequence[Sequence[bytes]]) -> tuple[Sequence[bytes], ...]:
@@ -204,7 +204,7 @@ class Publisher:
 
     def _head_of(self, shape: Shape) -> bytes | None:
         if self._head_size != shape.size:
-            head = self._sign(shape.size, shape.root)
+            head = self._sign(shape.size, shape.tree.root())
             if head is None:
                 return None
             self._heads.append(head)

@@ -31,7 +31,9 @@ class Recovered:
     """Of the bundles that are in tiles; `records` follow them."""
     records: list[Record] = field(default_factory=list)
     roots: dict[int, bytes] = field(default_factory=lambda: {0: EMPTY_ROOT})
-    """By size: of every head that was verified, and where a bundle ends or begins from the first of `records` on."""
+    """By the size of every head that was verified."""
+    trees: dict[int, Frontier] = field(default_factory=dict)
+    """By size: before the first of `records`, and after each."""
     signed: dict[int, bytes] = field(default_factory=dict)
     """The notes that were verified, by size."""
 
@@ -64,7 +66,7 @@ def recover(directory: Path, keys: KeyRing, mac: EndMac, kept: tuple[Checkpoint,
 def _require_tag(found: Recovered, mac: EndMac) -> None:
     """No entry is believed behind the last head that holds: a file alone says nothing."""
     tag = found.records[-1].tag if found.records else b""
-    if not mac.holds(tag, found.frontier.size, found.frontier.root()):
+    if not mac.holds(tag, found.frontier):
         message = "the log has entries behind its last signed head that the guard did not write"
         raise Tampered("log-changed", message, where=f"entry {found.frontier.size - 1}", remedy=_REMEDY)
 
@@ -132,11 +134,11 @@ def _load(tiles: TileFiles, full: int, records: list[Record], checkpoints: list[
     for number in range(full):
         entries = _bundle(tiles, number)
         found.levels = climb((_take(found, entries, sizes), *found.levels[1:]))
-    found.roots[found.frontier.size] = found.frontier.root()
+    found.trees[found.frontier.size] = found.frontier.copy()
     found.records = records
     for record in records:
         _take(found, record.entries, sizes)
-        found.roots[record.end] = found.frontier.root()
+        found.trees[record.end] = found.frontier.copy()
     for checkpoint in checkpoints:
         _compare(checkpoint, found.frontier.size, found.roots)
     return found

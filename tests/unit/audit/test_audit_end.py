@@ -16,7 +16,7 @@ from greenroom.audit.entry import encode_event
 from greenroom.audit.journal import Record, encode_record, parse_journal
 from greenroom.audit.log import TileLog
 from greenroom.audit.mac import EndMac
-from greenroom.audit.merkle import leaf_hash, root_of
+from greenroom.audit.merkle import Frontier, leaf_hash, root_of
 from greenroom.audit.note import NoteSigner, open_checkpoint, sign_checkpoint
 from greenroom.domain.errors import Tampered
 from greenroom.domain.events import Event
@@ -76,9 +76,8 @@ def rewrite(place: Path, found: list[Record]) -> None:
 
 def tagged(signer: NoteSigner, earlier: list[bytes], added: list[bytes]) -> Record:
     """A whole and rightly placed record of `added`, behind `earlier`, as `signer` would write it."""
-    root = root_of([leaf_hash(entry) for entry in (*earlier, *added)])
-    tag = EndMac(signer).tag(len(earlier) + len(added), root)
-    return Record(first=len(earlier), entries=tuple(added), tag=tag)
+    tree = Frontier.over(leaf_hash(entry) for entry in (*earlier, *added))
+    return Record(first=len(earlier), entries=tuple(added), tag=EndMac(signer).tag(tree))
 
 
 def test_who_copies_the_log_before_the_guard_starts_again_is_told_what_is_not_signed(cut: Path) -> None:
