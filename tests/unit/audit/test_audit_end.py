@@ -13,11 +13,12 @@ import pytest
 from greenroom.audit import keys
 from greenroom.audit.check import check
 from greenroom.audit.entry import encode_event
+from greenroom.audit.epochs import KeyRing
 from greenroom.audit.journal import Record, encode_record, parse_journal
 from greenroom.audit.log import TileLog
 from greenroom.audit.mac import EndMac
 from greenroom.audit.merkle import Frontier, leaf_hash, root_of
-from greenroom.audit.note import NoteSigner, open_checkpoint, sign_checkpoint
+from greenroom.audit.note import Checkpoint, NoteSigner, open_checkpoint, sign_checkpoint
 from greenroom.domain.errors import Tampered
 from greenroom.domain.events import Event
 from greenroom.domain.verdict import Instant
@@ -200,6 +201,46 @@ def test_an_append_is_signed_without_being_asked(tmp_path: Path) -> None:
         log.append(event(0))
         assert written.wait(10)
         assert check(tmp_path / "log", [KEY.public]).size == 1
+
+
+def test_what_is_published_is_flushed_soon_and_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing follows: the tiles, then the checkpoint, so that a power loss leaves a signed head and what it needs."""
+    flushed: list[str] = []
+    done = threading.Event()
+
+    def note(path: Path) -> None:
+        flushed.append(str(path.relative_to(tmp_path / "log")))
+        if flushed[-1] == "checkpoint":
+            done.set()
+
+    with TileLog(tmp_path / "log", SIGNER) as log:
+        monkeypatch.setattr("greenroom.audit.publish.SETTLE_S", 0.01)
+        monkeypatch.setattr("greenroom.audit.publish.files.sync", note)
+        log.append(event(0))
+        assert done.wait(10)
+        assert flushed == ["tile/entries/000.p/1", "tile/0/000.p/1", "checkpoint"]
+
+
+def test_the_last_head_of_a_key_is_flushed_before_another_takes_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That key alone could sign it again, and is about to be destroyed."""
+    flushed: list[str] = []
+    following = NoteSigner(ORIGIN, keys.generate())
+
+    def certify(head: Checkpoint) -> NoteSigner:
+        assert flushed[-1] == "checkpoint"
+        assert open_checkpoint((tmp_path / "log" / "checkpoint").read_bytes(), [KEY.public]) == head
+        return following
+
+    ring = KeyRing((KEY.public, following.verifier.public))
+    with TileLog(tmp_path / "log", SIGNER, ring=ring) as log:
+        monkeypatch.setattr("greenroom.audit.publish.files.sync", lambda path: flushed.append(path.name))
+        log.append(event(0))
+        log.turn(certify)
+        assert open_checkpoint(log.checkpoint(), [KEY.public]).size == 1
+        log.append(event(1))
+        assert open_checkpoint(log.checkpoint(), [following.verifier.public]).size == 2
 
 
 def test_a_label_is_nothing_that_is_signed_otherwise() -> None:
