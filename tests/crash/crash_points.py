@@ -60,8 +60,8 @@ GUARD = {
 }
 KEEPER_BUILDS = ("build.applied", "build.sealed", "build.signed")
 KEEPER_RUNS = ("run.laid-out", "run.ended", "run.signed")
-LOG_APPENDS = ("log.signed", "log.journal-flushed")
-LOG_PUBLISHES = ("log.tiles-written", "log.checkpoint-written")
+LOG_APPENDS = ("log.tagged", "log.journal-flushed")
+LOG_PUBLISHES = ("log.signed", "log.tiles-written", "log.checkpoint-written")
 CLI = (
     "delivery.wanted",
     "delivery.transferred",
@@ -144,7 +144,7 @@ QUICK = frozenset(
         "approve-guard:promote.finished#1",
         "approve-guard:watch.logged#1",
         "approve-keeper:run.ended#2",
-        "approve-log:log.signed#7",
+        "approve-log:log.tagged#7",
         "approve-log:log.checkpoint-written#1",
         "approve-log:log.bundle-sealed#1",
         "approve-cli:delivery.files-written#1",

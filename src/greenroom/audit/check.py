@@ -32,10 +32,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What a check found. `size` entries were read; `root` (hex) is theirs, as read."""
+    """What a check found. `size` entries were read; `root` (hex) is theirs, as read.
+
+    `unsigned` entries more wait in the journal for a signature. Nobody but the guard can tell whether it wrote them.
+    """
 
     origin: str
     size: int
+    unsigned: int
     root: str
     findings: tuple[Finding, ...]
     notes: tuple[str, ...]
@@ -91,10 +95,14 @@ def check(
         work.notes.append(NO_WITNESS)
     if copy.unpublished:
         work.notes.append(f"the last {copy.unpublished} entries wait in the journal to be published")
+    if copy.unsigned:
+        which = "1 entry waits" if copy.unsigned == 1 else f"{copy.unsigned} entries wait"
+        work.notes.append(f"{which} in the journal, not signed yet and not counted: the guard signs when it starts")
     work.findings.sort(key=lambda finding: (finding.entry is None, finding.entry or 0))
     return Report(
         origin=_origin(copy),
         size=len(copy.entries),
+        unsigned=copy.unsigned,
         root=work.roots[len(copy.entries)].hex(),
         findings=tuple(work.findings),
         notes=tuple(work.notes),
@@ -128,8 +136,7 @@ def _check_heads(work: _Check) -> None:
     if len(origins) > 1:
         work.find("checkpoint-forged", f"the heads are of different logs: {', '.join(origins)}")
     if len(work.leaves) > heads[-1].checkpoint.size:
-        entry = heads[-1].checkpoint.size
-        work.find("entry-added", f"entry {entry} stands behind the last one that was signed", entry)
+        _find_behind(work, heads[-1].checkpoint.size)
     bad = [head for head in heads if work.roots.get(head.checkpoint.size) != head.checkpoint.root]
     if not bad:
         return
@@ -139,6 +146,14 @@ def _check_heads(work: _Check) -> None:
         work.find(rule, message, at)
         return
     _narrow(work, heads, bad[0])
+
+
+def _find_behind(work: _Check, entry: int) -> None:
+    """Entries behind the last head: added, unless the head that they had is what is missing."""
+    if work.copy.published:
+        work.find("entry-added", f"entry {entry} stands behind the last one that was signed", entry)
+    else:
+        work.notes.append(f"without the checkpoint, nothing signed vouches for the entries from {entry} on")
 
 
 def _true_leaves(work: _Check, last: Head) -> Sequence[bytes] | None:
@@ -260,3 +275,6 @@ def _check_journal(work: _Check) -> None:
         if theirs and list(record.entries)[: len(theirs)] != theirs:
             work.find("journal-changed", "the journal holds other entries than the tiles", record.first)
             return
+    if work.copy.missing is not None:
+        message = f"entry {work.copy.missing} is missing: the journal goes on behind it"
+        work.find("log-truncated", message, work.copy.missing)

@@ -36,6 +36,16 @@ def make_directory(path: Path) -> None:
     sync_directory(path.parent)
 
 
+def sync(path: Path) -> None:
+    """Make a file, and its name, survive power loss."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    sync_directory(path.parent)
+
+
 def sync_directory(path: Path) -> None:
     """Make names in `path` survive power loss."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -1,10 +1,10 @@
 """The journal: what makes an append durable with one flush, before the tiles are written.
 
 It is two files that take turns, one bundle each, so that a full bundle is put into its tiles while the next one
-grows. A record is one group of entries with the signed head that follows from them; records lie one after
-another, each on a multiple of 512 bytes, so that writing one never touches a sector of an earlier one. The
-record that begins a bundle is written at the beginning of its file. A record that is torn, or left from an
-earlier bundle, ends a file: its hash or its first index does not fit.
+grows. A record is one group of entries with a tag (`mac.py`) of the head that follows from them, by which the guard
+knows its own work; records lie one after another, each on a multiple of 512 bytes, so that writing one never touches
+a sector of an earlier one. The record that begins a bundle is written at the beginning of its file. A record that is
+torn, or left from an earlier bundle, ends a file: its hash or its first index does not fit.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from greenroom.audit import files
+from greenroom.audit.mac import TAG_BYTES
 from greenroom.audit.note import MAX_NOTE_BYTES
 from greenroom.audit.tiles import MAX_BUNDLE_BYTES, WIDTH, encode_bundle, parse_bundle
 from greenroom.domain.errors import NotFound, Unusable
@@ -27,17 +28,25 @@ MAX_JOURNAL_BYTES = 2 * MAX_BUNDLE_BYTES
 JOURNALS = ("journal", "journal.odd")
 """The files of the bundles with an even and with an odd number."""
 _ATTEMPTS = 3
-_MAGIC = b"GRJ1"
+_TAGGED = b"GRJ2"
+_SIGNED = b"GRJ1"
+"""A record with a signed head in the place of the tag: read, as logs may hold it."""
 _HEAD = struct.Struct(">4sQIII32s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """A group of entries, the index of the first one, and the signed head after the last one."""
+    """A group of entries, the index of the first one, and the tag, or the signed head, after the last one."""
 
     first: int
     entries: tuple[bytes, ...]
-    head: bytes
+    tag: bytes = b""
+    head: bytes = b""
+
+    @property
+    def end(self) -> int:
+        """The index behind the last entry."""
+        return self.first + len(self.entries)
 
 
 class Journal:
@@ -100,11 +109,12 @@ class _File:
 
 
 def encode_record(record: Record) -> bytes:
-    """A record as it lies on disk: header, head, entries, zeros to the next multiple of 512."""
-    body = record.head + encode_bundle(record.entries)
-    sizes = (record.first, len(record.entries), len(record.head), len(body))
+    """A record as it lies on disk: header, tag or head, entries, zeros to the next multiple of 512."""
+    proof = record.head or record.tag
+    body = proof + encode_bundle(record.entries)
+    sizes = (record.first, len(record.entries), len(proof), len(body))
     digest = hashlib.sha256(struct.pack(">QIII", *sizes) + body).digest()
-    return _padded(_HEAD.pack(_MAGIC, *sizes, digest) + body, SECTOR)
+    return _padded(_HEAD.pack(_SIGNED if record.head else _TAGGED, *sizes, digest) + body, SECTOR)
 
 
 def read_journal(directory: Path) -> list[Record]:
@@ -119,7 +129,7 @@ def read_journal(directory: Path) -> list[Record]:
             if records and len(records) > len(bundles.get(records[0].first // WIDTH, ())):
                 bundles[records[0].first // WIDTH] = records
         found = [bundles[number] for number in sorted(bundles)]
-        if len(found) < 2 or found[0][-1].first + len(found[0][-1].entries) == found[1][0].first:
+        if len(found) < 2 or found[0][-1].end == found[1][0].first:
             break
     return [record for records in found for record in records]
 
@@ -137,7 +147,7 @@ def parse_journal(data: bytes) -> list[Record]:
     at = 0
     while (found := _record(data, at)) is not None:
         record, at = found
-        expected = records[-1].first + len(records[-1].entries) if records else record.first // WIDTH * WIDTH
+        expected = records[-1].end if records else record.first // WIDTH * WIDTH
         if record.first != expected or (expected % WIDTH == 0 and records):
             break
         records.append(record)
@@ -147,21 +157,25 @@ def parse_journal(data: bytes) -> list[Record]:
 def _record(data: bytes, at: int) -> tuple[Record, int] | None:
     if at + _HEAD.size > len(data):
         return None
-    magic, first, count, head_bytes, body_bytes, digest = _HEAD.unpack_from(data, at)
+    magic, first, count, proof_bytes, body_bytes, digest = _HEAD.unpack_from(data, at)
     start = at + _HEAD.size
-    if magic != _MAGIC or head_bytes > MAX_NOTE_BYTES or head_bytes > body_bytes or start + body_bytes > len(data):
+    known = proof_bytes == TAG_BYTES if magic == _TAGGED else magic == _SIGNED and proof_bytes <= MAX_NOTE_BYTES
+    if not known or proof_bytes > body_bytes or start + body_bytes > len(data):
         return None
     body = data[start : start + body_bytes]
-    if hashlib.sha256(struct.pack(">QIII", first, count, head_bytes, body_bytes) + body).digest() != digest:
+    if hashlib.sha256(struct.pack(">QIII", first, count, proof_bytes, body_bytes) + body).digest() != digest:
         return None
     try:
-        entries = parse_bundle(body[head_bytes:])
+        entries = parse_bundle(body[proof_bytes:])
     except Unusable:
         return None
     if not entries or len(entries) != count or first % WIDTH + count > WIDTH:
         return None
     end = -(-(start + body_bytes) // SECTOR) * SECTOR
-    return Record(first=first, entries=tuple(entries), head=body[:head_bytes]), end
+    proof, kept = body[:proof_bytes], tuple(entries)
+    if magic == _TAGGED:
+        return Record(first=first, entries=kept, tag=proof), end
+    return Record(first=first, entries=kept, head=proof), end
 
 
 def _padded(data: bytes, unit: int) -> bytes:

@@ -1,9 +1,9 @@
-"""The append-only log: a Merkle tree of events on disk, signed at each step.
+"""The append-only log: a Merkle tree of events on disk, whose heads are signed as they are published.
 
 `TileLog` is the only writer. An append is durable when it returns: its group (all callers that wait at that
-moment) is one record of the journal and one flush. Tiles and the checkpoint follow within milliseconds, from
-a thread of their own, also those of a full bundle; after a crash they are made again from the journal. Nothing
-that was acknowledged is ever written a second time with other content.
+moment) is one record of the journal, with a keyed hash of the guard's, and one flush. Tiles and the signed
+checkpoint follow within milliseconds, from a thread of their own, also those of a full bundle; after a crash they are
+made again from the journal. Nothing that was acknowledged is ever written a second time with other content.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from greenroom.audit.checkpoint import KeptCheckpoint
 from greenroom.audit.entry import Draft
 from greenroom.audit.epochs import KeyRing
 from greenroom.audit.journal import Journal, Record
-from greenroom.audit.merkle import leaf_hash
+from greenroom.audit.mac import EndMac
+from greenroom.audit.merkle import Frontier, leaf_hash
 from greenroom.audit.note import Checkpoint, NoteSigner, sign_checkpoint
 from greenroom.audit.publish import Publisher, Shape
 from greenroom.audit.recover import recover
@@ -127,6 +128,7 @@ class TileLog:
     ) -> None:
         self._directory = directory
         self._signer = signer
+        self._mac = EndMac(signer)
         self._ring = ring or KeyRing((signer.verifier.public, *former_keys))
         self._kept = KeptCheckpoint(kept, self._ring) if kept else None
         self._crash_point = crash_point or _nothing
@@ -139,7 +141,7 @@ class TileLog:
         files.make_directory(directory)
         self._lock = files.lock(directory / "lock")
         self._files = TileFiles(directory)
-        self._publisher = Publisher(directory, self._kept, self._crash_point)
+        self._publisher = Publisher(directory, self._kept, self._sign, self._crash_point)
         try:
             self._start()
         except BaseException:
@@ -203,19 +205,29 @@ class TileLog:
         with self._commit_lock:
             try:
                 self._require_open()
-                self._publisher.publish(self._shape)
+                self._publisher.publish(self._shape, durable=True)
             except OSError as error:
                 raise _unwritable(self._directory, error) from None
-            return self._shape.head
+            head = self._publisher.head
+            if head is None:
+                raise Unusable(
+                    "head-unsigned",
+                    "the last head belongs to a key that is gone, and its signed note is missing",
+                    where=str(self._directory),
+                    remedy="the next entry has a signed head again",
+                )
+            return head
 
     def turn(self, certify: Callable[[Checkpoint], NoteSigner]) -> None:
         """Sign every later head with what `certify` makes for the present one; no append falls in between."""
         with self._commit_lock:
             try:
                 self._require_open()
-                self._publisher.publish(self._shape)
-                size, root = self._frontier.size, self._frontier.root()
-                self._signer = certify(Checkpoint(origin=self.origin, size=size, root=root))
+                # Durable: the present key alone can sign this head, and it is gone when `certify` returns.
+                self._publisher.publish(self._shape, durable=True)
+                head = Checkpoint(origin=self.origin, size=self._shape.size, root=self._shape.tree.root())
+                self._signer = certify(head)
+                self._mac = EndMac(self._signer)
             except OSError as error:
                 raise _unwritable(self._directory, error) from None
 
@@ -226,7 +238,7 @@ class TileLog:
                 return
             try:
                 if self._journal is not None:
-                    self._publisher.publish(self._shape)
+                    self._publisher.publish(self._shape, durable=True)
             except OSError as error:
                 raise _unwritable(self._directory, error) from None
             finally:
@@ -240,20 +252,30 @@ class TileLog:
 
     def _start(self) -> None:
         self._publisher.seal()
-        found = recover(self._directory, self._ring, self._kept.latest() if self._kept else None)
-        self._frontier = found.frontier
+        found = recover(self._directory, self._ring, self._mac, self._kept.latest() if self._kept else None)
         self._keys = found.keys
         self._last = found.last
-        head = found.head or sign_checkpoint(self._signer, 0, self._frontier.root())
-        size = found.records[0].first if found.records else self._frontier.size
-        self._shape = Shape(size=size, entries=[], levels=found.levels, head=head)
-        self._records: list[Record] = []
+        self._signed = found.signed
+        size = found.records[0].first if found.records else found.frontier.size
+        self._shape = Shape(size=size, entries=[], levels=found.levels, tree=found.trees[size])
         for record in found.records:
-            self._grow(record, [leaf_hash(entry) for entry in record.entries])
+            self._grow(record.entries, [leaf_hash(entry) for entry in record.entries], found.trees[record.end])
         self._publisher.seal()
-        self._journal = Journal.rebuilt(self._directory, self._shape.base // WIDTH, self._records)
+        shape, records = self._shape, []
+        if shape.entries:
+            tag = self._mac.tag(shape.tree)
+            records = [Record(first=shape.base, entries=tuple(shape.entries), tag=tag)]
+        self._journal = Journal.rebuilt(self._directory, shape.base // WIDTH, records)
         self._crash_point("log.recovered")
-        self._publisher.publish(self._shape)
+        self._publisher.publish(shape, durable=True)
+
+    def _sign(self, size: int, root: bytes) -> bytes | None:
+        """The signed head; None where it belongs to the span of a key that is gone and its note was not found."""
+        if (note := self._signed.get(size)) is not None:
+            return note
+        if self._ring.epoch_at(size) != len(self._ring.certified):
+            return None
+        return sign_checkpoint(self._signer, size, root)
 
     def _release(self) -> None:
         self._closed = True
@@ -333,33 +355,30 @@ class TileLog:
         """One record, one flush; the tiles follow soon."""
         if self._journal is None:
             raise Bug("log-closed", "the journal is not open")
-        frontier = self._frontier.copy()
+        tree = self._shape.tree.copy()
         leaves = [leaf_hash(entry) for entry in group.entries]
         for leaf in leaves:
-            frontier.append(leaf)
-        head = sign_checkpoint(self._signer, frontier.size, frontier.root())
-        self._crash_point("log.signed")
-        record = Record(first=group.first, entries=tuple(group.entries), head=head)
-        self._journal.append(record)
+            tree.append(leaf)
+        tag = self._mac.tag(tree)
+        self._crash_point("log.tagged")
+        self._journal.append(Record(first=group.first, entries=tuple(group.entries), tag=tag))
         self._crash_point("log.journal-flushed")
-        self._frontier, self._last = frontier, group.last
+        self._last = group.last
         self._keys.update(group.keys)
-        self._grow(record, leaves)
+        self._grow(group.entries, leaves, tree)
         if self._publisher.failed:
             self._publisher.publish(self._shape)
         else:
             self._publisher.wake(self._shape)
 
-    def _grow(self, record: Record, leaves: Sequence[bytes]) -> None:
-        """Go on from `record`. A bundle that is full by it is sealed soon; before that, the journal still holds it."""
-        self._records.append(record)
-        self._shape = self._shape.grown(record.entries, leaves, record.head)
+    def _grow(self, entries: Sequence[bytes], leaves: Sequence[bytes], tree: Frontier) -> None:
+        """Go on with `entries`. A bundle that is full by them is sealed soon; until then the journal has it."""
+        self._shape = self._shape.grown(entries, leaves, tree)
         if len(self._shape.entries) == WIDTH:
             # The next record goes over the bundle before this one.
             self._publisher.seal()
-            self._publisher.hand_over(self._shape, [one.head for one in self._records])
+            self._publisher.hand_over(self._shape)
             self._shape = self._shape.rolled()
-            self._records = []
 
 
 def _wake(tickets: list[_Ticket]) -> None:

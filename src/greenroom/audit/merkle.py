@@ -65,6 +65,10 @@ class Frontier:
             root = node_hash(peak, root)
         return root
 
+    def edge(self) -> bytes:
+        """The roots of the full subtrees, one behind the other: with the size, they fix the tree as its root does."""
+        return b"".join(self._peaks)
+
     def copy(self) -> Frontier:
         """An independent frontier of the same tree."""
         twin = Frontier()

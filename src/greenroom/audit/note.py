@@ -91,6 +91,16 @@ class NoteSigner:
         signature = base64.b64encode(self._key_id + self._key.sign(text))
         return text + b"\n" + self._prefix + signature + b"\n"
 
+    def derive(self, label: bytes) -> bytes:
+        """32 secret bytes for `label` and this name, which only the holder of the key can make.
+
+        They are the hash of a signature, which is the same each time (RFC 8032) and is shown to nobody. `label`
+        begins with NUL: no note and no statement that the key signs does.
+        """
+        if not label.startswith(b"\0"):
+            raise ValueError("a label begins with NUL")
+        return hashlib.sha256(self._key.sign(label + self.name.encode())).digest()
+
 
 def sign_checkpoint(signer: NoteSigner, size: int, root: bytes) -> bytes:
     """The checkpoint of the log named like its signer, as a signed note."""

@@ -1,4 +1,4 @@
-"""From the log in memory to the files that a reader sees: partial tiles, full tiles, the checkpoint.
+"""From the log in memory to the files that a reader sees: partial tiles, full tiles, the signed checkpoint.
 
 Order matters: a tile is there before the checkpoint that needs it, and a full bundle is safe on disk before
 the journal lets go of its entries.
@@ -6,8 +6,10 @@ the journal lets go of its entries.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,16 +17,22 @@ from pathlib import Path
 
 from greenroom.audit import files
 from greenroom.audit.checkpoint import KeptCheckpoint
-from greenroom.audit.merkle import root_of
+from greenroom.audit.merkle import Frontier, root_of
 from greenroom.audit.tiles import ENTRIES, WIDTH, encode_bundle, heads_path, tile_path
 
-INTERVAL_S = 0.01
-"""At most one publication in this time, so that a burst of appends is published once."""
+INTERVAL_S = 0.05
+"""At most one publication in this time, so that a burst of appends is signed and published once."""
+SETTLE_S = 1.0
+"""What is published is flushed in at most this time, also when nothing follows; so a power loss leaves a signed head
+that is no older, and before that the journal has every entry."""
+
+Sign = Callable[[int, bytes], bytes | None]
+"""The signed head of so many entries with this root; None where their key is gone (`epochs.py`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """The right edge of the log: the growing bundle, the hashes of the growing tile of each level, the signed head.
+    """The right edge of the log: the growing bundle, the hashes of the growing tile of each level, the tree.
 
     `before` is the bundle before the growing one, as long as its tile may not yet be there; else empty.
     Never changed in place: a publication works on one while appends make the next.
@@ -33,7 +41,7 @@ class Shape:
     size: int
     entries: Sequence[bytes]
     levels: tuple[Sequence[bytes], ...]
-    head: bytes
+    tree: Frontier
     before: Sequence[bytes] = ()
 
     @property
@@ -46,20 +54,15 @@ class Shape:
         here = number - self.base // WIDTH
         return self.entries if here == 0 else self.before if here == -1 else ()
 
-    def grown(self, entries: Sequence[bytes], leaves: Sequence[bytes], head: bytes) -> Shape:
+    def grown(self, entries: Sequence[bytes], leaves: Sequence[bytes], tree: Frontier) -> Shape:
         """With more entries on the right; they fit into the bundle."""
         levels = ([*self.levels[0], *leaves], *self.levels[1:])
         grown = [*self.entries, *entries]
-        return Shape(size=self.size + len(entries), entries=grown, levels=levels, head=head, before=self.before)
+        return Shape(size=self.size + len(entries), entries=grown, levels=levels, tree=tree, before=self.before)
 
     def rolled(self) -> Shape:
         """The same log with its full bundle behind the growing one, which is empty."""
-        return Shape(size=self.size, entries=[], levels=climb(self.levels), head=self.head, before=self.entries)
-
-
-def empty_shape(head: bytes) -> Shape:
-    """The log without entries."""
-    return Shape(size=0, entries=[], levels=([],), head=head)
+        return Shape(size=self.size, entries=[], levels=climb(self.levels), tree=self.tree, before=self.entries)
 
 
 def climb(levels: Sequence[Sequence[bytes]]) -> tuple[Sequence[bytes], ...]:
@@ -93,16 +96,23 @@ def seal_bundle(directory: Path, shape: Shape, heads: Sequence[bytes]) -> None:
 
 
 class Publisher:
-    """Seals full bundles and publishes the latest shape, from its own thread, or at once when asked."""
+    """Seals full bundles, signs and publishes the latest shape, from its own thread, or at once when asked."""
 
-    def __init__(self, directory: Path, kept: KeptCheckpoint | None, crash_point: Callable[[str], None]) -> None:
+    def __init__(
+        self, directory: Path, kept: KeptCheckpoint | None, sign: Sign, crash_point: Callable[[str], None]
+    ) -> None:
         self._directory = directory
         self._kept = kept
+        self._sign = sign
         self._crash_point = crash_point
         self._writing = threading.Lock()
-        self._published: bytes | None = None
-        self._published_size = 0
-        self._full: deque[tuple[Shape, Sequence[bytes]]] = deque()
+        self._published_size = -1
+        self._heads: list[bytes] = []
+        self._head_size = -1
+        self._head = b""
+        self._loose: list[Path] = []
+        self._settled = time.monotonic()
+        self._full: deque[Shape] = deque()
         self._sealed_size = 0
         self._written: set[Path] = set()
         self._signal = threading.Condition()
@@ -111,6 +121,7 @@ class Publisher:
         self._stopped = False
         self._thread: threading.Thread | None = None
         self.failed = False
+        self.head: bytes | None = None
 
     def wake(self, shape: Shape) -> None:
         """Publish `shape` soon; a later shape takes its place."""
@@ -122,9 +133,9 @@ class Publisher:
             if idle:
                 self._signal.notify()
 
-    def hand_over(self, full: Shape, heads: Sequence[bytes]) -> None:
+    def hand_over(self, full: Shape) -> None:
         """Seal the full bundle of `full` before anything later is published."""
-        self._full.append((full, heads))
+        self._full.append(full)
 
     def seal(self) -> None:
         """Have every bundle that was handed over durable in its tiles; raises OSError."""
@@ -132,20 +143,14 @@ class Publisher:
             with self._writing:
                 self._seal()
 
-    def publish(self, shape: Shape) -> None:
-        """Publish `shape` now, behind all that was handed over; raises OSError."""
+    def publish(self, shape: Shape, *, durable: bool = False) -> None:
+        """Publish `shape` now, behind all that was handed over, and flush it if `durable`; raises OSError."""
         with self._writing:
             self._seal()
-            if shape.head == self._published or shape.size < max(self._published_size, self._sealed_size):
-                return
-            self._write_partials(shape)
-            self._crash_point("log.tiles-written")
-            files.replace(self._directory / "checkpoint", shape.head, durable=self._published is None)
-            self._crash_point("log.checkpoint-written")
-            if self._kept is not None:
-                self._kept.keep(shape.head)
-            self._published, self._published_size = shape.head, shape.size
-            self.failed = False
+            if shape.size > self._published_size and shape.size >= self._sealed_size:
+                self._publish(shape)
+            if durable:
+                self._settle()
 
     def stop(self) -> None:
         """End the thread; what waits is left to the caller."""
@@ -158,9 +163,14 @@ class Publisher:
             self._thread.join()
 
     def _run(self) -> None:
-        while (shape := self._next()) is not None:
+        while not self._stopped:
             try:
-                self.publish(shape)
+                shape = self._next()
+                if shape is not None:
+                    self.publish(shape)
+                if self._loose and time.monotonic() - self._settled >= SETTLE_S:
+                    with self._writing:
+                        self._settle()
             except Exception:
                 # The entries are safe in the journal; the next append publishes itself, and reports.
                 self.failed = True
@@ -168,31 +178,74 @@ class Publisher:
             self._rest.wait(INTERVAL_S)
 
     def _next(self) -> Shape | None:
+        """What is to be published; None when it is time to flush, or to stop."""
         with self._signal:
-            self._signal.wait_for(lambda: self._stopped or self._waiting is not None)
+            self._signal.wait_for(lambda: self._stopped or self._waiting is not None, self._patience())
             shape, self._waiting = self._waiting, None
             return None if self._stopped else shape
 
-    def _write_partials(self, shape: Shape) -> None:
+    def _patience(self) -> float | None:
+        return max(0.0, self._settled + SETTLE_S - time.monotonic()) if self._loose else None
+
+    def _publish(self, shape: Shape) -> None:
+        head = self._head_of(shape)
+        if head is None:
+            return
+        self._loose = self._write_partials(shape)
+        self._crash_point("log.tiles-written")
+        checkpoint = self._directory / "checkpoint"
+        files.replace(checkpoint, head, durable=False)
+        self._loose.append(checkpoint)
+        self._crash_point("log.checkpoint-written")
+        if self._kept is not None:
+            self._kept.keep(head)
+        self._published_size, self.head = shape.size, head
+        self.failed = False
+
+    def _head_of(self, shape: Shape) -> bytes | None:
+        if self._head_size != shape.size:
+            head = self._sign(shape.size, shape.tree.root())
+            if head is None:
+                return None
+            self._heads.append(head)
+            self._head_size, self._head = shape.size, head
+            self._crash_point("log.signed")
+        return self._head
+
+    def _settle(self) -> None:
+        """Have what was published last survive a power loss: the tiles, then the checkpoint."""
+        self._settled = time.monotonic()
+        for path in self._loose:
+            with contextlib.suppress(FileNotFoundError):  # its full tile took its place
+                files.sync(path)
+        self._loose = []
+
+    def _write_partials(self, shape: Shape) -> list[Path]:
+        """Write what is not there yet; gives all that the checkpoint of `shape` needs beside full tiles."""
+        paths = []
         if shape.entries:
             bundle = tile_path(ENTRIES, shape.size // WIDTH, len(shape.entries))
-            self._write_once(bundle, encode_bundle(shape.entries))
+            paths.append(self._write_once(bundle, encode_bundle(shape.entries)))
         for level, hashes in enumerate(shape.levels):
             if hashes:
                 number = shape.size // WIDTH ** (level + 1)
-                self._write_once(tile_path(level, number, len(hashes)), b"".join(hashes))
+                paths.append(self._write_once(tile_path(level, number, len(hashes)), b"".join(hashes)))
+        return paths
 
-    def _write_once(self, name: str, data: bytes) -> None:
+    def _write_once(self, name: str, data: bytes) -> Path:
         path = self._directory / name
         if path not in self._written:
             files.replace(path, data, durable=False)
             self._written.add(path)
+        return path
 
     def _seal(self) -> None:
         while self._full:
-            full, heads = self._full[0]
-            seal_bundle(self._directory, full, heads)
+            full = self._full[0]
+            self._head_of(full)
+            seal_bundle(self._directory, full, self._heads)
             self._sealed_size = full.size
+            self._heads = []
             self._crash_point("log.bundle-sealed")
             self._remove_superseded(full.size // WIDTH)
             self._full.popleft()

@@ -43,7 +43,9 @@ class LogCopy:
     """What is in the directory: entries in order, verified heads, the journal, and what could not be read.
 
     `ring` are the keys that the chain beside the tiles certifies, as far as it holds; `chain` is what ends it early,
-    `outlived` what was signed with the key of another epoch.
+    `outlived` what was signed with the key of another epoch. `unsigned` counts entries that follow `entries` in the
+    journal under a tag: the guard alone can tell whether it wrote them, and they are not among `entries`. `missing`
+    is the first entry between the two that is nowhere. `published` is False where the checkpoint could not be used.
     """
 
     directory: Path
@@ -54,7 +56,10 @@ class LogCopy:
     outlived: list[str] = field(default_factory=list)
     ring: KeyRing = field(default_factory=lambda: KeyRing(()))
     chain: GreenroomError | None = None
+    published: bool = False
     unpublished: int = 0
+    unsigned: int = 0
+    missing: int | None = None
 
     def leaf_tiles(self, size: int) -> list[bytes]:
         """The leaf hashes that the tiles hold for a log of `size`; fewer when a tile is missing."""
@@ -141,9 +146,11 @@ def _read_published(copy: LogCopy, keys: KeyRing) -> int | None:
         _note(copy, "the checkpoint cannot be used", error)
         return None
     if published is None:
-        if not (copy.directory / "checkpoint").exists():
-            copy.damaged.append("the checkpoint is missing")
+        missing = not (copy.directory / "checkpoint").exists()
+        how = "missing" if missing else "empty, as a power loss leaves it: the guard signs another when it starts"
+        copy.damaged.append(f"the checkpoint is {how}")
         return None
+    copy.published = True
     copy.heads.append(Head(checkpoint=published[0], source="the checkpoint"))
     return published[0].size
 
@@ -187,6 +194,9 @@ def _read_journal(copy: LogCopy, keys: KeyRing, size: int | None) -> None:
     """Take what the journal has beyond the published entries; it may not stand in for published ones."""
     whole = len(copy.entries) == (size or 0)
     for record in read_journal(copy.directory):
+        if record.tag:
+            _count_unsigned(copy, record, whole=whole)
+            continue
         try:
             head = Head(checkpoint=keys.open(record.head), source="the journal")
         except GreenroomError as error:
@@ -195,6 +205,15 @@ def _read_journal(copy: LogCopy, keys: KeyRing, size: int | None) -> None:
         copy.journal.append(record)
         copy.heads.append(head)
         have = len(copy.entries)
-        if whole and record.first <= have < record.first + len(record.entries):
+        if whole and record.first <= have < record.end:
             copy.entries += record.entries[have - record.first :]
     copy.unpublished = len(copy.entries) - (size or 0) if whole else 0
+
+
+def _count_unsigned(copy: LogCopy, record: Record, *, whole: bool) -> None:
+    copy.journal.append(record)
+    have = len(copy.entries) + copy.unsigned
+    if whole and record.first > have and copy.missing is None:
+        copy.missing = have
+    elif whole and copy.missing is None:
+        copy.unsigned += max(0, record.end - have)

@@ -10,6 +10,7 @@ from pathlib import Path
 from greenroom.audit import files
 from greenroom.audit.epochs import KeyRing, ring_of
 from greenroom.audit.journal import Record, read_journal
+from greenroom.audit.mac import EndMac
 from greenroom.audit.merkle import EMPTY_ROOT, Frontier, leaf_hash
 from greenroom.audit.note import MAX_NOTE_BYTES, Checkpoint
 from greenroom.audit.publish import climb
@@ -29,31 +30,45 @@ class Recovered:
     levels: tuple[Sequence[bytes], ...] = ((),)
     """Of the bundles that are in tiles; `records` follow them."""
     records: list[Record] = field(default_factory=list)
-    head: bytes | None = None
+    roots: dict[int, bytes] = field(default_factory=lambda: {0: EMPTY_ROOT})
+    """By the size of every head that was verified."""
+    trees: dict[int, Frontier] = field(default_factory=dict)
+    """By size: before the first of `records`, and after each."""
+    signed: dict[int, bytes] = field(default_factory=dict)
+    """The notes that were verified, by size."""
 
 
-def recover(directory: Path, publics: Iterable[bytes] | KeyRing, kept: tuple[Checkpoint, bytes] | None) -> Recovered:
+def recover(directory: Path, keys: KeyRing, mac: EndMac, kept: tuple[Checkpoint, bytes] | None) -> Recovered:
     """Read and verify the log below `directory`; an empty directory is an empty log.
 
+    Every entry is covered by a signed head, by the chain of keys, or, at the end of the journal, by a tag of `mac`.
+
     Raises Tampered: `log-truncated` when entries that a signed head covers are missing, `log-changed` when
-    the entries are not those that were signed, `checkpoint-forged` when a head is not ours, `key-outlived` when it
-    is signed with the key of another epoch.
+    the entries are not those that were signed or tagged, `checkpoint-forged` when a head is not ours, `key-outlived`
+    when it is signed with the key of another epoch.
     """
-    keys = ring_of(publics)
     tiles = TileFiles(directory)
     published = read_checkpoint(directory, keys)
     full = tiles.full_bundles()
     records = _healed(tiles, full, _current(read_journal(directory), full), published)
-    head = _head(tiles, full, records, published)
-    checkpoints = [found for found in (published, kept) if found is not None]
+    head = _head(tiles, full, records)
+    notes = [found for found in (published, kept) if found is not None]
     if head is not None:
-        checkpoints.append((_opened(head, keys), head))
-    certified = [epoch.head for epoch in keys.certified]
-    found = _load(tiles, full, records, [*(checkpoint for checkpoint, _ in checkpoints), *certified])
-    if head is None and found.frontier.size:
-        raise Tampered("log-changed", "the log has entries, but no signed head", remedy=_REMEDY)
-    found.head = head
+        notes.append((_opened(head, keys), head))
+    checkpoints = [*(checkpoint for checkpoint, _ in notes), *(epoch.head for epoch in keys.certified)]
+    found = _load(tiles, full, records, checkpoints)
+    found.signed = {checkpoint.size: note for checkpoint, note in notes}
+    if found.frontier.size not in {0, *(checkpoint.size for checkpoint in checkpoints)}:
+        _require_tag(found, mac)
     return found
+
+
+def _require_tag(found: Recovered, mac: EndMac) -> None:
+    """No entry is believed behind the last head that holds: a file alone says nothing."""
+    tag = found.records[-1].tag if found.records else b""
+    if not mac.holds(tag, found.frontier):
+        message = "the log has entries behind its last signed head that the guard did not write"
+        raise Tampered("log-changed", message, where=f"entry {found.frontier.size - 1}", remedy=_REMEDY)
 
 
 def _opened(head: bytes, ring: KeyRing) -> Checkpoint:
@@ -92,7 +107,7 @@ def _healed(
 
     That happens to a copy without its journal, and after damage to the journal. The root is compared later.
     """
-    have = records[-1].first + len(records[-1].entries) if records else full * WIDTH
+    have = records[-1].end if records else full * WIDTH
     if published is None or published[0].size <= have or published[0].size // WIDTH != full:
         return records
     checkpoint, note = published
@@ -103,30 +118,29 @@ def _healed(
     return [Record(first=full * WIDTH, entries=tuple(entries), head=note)] if entries else records
 
 
-def _head(
-    tiles: TileFiles, full: int, records: list[Record], published: tuple[Checkpoint, bytes] | None
-) -> bytes | None:
+def _head(tiles: TileFiles, full: int, records: list[Record]) -> bytes | None:
+    """The signed head that stands with the last entries, where there is one."""
     if records:
-        return records[-1].head
-    if not full:
-        return published[1] if published is not None and published[0].size == 0 else None
+        return records[-1].head or None
     try:
-        return tiles.heads(full - 1)[-1]
+        return tiles.heads(full - 1)[-1] if full else None
     except (Unusable, IndexError):
-        return published[1] if published is not None else None
+        return None
 
 
 def _load(tiles: TileFiles, full: int, records: list[Record], checkpoints: list[Checkpoint]) -> Recovered:
     found = Recovered()
-    wanted: dict[int, bytes] = {0: EMPTY_ROOT}
     sizes = {checkpoint.size for checkpoint in checkpoints}
     for number in range(full):
         entries = _bundle(tiles, number)
-        found.levels = climb((_take(found, entries, sizes, wanted), *found.levels[1:]))
+        found.levels = climb((_take(found, entries, sizes), *found.levels[1:]))
+    found.trees[found.frontier.size] = found.frontier.copy()
     found.records = records
-    _take(found, [entry for record in records for entry in record.entries], sizes, wanted)
+    for record in records:
+        _take(found, record.entries, sizes)
+        found.trees[record.end] = found.frontier.copy()
     for checkpoint in checkpoints:
-        _compare(checkpoint, found.frontier.size, wanted)
+        _compare(checkpoint, found.frontier.size, found.roots)
     return found
 
 
@@ -141,7 +155,7 @@ def _bundle(tiles: TileFiles, number: int) -> list[bytes]:
     return entries
 
 
-def _take(found: Recovered, entries: list[bytes], sizes: set[int], wanted: dict[int, bytes]) -> list[bytes]:
+def _take(found: Recovered, entries: Sequence[bytes], sizes: set[int]) -> list[bytes]:
     """Enter `entries`; gives their leaf hashes, and notes the root at each size that a head speaks of."""
     leaves = []
     for entry in entries:
@@ -156,7 +170,7 @@ def _take(found: Recovered, entries: list[bytes], sizes: set[int], wanted: dict[
             raise Tampered("log-changed", "an entry is not an event", where=where, remedy=_REMEDY) from None
         found.frontier.append(leaf)
         if found.frontier.size in sizes:
-            wanted[found.frontier.size] = found.frontier.root()
+            found.roots[found.frontier.size] = found.frontier.root()
     return leaves
 
 

@@ -202,6 +202,7 @@ class LocalServices:
         return {
             "ok": report.ok,
             "size": report.size,
+            "unsigned": report.unsigned,
             "root": report.root,
             "origin": report.origin,
             "notes": list(report.notes),

@@ -31,11 +31,13 @@ def event(number: int) -> Event:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A closed log of 300 entries."""
+    """A closed log of 300 entries, of which entry 40 has signed heads before and behind it."""
     place = tmp_path_factory.mktemp("whole")
     with TileLog(place / "log", SIGNER, kept=place / "kept") as log:
         for number in range(SIZE):
             log.append(event(number))
+            if number in (39, 40):
+                log.checkpoint()
     return place / "log"
 
 
