@@ -108,6 +108,14 @@ class GuardClient:
         """Hand a signed constitution order in."""
         return _verdict(self._call("set_constitution", {"envelope": envelope.hex()}))
 
+    def set_floor(self, envelope: bytes) -> Verdict:
+        """Hand a signed floor order in."""
+        return _verdict(self._call("set_floor", {"envelope": envelope.hex()}))
+
+    def looked(self, envelope: bytes) -> Verdict:
+        """Hand a signed look order in."""
+        return _verdict(self._call("looked", {"envelope": envelope.hex()}))
+
 
 _FORMS: Mapping[str, type[Passed] | type[Refused] | type[Held]] = {"passed": Passed, "refused": Refused, "held": Held}
 

@@ -18,7 +18,7 @@ from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Bug
 from greenroom.domain.ports import Totals
 from greenroom.domain.verdict import Instant
-from greenroom.domain.vocabulary import ChangeId, Kind, Subject, Trust
+from greenroom.domain.vocabulary import ChangeId, Subject, Trust, subject_of
 
 GenerationState = Literal["intended", "baking", "kept", "reverting", "reverted", "forgotten"]
 STANDING: tuple[GenerationState, ...] = ("baking", "kept", "reverting")
@@ -60,6 +60,15 @@ class Generation:
     state: GenerationState
     staged: str
     at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promotion:
+    """A change that went live, with the lines and the risk that it counted for."""
+
+    generation: Generation
+    lines: int
+    risk: int
 
 
 class Ledger:
@@ -166,6 +175,21 @@ class Ledger:
         """The generations that the live pointer stands on, oldest first."""
         return self._generations("subject = ? AND state IN ('baking', 'kept', 'reverting')", str(subject))
 
+    def generation(self, generation: int) -> Generation | None:
+        """A generation by its id."""
+        found = self._generations("id = ?", str(generation))
+        return found[0] if found else None
+
+    def promotions(self, subject: Subject, after: int) -> Sequence[Promotion]:
+        """What was promoted after the generation `after`, oldest first, also what was taken back since."""
+        made = self._generations(
+            "subject = ? AND id > CAST(? AS INTEGER) AND change IS NOT NULL AND state NOT IN ('intended', 'forgotten')",
+            str(subject),
+            str(after),
+        )
+        weights = [self._weight(generation) for generation in made]
+        return [Promotion(generation=each, lines=w[0], risk=w[1]) for each, w in zip(made, weights, strict=True)]
+
     def of_change(self, change: ChangeId) -> Sequence[Generation]:
         """Every generation that a change made or tried, oldest first."""
         return self._generations("change = ?", change)
@@ -240,6 +264,12 @@ class Ledger:
         """Put what was used in the place of what was reserved."""
         self._do("UPDATE spends SET spend_micro = ?, settled = 1 WHERE reservation = ?", spend_micro, reservation)
 
+    def _weight(self, generation: Generation) -> tuple[int, int]:
+        row = self._one("SELECT lines, risk FROM warrants WHERE digest = ?", generation.paper)
+        if row is None:
+            raise Bug("no-warrant", f"generation {generation.id} stands on a warrant that was never issued")
+        return int(row[0]), int(row[1])
+
     def _generations(self, where: str, *values: str) -> Sequence[Generation]:
         columns = "id, subject, change, base, green, paper, state, staged, at"
         # `where` is one of the constants above, never a caller's words.
@@ -268,12 +298,6 @@ def day_of(at: Instant) -> int:
 def tomorrow(at: Instant) -> Instant:
     """The beginning of the UTC day after `at`."""
     return Instant((day_of(at) + 1) * _DAY_NS)
-
-
-def subject_of(text: str) -> Subject:
-    """The subject that `str(subject)` wrote."""
-    kind, _, address = text.partition(":")
-    return Subject(kind=Kind(kind), address=address)
 
 
 def _generation(row: tuple[Any, ...]) -> Generation:

@@ -45,6 +45,10 @@ def handlers(guard: GuardService) -> Mapping[str, Handler]:
         "lift": lambda a: plain_answer(guard.lift(_envelope(a))),
         "set_mode": lambda a: plain_answer(guard.set_mode(_envelope(a))),
         "set_constitution": lambda a: plain_answer(guard.set_constitution(_envelope(a))),
+        "set_floor": lambda a: plain_answer(guard.set_floor(_envelope(a))),
+        "floors": lambda a: {"floors": list(_no_more(a, guard.floors()))},
+        "looked": lambda a: plain_answer(guard.looked(_envelope(a))),
+        "unseen": lambda a: {"unseen": list(_no_more(a, guard.unseen()))},
     }
     return {name: _handler(call) for name, call in calls.items()}
 
