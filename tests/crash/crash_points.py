@@ -79,6 +79,7 @@ ELSEWHERE = {
         "epoch.key-in-place",
         "epoch.key-replaced",
     ),
+    "tests/unit/guard/test_guard_budget.py": ("reserve.counted", "settle.logged"),
     "tests/unit/pipeline/test_pipeline_verbs.py": ("again.saved",),
 }
 """Points of no command's journey, by the file of the tests that kill at them."""

@@ -78,9 +78,10 @@ class GuardClient:
             self._call("revert", {"subject": documents.to_plain(subject), "change": change, "actor": actor})
         )
 
-    def reserve(self, change: ChangeId, caps: Caps) -> str | Held:
+    def reserve(self, change: ChangeId, subject: Subject, caps: Caps) -> str | Held:
         """Set money aside."""
-        answer = self._call("reserve", {"change": change, "caps": documents.to_plain(caps)})
+        about = {"change": change, "subject": documents.to_plain(subject)}
+        answer = self._call("reserve", {**about, "caps": documents.to_plain(caps)})
         if isinstance(answer, Mapping) and isinstance(answer.get("is"), str):
             return str(answer["is"])
         verdict = _verdict(answer)

@@ -39,7 +39,9 @@ def handlers(guard: GuardService) -> Mapping[str, Handler]:
         "promote": lambda a: plain_answer(guard.promote(_digest(a, "warrant"))),
         "mark_good": lambda a: plain_answer(guard.mark_good(_change(a), _digests(a, "receipts"))),
         "revert": lambda a: plain_answer(guard.revert(_document(Subject, a, "subject"), _change(a), _word(a, "actor"))),
-        "reserve": lambda a: plain_answer(guard.reserve(_change(a), _document(Caps, a, "caps"))),
+        "reserve": lambda a: plain_answer(
+            guard.reserve(_change(a), _document(Subject, a, "subject"), _document(Caps, a, "caps"))
+        ),
         "settle": lambda a: guard.settle(_word(a, "reservation"), _document(Caps, a, "used")),
         "stop": lambda a: guard.stop(_word(a, "actor")),
         "lift": lambda a: plain_answer(guard.lift(_envelope(a))),

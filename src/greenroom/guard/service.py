@@ -174,9 +174,9 @@ class GuardService:
         """Take the last standing promotion back; works under stop."""
         return revert.revert(self._room, subject, change, actor)
 
-    def reserve(self, change: ChangeId, caps: Caps) -> str | Held:
-        """Set aside what a run may spend."""
-        return budget.reserve(self._room, change, caps)
+    def reserve(self, change: ChangeId, subject: Subject, caps: Caps) -> str | Held:
+        """Set aside what a run may spend on `subject`."""
+        return budget.reserve(self._room, change, subject, caps)
 
     def settle(self, reservation: str, used: Caps) -> None:
         """Say what a run spent."""
