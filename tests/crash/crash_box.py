@@ -324,7 +324,7 @@ class CrashBox:
         raise AssertionError(f"live moved {STEADY_TRIES} times while it was read")
 
     def live_files(self) -> Mapping[str, str]:
-        """The text of every live file, as plain git gives it: none of ours has a say. Nothing before the first import."""
+        """The text of every live file, as plain git gives it: nothing of ours has a say. Empty before an import."""
         place = str(self.release.git_dir(self.subject))
         if not os.path.lexists(f"{place}/refs/heads/live"):
             return {}
