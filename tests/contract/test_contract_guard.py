@@ -174,7 +174,7 @@ def test_contract_guard_stop_dominates(house: PaperHouse) -> None:
     assert guard.status().stopped
     assert guard.status().stopped_by == "ada"
     assert _rule(guard.mark_good(made.change, made.live_runs())) == "stopped"
-    assert _rule(guard.reserve(ChangeId("c"), CAPS)) == "stopped"
+    assert _rule(guard.reserve(ChangeId("c"), SUBJECT, CAPS)) == "stopped"
     assert isinstance(guard.revert(SUBJECT, made.change, "ada"), Passed)
     other = papers(house, name="change-2", text=b"other\n")
     assert _rule(guard.warrant(other.dossier())) == "stopped"
@@ -195,7 +195,7 @@ def test_contract_guard_log_is_guarded(house: PaperHouse) -> None:
 def test_contract_guard_budget_settles_once(house: PaperHouse) -> None:
     """A reservation is settled once."""
     guard = _guard(house)
-    reservation = guard.reserve(ChangeId("c"), CAPS)
+    reservation = guard.reserve(ChangeId("c"), SUBJECT, CAPS)
     assert isinstance(reservation, str)
     guard.settle(reservation, CAPS)
     with pytest.raises(Unusable, match="no-reservation"):
@@ -208,4 +208,6 @@ def test_contract_guard_unknown_subject(house: PaperHouse) -> None:
     assert _guard(house).live(nowhere) is None
     with pytest.raises(Unusable, match="no-subject"):
         _guard(house).position(nowhere)
+    with pytest.raises(Unusable, match="unknown-subject"):
+        _guard(house).reserve(ChangeId("c"), nowhere, CAPS)
     assert _guard(house).status().live == {str(SUBJECT): house.base}

@@ -15,6 +15,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -48,9 +49,15 @@ FINDING = {"README.md": "# Small\n\nThe words that you recieve.\n"}
 FOUND = BEFORE | FINDING
 FIXED = FOUND | {"README.md": "# Small\n\nThe words that you receive.\n"}
 """The files that are live before, with the finding, and with what the change makes of it."""
+UNSEEN = FOUND | {
+    "pyproject.toml": '[project]\nname = "small"\nversion = "1"\ndependencies = ["alpha"]\n',
+    "tests/test_small.py": "import alpha\nimport small\n\n\ndef test_one():\n    assert small.one() == alpha.ONE\n",
+}
+"""The files of a repository that the box has not seen, with a dependency that its tests need."""
 MOVING = ("db", "guard", "live", "log")
 """What a run changes in a box besides the store, whose files never change: they are linked, not copied."""
 RUNS = "attempts.db*"
+PREPARED = "prepare"
 ROLES = ("executor", "guard", "keeper", "rescue")
 TRIES = 6
 ENDED_S = 20.0
@@ -94,6 +101,8 @@ class CrashBox:
         self.idle_s = idle_s
         self.box = Box(root / "box")
         self.repository = root / "repository"
+        self.index = root.with_name(f"{root.name}-index")
+        """Beside `root`, which may be closed to the users that the processes become."""
         self.marker = self.box.store / "crash-marker"
         self.change = ""
         self.crash_at = ""
@@ -105,11 +114,17 @@ class CrashBox:
     # Making the copies.
 
     def make(self) -> Mapping[str, Stage]:
-        """Three places to begin from: a fresh finding, a change that waits for approval, a change that is live."""
+        """Four places to begin from: a repository that the box has not seen, a fresh finding, a change that waits for
+        approval, a change that is live."""
+        make_wheel(self.index)
         self.begin_with({})
+        self.must("status")
+        self.commit(UNSEEN, "Write the readme")
+        stages = {"unseen": self._keep("unseen")}
+        self.git("reset", "--quiet", "--hard", "HEAD~1")
         self.must("improve", str(self.repository), "--only", "codespell")
         self.commit(FINDING, "Write the readme")
-        stages = {"fresh": self._keep("fresh")}
+        stages["fresh"] = self._keep("fresh")
         self.must("improve", str(self.repository), "--only", "codespell")
         self.change = self.rows()[0]["id"]
         stages["waiting"] = self._keep("waiting")
@@ -185,6 +200,7 @@ class CrashBox:
         """The same, not waited for."""
         environment = {name: os.environ[name] for name in KEPT if name in os.environ}
         environment |= {"GREENROOM_HOME": str(self.box.root), "GREENROOM_IDLE_SECONDS": str(self.idle_s)}
+        environment |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.index), "PIP_CONFIG_FILE": os.devnull}
         if self.crash_at:
             environment["GREENROOM_CRASH_AT"] = f"{self.crash_at}@{self.marker}"
         return subprocess.Popen(
@@ -308,8 +324,10 @@ class CrashBox:
         raise AssertionError(f"live moved {STEADY_TRIES} times while it was read")
 
     def live_files(self) -> Mapping[str, str]:
-        """The text of every live file, as plain git gives it: nothing of ours has a say in it."""
+        """The text of every live file, as plain git gives it: nothing of ours has a say. Empty before an import."""
         place = str(self.release.git_dir(self.subject))
+        if not os.path.lexists(f"{place}/refs/heads/live"):
+            return {}
         # The repository is the guard's user's, which git calls dubious where the suite is another user.
         git = ("git", "-c", "safe.directory=*", "--git-dir", place)
         listed = _output(*git, "ls-tree", "-r", "-z", self.release.position(self.subject))
@@ -348,6 +366,8 @@ class CrashBox:
         keys = Counter(e["key"] for e in entries)
         assert not {key: times for key, times in keys.items() if times > 1}
         self._no_generation_twice(Counter(e["name"] for e in entries))
+        left = [path.name for path in (self.box.keeper / PREPARED).iterdir() if path.name != "known"]
+        assert not left, "half fetched wheels are left"
 
     def _no_generation_twice(self, moved: Counter[str]) -> None:
         """The guard's ledger has one settled generation, one spent warrant and one count for each logged promotion."""
@@ -412,9 +432,27 @@ SPENT_WARRANTS = "SELECT digest FROM warrants WHERE spent = 1"
 LIVE_AFTER = {"live.adopted": "tree", "live.promoted": "green", "live.reverted": "base"}
 
 
+def make_wheel(index: Path) -> None:
+    """An index that is a folder, with the one wheel that the unseen repository needs."""
+    index.mkdir()
+    index.chmod(0o755)
+    info = "alpha-1.0.dist-info"
+    with zipfile.ZipFile(index / "alpha-1.0-py3-none-any.whl", "w") as archive:
+        archive.writestr("alpha.py", "ONE = 1\n")
+        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: alpha\nVersion: 1.0\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+
+
 def _copy_runs(source: Path, target: Path) -> None:
-    """The record of runs, with what SQLite keeps beside it; the rest of the keeper's directory never changes."""
+    """The record of runs, with what SQLite keeps beside it, and what is remembered of dependencies.
+
+    The rest of the keeper's directory never changes but by what is added.
+    """
     target.mkdir(exist_ok=True)
+    shutil.rmtree(target / PREPARED, ignore_errors=True)
+    if (source / PREPARED).is_dir():
+        shutil.copytree(source / PREPARED, target / PREPARED)
     for old in target.glob(RUNS):
         old.unlink()
     for path in source.glob(RUNS):

@@ -29,7 +29,18 @@ EXECUTOR = {
         "delivery.noted",
     ),
 }
+EXECUTOR["first"] = ("import.brought", "import.adopted", "import.noted", "import.prepared")
 GUARD = {
+    "first": (
+        "adopt.intended",
+        "ref.laid-out",
+        "ref.made",
+        "ref.written",
+        "ref.moved",
+        "adopt.begun",
+        "adopt.logged",
+        "adopt.finished",
+    ),
     "improve": ("adopt.intended", "ref.written", "ref.moved", "adopt.begun", "adopt.logged", "adopt.finished"),
     "approve": (
         "consent.stored",
@@ -58,6 +69,7 @@ GUARD = {
         "revert.finished",
     ),
 }
+KEEPER_PREPARES = ("prepare.found", "prepare.fetched", "prepare.installed", "prepare.registered", "prepare.remembered")
 KEEPER_BUILDS = ("build.applied", "build.sealed", "build.signed")
 KEEPER_RUNS = ("run.laid-out", "run.ended", "run.signed")
 LOG_APPENDS = ("log.tagged", "log.journal-flushed")
@@ -79,6 +91,7 @@ ELSEWHERE = {
         "epoch.key-in-place",
         "epoch.key-replaced",
     ),
+    "tests/unit/guard/test_guard_budget.py": ("reserve.counted", "settle.logged"),
     "tests/unit/pipeline/test_pipeline_verbs.py": ("again.saved",),
 }
 """Points of no command's journey, by the file of the tests that kill at them."""
@@ -114,6 +127,13 @@ class Case:
 
 QUICK = frozenset(
     {
+        "first-guard:ref.laid-out#1",
+        "first-guard:ref.made#1",
+        "first-guard:adopt.begun#1",
+        "first-executor:import.prepared#1",
+        "first-keeper:prepare.fetched#1",
+        "first-keeper:prepare.installed#1",
+        "first-keeper:prepare.registered#1",
         "improve-executor:import.adopted#1",
         "improve-executor:propose.lined#1",
         "improve-executor:propose.saved#1",
@@ -187,6 +207,11 @@ def _guard() -> Iterator[Case]:
 
 
 def _keeper() -> Iterator[Case]:
+    for point in ("bring.read", "bring.signed", *KEEPER_PREPARES):
+        yield Case(journey="first", role="keeper", point=point)
+    for point in KEEPER_RUNS:
+        for nth in (2, 3):
+            yield Case(journey="first", role="keeper", point=point, nth=nth)
     for point in ("bring.read", "bring.signed"):
         yield Case(journey="improve", role="keeper", point=point)
     for point in KEEPER_BUILDS:
@@ -220,8 +245,9 @@ def _cli() -> Iterator[Case]:
 
 def _outside() -> Iterator[Case]:
     for role in ("executor", "guard", "keeper", "rescue"):
-        for journey, moments in (("improve", range(1, 5)), ("approve", range(1, 6)), ("revert", range(1, 4))):
-            for nth in moments:
+        moments = {"first": range(1, 4), "improve": range(1, 5), "approve": range(1, 6), "revert": range(1, 4)}
+        for journey, times in moments.items():
+            for nth in times:
                 yield Case(journey=journey, role=role, nth=nth)
 
 

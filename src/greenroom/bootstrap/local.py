@@ -19,7 +19,7 @@ from greenroom.domain import documents
 from greenroom.domain.digest import parse_digest
 from greenroom.domain.errors import NotFound, Tampered, Unreachable, Unusable
 from greenroom.domain.verdict import Held, Instant, Passed, Refused
-from greenroom.domain.vocabulary import ChangeId, Mode
+from greenroom.domain.vocabulary import ChangeId, Mode, subject_of
 from greenroom.wire.hello import Hello, installation
 from greenroom.wire.rpc import Client
 
@@ -139,6 +139,29 @@ class LocalServices:
         if isinstance(verdict, Passed):
             self.box.constitution.write_text(text)
         return _plain(verdict)
+
+    def set_floor(self, change: str, holds: bool, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
+        """See Services."""
+        from greenroom.guard.papers import FloorOrder
+
+        paper = FloorOrder(
+            change=ChangeId(change), holds=holds, actor=actor, expires=self._expiry(), nonce=secrets.token_hex(16)
+        )
+        why = f"to set the floor at {change}" if holds else f"to take the floor at {change} away"
+        return _plain(self._remote().set_floor(self._signed(paper, passphrase, why)))
+
+    def looked(self, subject: str, through: str, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
+        """See Services."""
+        from greenroom.guard.papers import LookOrder
+
+        paper = LookOrder(
+            subject=subject_of(subject),
+            through=parse_digest(through),
+            actor=actor,
+            expires=self._expiry(),
+            nonce=secrets.token_hex(16),
+        )
+        return _plain(self._remote().looked(self._signed(paper, passphrase, f"to say that you looked at {subject}")))
 
     def read(self, digest: str) -> bytes:
         """See Services."""

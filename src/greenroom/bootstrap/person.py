@@ -11,7 +11,7 @@ from greenroom.config import Box
 from greenroom.domain.digest import parse_digest
 from greenroom.domain.errors import NotFound, Unusable
 from greenroom.domain.verdict import Refused, Verdict
-from greenroom.domain.vocabulary import Kind, Subject, address_of
+from greenroom.domain.vocabulary import address_of, subject_of
 from greenroom.release import delivery
 
 
@@ -57,13 +57,12 @@ def deliver(box: Box, wanted: Mapping[str, Any], crash_point: Callable[[str], No
     from greenroom.release.store import FileStore
     from greenroom.release.trees import StoreTrees
 
-    kind, _, address = str(wanted["subject"]).partition(":")
-    subject = Subject(kind=Kind(kind), address=address)
+    subject = subject_of(str(wanted["subject"]))
     path, branch = str(wanted["repository"]), str(wanted["branch"])
     store = FileStore(box.store)
     release = RefRelease(box.live, store, StoreTrees(store))
     live = release.position(subject)
-    if address_of(path, branch) != address or wanted["wanted"] != live:
+    if address_of(path, branch) != subject.address or wanted["wanted"] != live:
         where = f"asked: {wanted['wanted']} to {path} ({branch})"
         return Refused(rule="delivery-differs", where=where, remedy=f"live is {live}; look with `greenroom status`")
     expect = str(wanted["delivered"])

@@ -99,6 +99,8 @@ class Fetcher:
     def __call__(self, requirements: Sequence[str], into: Path) -> Lock | Held:
         """Wheels for `requirements` and all that they need, in `into` (made here, must be empty).
 
+        What is on its way lies in a directory beside `into`, gone when the call ends.
+
         Held: `direct-reference`, `bad-requirement`, `no-wheel`, `index-unreachable`, `conflicting-requirements`,
         `fetch-too-large`, `fetch-timeout`, `fetch-failed`, `stopped`; `where` names the requirement where one is known.
         """
@@ -125,13 +127,14 @@ class Fetcher:
     def _download(self, requirements: Sequence[str], into: Path) -> Held | None:
         if self._settings is None:
             self._settings = read_settings(self._environment)
-        with tempfile.TemporaryDirectory(prefix="greenroom-fetch-") as scratch:
+        with tempfile.TemporaryDirectory(prefix="fetch-", dir=into.parent) as scratch:
             listed, said = Path(scratch) / "requirements.txt", Path(scratch) / "said"
             listed.write_text("".join(f"{requirement}\n" for requirement in requirements), "utf-8")
             with said.open("wb") as output:
                 process = subprocess.Popen(
                     [sys.executable, "-I", "-B", "-c", _PIP, *self._arguments(listed, into)],
-                    env=pip_environment(self._environment, self._settings),
+                    # Whoever cleans up after a killed fetch finds all of it beside `into`.
+                    env=pip_environment(self._environment, self._settings) | {"TMPDIR": scratch},
                     cwd=scratch,
                     stdin=subprocess.DEVNULL,
                     stdout=output,

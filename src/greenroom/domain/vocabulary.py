@@ -135,6 +135,12 @@ class Subject:
         return f"{self.kind.value}:{self.address}"
 
 
+def subject_of(text: str) -> Subject:
+    """The subject that `str(subject)` wrote; ValueError for another text."""
+    kind, _, address = text.partition(":")
+    return Subject(kind=Kind(kind), address=address)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
     """Who asked, through which door, with which engine and prompt, and how far the words are trusted.

@@ -42,7 +42,7 @@ class Services(Protocol):
         ...
 
     def guard(self, call: str, arguments: Mapping[str, Any] | None = None) -> Any:
-        """Ask the guard directly: stop, lift, status, mode, constitution."""
+        """Ask the guard directly: stop, lift, status, mode, constitution, floors, unseen."""
         ...
 
     def consent(self, offer: Mapping[str, Any], actor: str, passphrase: Passphrase) -> bytes:
@@ -63,6 +63,14 @@ class Services(Protocol):
 
     def constitute(self, text: str, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
         """Put a constitution in force with the owner's key; a verdict. Raises Unusable when it cannot be read."""
+        ...
+
+    def set_floor(self, change: str, holds: bool, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
+        """Set the floor of a subject at `change`, or take it away from there, with the owner's key; a verdict."""
+        ...
+
+    def looked(self, subject: str, through: str, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
+        """Say with the owner's key that a person looked, up to the promotion with the warrant `through`; a verdict."""
         ...
 
     def read(self, digest: str) -> bytes:

@@ -78,9 +78,10 @@ class GuardClient:
             self._call("revert", {"subject": documents.to_plain(subject), "change": change, "actor": actor})
         )
 
-    def reserve(self, change: ChangeId, caps: Caps) -> str | Held:
+    def reserve(self, change: ChangeId, subject: Subject, caps: Caps) -> str | Held:
         """Set money aside."""
-        answer = self._call("reserve", {"change": change, "caps": documents.to_plain(caps)})
+        about = {"change": change, "subject": documents.to_plain(subject)}
+        answer = self._call("reserve", {**about, "caps": documents.to_plain(caps)})
         if isinstance(answer, Mapping) and isinstance(answer.get("is"), str):
             return str(answer["is"])
         verdict = _verdict(answer)
@@ -107,6 +108,14 @@ class GuardClient:
     def set_constitution(self, envelope: bytes) -> Verdict:
         """Hand a signed constitution order in."""
         return _verdict(self._call("set_constitution", {"envelope": envelope.hex()}))
+
+    def set_floor(self, envelope: bytes) -> Verdict:
+        """Hand a signed floor order in."""
+        return _verdict(self._call("set_floor", {"envelope": envelope.hex()}))
+
+    def looked(self, envelope: bytes) -> Verdict:
+        """Hand a signed look order in."""
+        return _verdict(self._call("looked", {"envelope": envelope.hex()}))
 
 
 _FORMS: Mapping[str, type[Passed] | type[Refused] | type[Held]] = {"passed": Passed, "refused": Refused, "held": Held}

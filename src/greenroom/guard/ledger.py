@@ -18,7 +18,7 @@ from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Bug
 from greenroom.domain.ports import Totals
 from greenroom.domain.verdict import Instant
-from greenroom.domain.vocabulary import ChangeId, Kind, Subject, Trust
+from greenroom.domain.vocabulary import ChangeId, Subject, Trust, subject_of
 
 GenerationState = Literal["intended", "baking", "kept", "reverting", "reverted", "forgotten"]
 STANDING: tuple[GenerationState, ...] = ("baking", "kept", "reverting")
@@ -43,7 +43,7 @@ CREATE TABLE IF NOT EXISTS days (
   risk INTEGER NOT NULL, PRIMARY KEY (subject, day)) STRICT;
 CREATE TABLE IF NOT EXISTS spends (
   reservation TEXT PRIMARY KEY, change TEXT NOT NULL, day INTEGER NOT NULL, spend_micro INTEGER NOT NULL,
-  settled INTEGER NOT NULL DEFAULT 0) STRICT;
+  settled INTEGER NOT NULL DEFAULT 0, subject TEXT NOT NULL DEFAULT '') STRICT;
 """
 
 
@@ -62,6 +62,15 @@ class Generation:
     at: Instant
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promotion:
+    """A change that went live, with the lines and the risk that it counted for."""
+
+    generation: Generation
+    lines: int
+    risk: int
+
+
 class Ledger:
     """The tables, by what the guard does with them. Safe for several threads."""
 
@@ -71,6 +80,7 @@ class Ledger:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.executescript(_SCHEMA)
+        self._complete()
 
     def close(self) -> None:
         """Close the file."""
@@ -166,6 +176,21 @@ class Ledger:
         """The generations that the live pointer stands on, oldest first."""
         return self._generations("subject = ? AND state IN ('baking', 'kept', 'reverting')", str(subject))
 
+    def generation(self, generation: int) -> Generation | None:
+        """A generation by its id."""
+        found = self._generations("id = ?", str(generation))
+        return found[0] if found else None
+
+    def promotions(self, subject: Subject, after: int) -> Sequence[Promotion]:
+        """What was promoted after the generation `after`, oldest first, also what was taken back since."""
+        made = self._generations(
+            "subject = ? AND id > CAST(? AS INTEGER) AND change IS NOT NULL AND state NOT IN ('intended', 'forgotten')",
+            str(subject),
+            str(after),
+        )
+        weights = [self._weight(generation) for generation in made]
+        return [Promotion(generation=each, lines=w[0], risk=w[1]) for each, w in zip(made, weights, strict=True)]
+
     def of_change(self, change: ChangeId) -> Sequence[Generation]:
         """Every generation that a change made or tried, oldest first."""
         return self._generations("change = ?", change)
@@ -208,10 +233,10 @@ class Ledger:
     # Days and spending.
 
     def totals(self, subject: Subject, at: Instant) -> Totals:
-        """What `subject` has used on the UTC day of `at`; money is counted for the whole box."""
+        """What `subject` has used on the UTC day of `at`."""
         row = self._one("SELECT changes, lines, risk FROM days WHERE subject = ? AND day = ?", str(subject), day_of(at))
         changes, lines, risk = (0, 0, 0) if row is None else (int(n) for n in row)
-        return Totals(changes=changes, lines=lines, risk=risk, spend_micro=self.spending(at))
+        return Totals(changes=changes, lines=lines, risk=risk, spend_micro=self.spending(subject, at))
 
     def count(self, subject: Subject, at: Instant, lines: int, risk: int) -> None:
         """Count one promoted change."""
@@ -221,15 +246,24 @@ class Ledger:
             str(subject), day_of(at), lines, risk,
         )  # fmt: skip
 
-    def spending(self, at: Instant) -> int:
-        """Millionths reserved or spent in the box on the UTC day of `at`."""
-        row = self._one("SELECT COALESCE(SUM(spend_micro), 0) FROM spends WHERE day = ?", day_of(at))
+    def spending(self, subject: Subject, at: Instant) -> int:
+        """Millionths reserved or spent on `subject` on the UTC day of `at`.
+
+        What a ledger from before money was counted by subject holds counts for each.
+        """
+        query = "SELECT COALESCE(SUM(spend_micro), 0) FROM spends WHERE day = ? AND subject IN (?, '')"
+        row = self._one(query, day_of(at), str(subject))
         return 0 if row is None else int(row[0])
 
-    def reserve(self, reservation: str, change: ChangeId, at: Instant, spend_micro: int) -> None:
+    def reserve(self, reservation: str, change: ChangeId, subject: Subject, at: Instant, spend_micro: int) -> None:
         """Set money aside."""
-        query = "INSERT INTO spends (reservation, change, day, spend_micro) VALUES (?, ?, ?, ?)"
-        self._do(query, reservation, change, day_of(at), spend_micro)
+        query = "INSERT INTO spends (reservation, change, subject, day, spend_micro) VALUES (?, ?, ?, ?, ?)"
+        self._do(query, reservation, change, str(subject), day_of(at), spend_micro)
+
+    def spent_on(self, change: ChangeId) -> Subject | None:
+        """The subject that money was set aside for by `change`; None where none was."""
+        row = self._one("SELECT subject FROM spends WHERE change = ? AND subject != '' LIMIT 1", change)
+        return None if row is None else subject_of(str(row[0]))
 
     def reservation(self, reservation: str) -> tuple[ChangeId, int] | None:
         """(change, millionths) of a reservation that is not settled."""
@@ -239,6 +273,18 @@ class Ledger:
     def settle(self, reservation: str, spend_micro: int) -> None:
         """Put what was used in the place of what was reserved."""
         self._do("UPDATE spends SET spend_micro = ?, settled = 1 WHERE reservation = ?", spend_micro, reservation)
+
+    def _complete(self) -> None:
+        """Give the tables of an earlier ledger the columns that were added since."""
+        columns = {str(row[1]) for row in self._all("PRAGMA table_info(spends)")}
+        if "subject" not in columns:
+            self._do("ALTER TABLE spends ADD COLUMN subject TEXT NOT NULL DEFAULT ''")
+
+    def _weight(self, generation: Generation) -> tuple[int, int]:
+        row = self._one("SELECT lines, risk FROM warrants WHERE digest = ?", generation.paper)
+        if row is None:
+            raise Bug("no-warrant", f"generation {generation.id} stands on a warrant that was never issued")
+        return int(row[0]), int(row[1])
 
     def _generations(self, where: str, *values: str) -> Sequence[Generation]:
         columns = "id, subject, change, base, green, paper, state, staged, at"
@@ -268,12 +314,6 @@ def day_of(at: Instant) -> int:
 def tomorrow(at: Instant) -> Instant:
     """The beginning of the UTC day after `at`."""
     return Instant((day_of(at) + 1) * _DAY_NS)
-
-
-def subject_of(text: str) -> Subject:
-    """The subject that `str(subject)` wrote."""
-    kind, _, address = text.partition(":")
-    return Subject(kind=Kind(kind), address=address)
 
 
 def _generation(row: tuple[Any, ...]) -> Generation:

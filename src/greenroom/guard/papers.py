@@ -1,4 +1,4 @@
-"""What the owner signs for the guard beside a consent: a mode, a constitution, a lift.
+"""What the owner signs for the guard beside a consent: a mode, a constitution, a floor, a look, a lift.
 
 Each is a stored document in a DSSE envelope signed with the owner's key. `sign` makes the envelope; the
 guard opens it with `open_paper`. Orders are single-use: they expire, and their nonce is spent for good.
@@ -15,7 +15,7 @@ from greenroom.domain.errors import Tampered
 from greenroom.domain.ports import Attestor
 from greenroom.domain.proof import Consent, Predicate
 from greenroom.domain.verdict import Instant
-from greenroom.domain.vocabulary import Mode
+from greenroom.domain.vocabulary import ChangeId, Mode, Subject
 
 MAX_PAPER_BYTES = 64 * 1024
 
@@ -42,6 +42,28 @@ class ConstitutionOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FloorOrder:
+    """The owner sets the floor of a subject at `change`, or, where it `holds` no longer, takes that floor away."""
+
+    change: ChangeId
+    holds: bool
+    actor: str
+    expires: Instant
+    nonce: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookOrder:
+    """A person looked at what went live of `subject`, up to the promotion whose warrant is `through`."""
+
+    subject: Subject
+    through: Digest
+    actor: str
+    expires: Instant
+    nonce: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lift:
     """The owner lifts exactly the stop whose id is `stop`; a later stop has another id and stays."""
 
@@ -50,23 +72,27 @@ class Lift:
     expires: Instant
 
 
-Paper = Consent | ModeOrder | ConstitutionOrder | Lift
-P = TypeVar("P", Consent, ModeOrder, ConstitutionOrder, Lift)
+Paper = Consent | ModeOrder | ConstitutionOrder | FloorOrder | LookOrder | Lift
+P = TypeVar("P", Consent, ModeOrder, ConstitutionOrder, FloorOrder, LookOrder, Lift)
 
 PREDICATES: dict[type[Paper], Predicate] = {
     Consent: Predicate.CONSENT,
     ModeOrder: Predicate.MODE,
     ConstitutionOrder: Predicate.CONSTITUTION,
+    FloorOrder: Predicate.FLOOR,
+    LookOrder: Predicate.LOOK,
     Lift: Predicate.LIFT,
 }
 
 
 def about_of(paper: Paper) -> Digest:
-    """The in-toto subject of `paper`: what it allows, or, for a mode, its own words."""
+    """The in-toto subject of `paper`: what it allows or names, or, for a mode and a floor, its own words."""
     if isinstance(paper, Consent):
         return paper.green
     if isinstance(paper, ConstitutionOrder):
         return paper.policy
+    if isinstance(paper, LookOrder):
+        return paper.through
     if isinstance(paper, Lift):
         return paper.stop
     return digest_of("text", documents.encode(paper))

@@ -22,6 +22,7 @@ from greenroom.guard.budget import over_cap
 from greenroom.guard.facts import ailing
 from greenroom.guard.journal import tidy
 from greenroom.guard.ledger import Generation
+from greenroom.guard.looks import in_person, not_looked_at, saw
 from greenroom.guard.papers import MAX_PAPER_BYTES, open_paper
 from greenroom.guard.room import Room
 from greenroom.guard.stop import set_stop
@@ -80,12 +81,16 @@ def _fit(room: Room, warrant: Warrant, digest: Digest) -> Refused | Held | None:
     if live != warrant.base:
         remedy = "the change was made against an earlier live state; propose it again"
         return Refused(rule="base-moved", where=f"live is {live}", remedy=remedy)
-    for consent in _consents(room, warrant):
+    consents = _consents(room, warrant)
+    for consent in consents:
         if room.ledger.spent(consent.nonce):
             remedy = f"greenroom approve {warrant.change}"
             return Refused(rule="consent-spent", where=warrant.change, remedy=remedy)
-    totals = room.ledger.totals(warrant.subject, now)
-    return ailing(room, warrant.subject) or over_cap(totals, *weight, rules.constitution.caps, now)
+    totals, caps = room.ledger.totals(warrant.subject, now), rules.constitution.caps
+    held = ailing(room, warrant.subject) or over_cap(totals, *weight, caps, now)
+    if held is not None or in_person(warrant, consents):
+        return held
+    return not_looked_at(room, warrant.subject, *weight, caps)
 
 
 def _swap(room: Room, warrant: Warrant, digest: Digest) -> Verdict:
@@ -140,6 +145,8 @@ def _finish(room: Room, generation: int, warrant: Warrant, digest: Digest, at: I
         for consent in consents:
             room.ledger.spend(consent.nonce, f"promoted {warrant.change}")
         room.ledger.count(warrant.subject, at, lines, risk)
+        if in_person(warrant, consents):
+            saw(room, warrant.subject, generation)
 
 
 def check_green(room: Room, tree: Digest) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import secrets
+
 from greenroom.domain.digest import Digest
-from greenroom.domain.errors import NotFound, Tampered, Unreachable, Unusable
+from greenroom.domain.errors import GreenroomError, NotFound, Tampered, Unreachable, Unusable
 from greenroom.domain.proof import Warrant
 from greenroom.domain.verdict import Passed, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Subject
+from greenroom.guard.floors import below_floor
 from greenroom.guard.journal import tidy
 from greenroom.guard.ledger import Generation
 from greenroom.guard.promote import check_green
@@ -21,21 +25,41 @@ WATCH = "watch"
 def revert(room: Room, subject: Subject, change: ChangeId, actor: str) -> Verdict:
     """Take `change` back. Refused `not-last` when others stand on it, `not-promoted` when it never was live.
 
-    Passed again, with no second effect, when it was taken back before. A revert that fails pulls stop.
+    Refused `below-floor` when the owner set a floor there. Passed again, with no second effect, when it was taken back
+    before. A revert that fails pulls stop; so does one of the watch that is refused, for what is live is not good then.
     """
     try:
         with room.locks.of(subject):
-            standing = room.ledger.standing(subject)
-            top = standing[-1] if standing else None
-            if top is None or top.change != change:
-                return _not_the_last(room, subject, change)
-            warrant = open_warrant(room, top.paper)
-            return _unfit(room, top, warrant, actor) or _take_back(room, top, warrant, actor)
-    except Unreachable:
-        raise
-    except Unusable as error:
-        set_stop(room.stop, room.journal, room.clock, "a revert failed")
+            answer = _revert(room, subject, change, actor)
+    except Exception as error:
+        rule = error.reference if isinstance(error, GreenroomError) else type(error).__name__
+        _failed(room, change, rule)
+        if isinstance(error, Unreachable) or not isinstance(error, Unusable):
+            raise
         return Refused(rule=error.reference, where=error.where or error.message, remedy=error.remedy)
+    if actor == WATCH and isinstance(answer, Refused):
+        _failed(room, change, answer.rule)
+    return answer
+
+
+def _revert(room: Room, subject: Subject, change: ChangeId, actor: str) -> Passed | Refused:
+    for cut in room.ledger.standing(subject):
+        if cut.state == "reverting":
+            recover(room, cut)
+    standing = room.ledger.standing(subject)
+    top = standing[-1] if standing else None
+    if top is None or top.change != change:
+        return _not_the_last(room, subject, change)
+    warrant = open_warrant(room, top.paper)
+    return _unfit(room, top, warrant, actor) or _take_back(room, top, warrant, actor)
+
+
+def _failed(room: Room, change: ChangeId, rule: str) -> None:
+    """Pull the stop and log why. The stop holds even where the log takes no entry; it is logged at the next start."""
+    with contextlib.suppress(GreenroomError, OSError):
+        set_stop(room.stop, room.journal, room.clock, "a revert failed")
+        key = f"not-reverted/{secrets.token_hex(16)}"
+        room.journal.write("live.not-reverted", key, change=ChangeId(tidy(change, 128)), about=tidy(rule, 64))
 
 
 def recover(room: Room, generation: Generation) -> None:
@@ -71,10 +95,10 @@ def _unfit(room: Room, top: Generation, warrant: Warrant, actor: str) -> Refused
     if actor == WATCH and not good:
         remedy = "greenroom revert, by a person"
         return Refused(rule="predecessor-not-good", where=str(warrant.base), remedy=remedy)
-    return None
+    return below_floor(room, top)
 
 
-def _take_back(room: Room, top: Generation, warrant: Warrant, actor: str) -> Verdict:
+def _take_back(room: Room, top: Generation, warrant: Warrant, actor: str) -> Passed:
     undo = open_undo(room, warrant.undo)
     if (undo.subject, undo.live) != (top.subject, warrant.base):
         raise Tampered("undo-differs", "the undo record is of another live state", where=warrant.undo)

@@ -39,12 +39,18 @@ def handlers(guard: GuardService) -> Mapping[str, Handler]:
         "promote": lambda a: plain_answer(guard.promote(_digest(a, "warrant"))),
         "mark_good": lambda a: plain_answer(guard.mark_good(_change(a), _digests(a, "receipts"))),
         "revert": lambda a: plain_answer(guard.revert(_document(Subject, a, "subject"), _change(a), _word(a, "actor"))),
-        "reserve": lambda a: plain_answer(guard.reserve(_change(a), _document(Caps, a, "caps"))),
+        "reserve": lambda a: plain_answer(
+            guard.reserve(_change(a), _document(Subject, a, "subject"), _document(Caps, a, "caps"))
+        ),
         "settle": lambda a: guard.settle(_word(a, "reservation"), _document(Caps, a, "used")),
         "stop": lambda a: guard.stop(_word(a, "actor")),
         "lift": lambda a: plain_answer(guard.lift(_envelope(a))),
         "set_mode": lambda a: plain_answer(guard.set_mode(_envelope(a))),
         "set_constitution": lambda a: plain_answer(guard.set_constitution(_envelope(a))),
+        "set_floor": lambda a: plain_answer(guard.set_floor(_envelope(a))),
+        "floors": lambda a: {"floors": list(_no_more(a, guard.floors()))},
+        "looked": lambda a: plain_answer(guard.looked(_envelope(a))),
+        "unseen": lambda a: {"unseen": list(_no_more(a, guard.unseen()))},
     }
     return {name: _handler(call) for name, call in calls.items()}
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Unusable
@@ -13,7 +14,7 @@ from greenroom.domain.ports import Attestor, Clock, Dossier, Epochs, GuardStatus
 from greenroom.domain.proof import Import
 from greenroom.domain.verdict import Held, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Subject
-from greenroom.guard import adopt, budget, consent, facts, orders, promote, revert, stop, warrants, watch
+from greenroom.guard import adopt, budget, consent, facts, floors, looks, orders, promote, revert, stop, warrants, watch
 from greenroom.guard.epochs import EPOCH_SECONDS, FreshAttestor, FreshKeys
 from greenroom.guard.journal import Journal, SteadyClock
 from greenroom.guard.ledger import Generation, Ledger
@@ -173,9 +174,9 @@ class GuardService:
         """Take the last standing promotion back; works under stop."""
         return revert.revert(self._room, subject, change, actor)
 
-    def reserve(self, change: ChangeId, caps: Caps) -> str | Held:
-        """Set aside what a run may spend."""
-        return budget.reserve(self._room, change, caps)
+    def reserve(self, change: ChangeId, subject: Subject, caps: Caps) -> str | Held:
+        """Set aside what a run may spend on `subject`."""
+        return budget.reserve(self._room, change, subject, caps)
 
     def settle(self, reservation: str, used: Caps) -> None:
         """Say what a run spent."""
@@ -197,3 +198,19 @@ class GuardService:
     def set_constitution(self, envelope: bytes) -> Verdict:
         """Put the policy of the owner's signed ConstitutionOrder in force; the first one makes the box."""
         return orders.set_constitution(self._room, envelope)
+
+    def set_floor(self, envelope: bytes) -> Verdict:
+        """Set or take away the floor that the owner's signed FloorOrder names."""
+        return orders.set_floor(self._room, envelope)
+
+    def floors(self) -> tuple[Mapping[str, Any], ...]:
+        """Every floor: `subject`, `change`, `green`, `at`."""
+        return floors.floors(self._room)
+
+    def looked(self, envelope: bytes) -> Verdict:
+        """Take in that a person looked, by the owner's signed LookOrder."""
+        return orders.looked(self._room, envelope)
+
+    def unseen(self) -> tuple[Mapping[str, Any], ...]:
+        """What went live since a person last looked, by subject: `subject`, `through`, `changes`."""
+        return looks.unseen(self._room)

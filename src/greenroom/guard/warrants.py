@@ -26,6 +26,7 @@ from greenroom.guard.budget import over_cap
 from greenroom.guard.consent import Recomputed, agreed, read_card
 from greenroom.guard.evidence import Case, EvidenceRoom, Found
 from greenroom.guard.facts import ailing, gather
+from greenroom.guard.looks import not_looked_at
 from greenroom.guard.room import Room, Rules
 from greenroom.guard.steps import REMEDY
 
@@ -94,6 +95,8 @@ def decide(room: Room, dossier: Dossier) -> Digest | Refused | Held:
         return missing
     lines = lines_of(found)
     full = over_cap(room.ledger.totals(dossier.subject, now), lines, risk.score, rules.constitution.caps, now)  # 10
+    if full is None and consent is None:
+        full = not_looked_at(room, dossier.subject, lines, risk.score, rules.constitution.caps)
     if full is not None:
         return full
     return _issue(room, rules, dossier, found, consent, _Weight(lines, risk.score), now)  # 11: undo saved, signed

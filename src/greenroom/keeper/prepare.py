@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import re
 import shutil
 import tempfile
@@ -25,6 +26,7 @@ from greenroom.domain import documents
 from greenroom.domain.digest import Digest, hex_of, parse_digest
 from greenroom.domain.errors import Unusable
 from greenroom.domain.verdict import Held, Refused
+from greenroom.keeper.drafts import remove
 from greenroom.keeper.golden import Golden
 from greenroom.keeper.runs import Job, Ran, Runner
 
@@ -32,6 +34,7 @@ FIND, INSTALL = "find_requirements_t0", "install_wheels_t1"
 RUNNER = frozenset({"pytest", "pluggy", "iniconfig"})
 """What runs the tests is the toolchain's own, whatever a project asks for."""
 MAX_TRIES = 40
+_WHEELS = "wheels-"
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _PASSING = frozenset({"index-unreachable", "fetch-timeout", "stopped"})
 
@@ -83,6 +86,8 @@ class _NotNow(Exception):
 class Preparer:
     """Makes goldens with dependencies; remembers them by (what is required, golden), for all trees that ask for it.
 
+    What a killed keeper left half fetched is removed at the start, and what it half remembered is made again.
+
     `runner` is the keeper's; `tools` gives manifest digests by tool name; `directory` is the preparer's own, for
     wheels on their way and for what is remembered.
     """
@@ -101,8 +106,11 @@ class Preparer:
         self._fetch = fetch
         self._tools = tools
         self._directory = directory
+        self._crash_point = runner.crash_point
         for path in (directory, directory / "known"):
             path.mkdir(mode=0o755, parents=True, exist_ok=True)
+        for left in (*directory.glob(f"{_WHEELS}*"), *directory.glob("*.part")):
+            remove(left)
 
     def prepare(self, tree: Digest) -> Digest | Held:
         """The golden to build and try changes of `tree` on, and of no other; its document names `tree`.
@@ -113,6 +121,7 @@ class Preparer:
         golden = self._goldens.current()
         try:
             found = self._discover(tree, golden)
+            self._crash_point("prepare.found")
             key = _key(found, golden)
             known = self._remembered(key)
             return self._goldens.of_tree(known if known is not None else self._make(found, golden, key), tree)
@@ -132,14 +141,17 @@ class Preparer:
         wanted = [r for r in found.requirements if r.needed or r.name not in RUNNER]
         if not wanted and found.project is None:
             return golden
-        wheels = Path(tempfile.mkdtemp(prefix="wheels-", dir=self._directory))
+        wheels = Path(tempfile.mkdtemp(prefix=_WHEELS, dir=self._directory))
         try:
             fetched = self._choose(wanted, wheels)
+            self._crash_point("prepare.fetched")
             made = self._install(found, fetched, golden)
         finally:
             shutil.rmtree(wheels, ignore_errors=True)
+        self._crash_point("prepare.registered")
         if fetched.lasting:
             self._remember(key, made)
+            self._crash_point("prepare.remembered")
         return made
 
     def _install(self, found: Discovered, fetched: _Fetched, golden: Digest) -> Digest:
@@ -157,6 +169,7 @@ class Preparer:
             sealed="site",
         )
         ran = self._run(job)
+        self._crash_point("prepare.installed")
         base: Golden = self._goldens.open(golden)
         return self._goldens.register(
             dataclasses.replace(
@@ -236,16 +249,20 @@ class Preparer:
         return tool
 
     def _remembered(self, key: str) -> Digest | None:
-        path = self._directory / "known" / key
-        if not path.is_file():
+        """The golden made before for `key`; None where there is none, or where it is not whole any more."""
+        try:
+            golden = parse_digest((self._directory / "known" / key).read_text("ascii").strip())
+            made = self._goldens.open(golden)
+        except (OSError, ValueError, Unusable):
             return None
-        golden = parse_digest(path.read_text("ascii").strip())
-        made = self._goldens.open(golden)
         return golden if made.deps is None or self._store.has(made.deps) else None
 
     def _remember(self, key: str, golden: Digest) -> None:
         part = self._directory / f"{key}.part"
-        part.write_text(golden, "ascii")
+        with part.open("w", encoding="ascii") as file:
+            file.write(golden)
+            file.flush()
+            os.fsync(file.fileno())
         part.replace(self._directory / "known" / key)
 
 

@@ -28,10 +28,12 @@ from greenroom.domain.ports import Changes, Clock, Facts, Guard, Policy, Store
 from greenroom.domain.proof import Evidence
 from greenroom.domain.verdict import Held, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Stage, State
-from greenroom.pipeline.holds import told
+from greenroom.pipeline.holds import STOPPED, told
 
 Watcher = Callable[[Change, Stage, str, Verdict | None], None]
 """Told of each stage as it begins (`intent`) and ends (`result`)."""
+_RUNNING = frozenset({Stage.SIMULATE, Stage.VERIFY})
+"""The stages that have things run, which a stop kills. A watch is asked for again instead of judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ class Flow:
         self._crash_point(f"{stage.value}.intent-logged")
         tell(change, stage, "intent", None)
         done = self._run(change, stage) if isinstance(verdict, Passed) else self._denied(change, stage, verdict)
+        done = self._unless_cut(done, stage)
         done = Done(told(done.verdict, done.change, stage), done.change)
         self._crash_point(f"{stage.value}.ran")
         self._log(done.change, stage, "result", done.verdict)
@@ -120,7 +123,7 @@ class Flow:
 
     def _run(self, change: Change, stage: Stage) -> Done:
         try:
-            return _stop_holds(self._stages[stage].run(change))
+            return self._stages[stage].run(change)
         except Unreachable:
             raise
         except Bug as error:
@@ -130,6 +133,23 @@ class Flow:
             remedy = error.remedy or f"see `greenroom show {change.id}`, then `greenroom improve` again"
             refused = Refused(rule=error.reference, where=error.where or error.message, remedy=remedy)
             return self._denied(change, stage, refused)
+
+    def _unless_cut(self, done: Done, stage: Stage) -> Done:
+        """A stop that cut into a stage holds the change: it goes on after the lift, it does not end.
+
+        What breaks in a run that is being killed can look like anything. So where a stage has things run, no word but
+        a pass is taken under a stop: what was meant is said again after the lift.
+        """
+        verdict = done.verdict
+        if isinstance(verdict, Passed) or done.change.state is State.PROMOTED:
+            return done
+        if verdict.rule == STOPPED:
+            return Done(Held(rule=STOPPED, where=verdict.where, remedy=verdict.remedy), done.change)
+        status = self._guard.status() if stage in _RUNNING else None
+        if status is None or not status.stopped:
+            return done
+        where = f"stop set by {status.stopped_by}; {verdict.rule}: {verdict.where}"
+        return Done(Held(rule=STOPPED, where=where[:500], remedy="greenroom lift, with the owner's key"), done.change)
 
     def _denied(self, change: Change, stage: Stage, verdict: Refused | Held) -> Done:
         return take_back(self._guard, change, verdict) if stage is Stage.WATCH else Done(verdict, change)
@@ -173,14 +193,6 @@ def take_back(guard: Guard, change: Change, why: Refused | Held) -> Done:
         message = f"{why.rule} called for a revert, but {taken.rule}: {taken.where}"
         raise Unreachable("revert-failed", message, where=change.id, remedy=taken.remedy)
     return Done(Refused(rule=why.rule, where=why.where, remedy=why.remedy), change)
-
-
-def _stop_holds(done: Done) -> Done:
-    """A stop that cut a run short holds the change: it goes on after the lift, it does not end."""
-    verdict = done.verdict
-    if not isinstance(verdict, Refused) or verdict.rule != "stopped" or done.change.state is State.PROMOTED:
-        return done
-    return Done(Held(rule=verdict.rule, where=verdict.where, remedy=verdict.remedy), done.change)
 
 
 def settle(done: Done) -> Change:

@@ -62,6 +62,7 @@ def improve(
     if isinstance(prepared, Held):
         return {"subject": str(subject), "live": brought.tree, "verdict": verdict_plain(prepared), "changes": []}
     golden, notes = prepared
+    house.crash_point("import.prepared")
     tell({"event": "prepared", "golden": golden, "notes": list(notes)})
     status = house.guard.status()
     lowered = status.mode if mode is None else min(mode, status.mode, key=MODES.index)

@@ -24,6 +24,7 @@ from greenroom.release.store import sync_directory, sync_file_system
 LIVE_REF = "refs/heads/live"
 DEFAULT_AUTHOR = "Greenroom <greenroom@localhost>"
 _CONFIG = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n\tlogAllRefUpdates = false\n[gc]\n\tauto = 0\n"
+_HEAD = f"ref: {LIVE_REF}\n"
 _NO_COMMIT = "0" * 40
 
 
@@ -154,15 +155,18 @@ class RefRelease:
         return folder, head
 
     def _make(self, subject: Subject) -> Path:
+        """The subject's repository, made at first. Its HEAD is written last and whole: without it there is none."""
         folder = self.git_dir(subject)
-        if (folder / "HEAD").is_file():
+        if _is_made(folder):
             return folder
         for name in ("objects/info", "objects/pack", "refs/heads", "refs/tags", "greenroom/trees"):
             (folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         (folder / "config").write_text(_CONFIG)
         (folder / "description").write_text(show_path(str(subject).encode()) + "\n")
-        (folder / "HEAD").write_text(f"ref: {LIVE_REF}\n")
+        self._crash_point("ref.laid-out")
         sync_file_system(self._directory)
+        _replace(folder / "HEAD", _HEAD)
+        self._crash_point("ref.made")
         return folder
 
     def _imported(self, root: str, origin: Mapping[str, str], parent_bytes: bytes) -> GitObject:
@@ -203,6 +207,13 @@ def instant_of(origin: Mapping[str, str]) -> Instant:
     if not text.isascii() or not text.isdigit() or len(text) > 20:
         raise Unusable("bad-origin", "the import's time is not a decimal string", where=text[:80])
     return Instant(int(text))
+
+
+def _is_made(folder: Path) -> bool:
+    try:
+        return (folder / "HEAD").read_text("ascii") == _HEAD
+    except (OSError, ValueError):
+        return False
 
 
 def _head(folder: Path) -> str | None:

@@ -218,9 +218,11 @@ class FakeGuard:
         self._write("live.reverted", f"reverted/{gone.warrant}", change=change, actor=tidy(actor))
         return Passed(produced={"live": line[-1].green})
 
-    def reserve(self, change: ChangeId, caps: Caps) -> str | Held:
-        """Set money aside, without a cap."""
+    def reserve(self, change: ChangeId, subject: Subject, caps: Caps) -> str | Held:
+        """Set money aside for a subject that is live, without a cap."""
         del change
+        if subject not in self._lines:
+            raise Unusable("unknown-subject", "nothing of this subject is live", where=str(subject))
         if self._stop is not None:
             return Held(rule="stopped", where=self._stop[1], remedy="greenroom lift")
         reservation = secrets.token_hex(16)

@@ -8,7 +8,7 @@ databases.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from importlib import resources
 from pathlib import Path
@@ -19,15 +19,15 @@ import sqlalchemy as sa
 from greenroom.agents.reviewers.estimate import EstimateReviewer
 from greenroom.agents.reviewers.rules import RulesReviewer
 from greenroom.domain.change import Change
-from greenroom.domain.digest import Digest, digest_of
+from greenroom.domain.digest import Digest, digest_of, parse_digest
 from greenroom.domain.errors import Bug
 from greenroom.domain.plan import ToolManifest
 from greenroom.domain.ports import Facts, Store
 from greenroom.domain.proof import Consent
 from greenroom.domain.verdict import Held, Instant, Passed, Verdict
-from greenroom.domain.vocabulary import ChangeId, Kind, Mode, Stage, Subject, address_of
+from greenroom.domain.vocabulary import ChangeId, Kind, Mode, Stage, Subject, address_of, subject_of
 from greenroom.evaluation.verify import KeeperEvaluator, Known
-from greenroom.guard.papers import ConstitutionOrder, Lift, ModeOrder, sign
+from greenroom.guard.papers import ConstitutionOrder, FloorOrder, Lift, LookOrder, ModeOrder, Paper, sign
 from greenroom.guard.room import Rules
 from greenroom.guard.service import GuardService
 from greenroom.pipeline import history, improving, tables, verbs
@@ -264,9 +264,19 @@ class MemoryHouse:
 
     def set_mode(self, mode: Mode) -> Verdict:
         """Let the box do more, or less, by itself."""
+        return self.guard.set_mode(self._order(ModeOrder, mode=mode))
+
+    def set_floor(self, change: str, *, holds: bool = True) -> Verdict:
+        """Let no revert go below `change`, or, where it `holds` no longer, let them again."""
+        return self.guard.set_floor(self._order(FloorOrder, change=ChangeId(change), holds=holds))
+
+    def looked(self, subject: str, through: str) -> Verdict:
+        """Say that a person looked, up to the promotion with that warrant."""
+        return self.guard.looked(self._order(LookOrder, subject=subject_of(subject), through=parse_digest(through)))
+
+    def _order(self, kind: Callable[..., Paper], **members: Any) -> bytes:
         expires = Instant(self.clock.now() + 600 * SECOND)
-        paper = ModeOrder(mode=mode, actor=OWNER, expires=expires, nonce=secrets.token_hex(16))
-        return self.guard.set_mode(sign(self.signers["owner"], paper))
+        return sign(self.signers["owner"], kind(actor=OWNER, expires=expires, nonce=secrets.token_hex(16), **members))
 
     def constitute(self, text: bytes, release: str = "") -> None:
         """Put a constitution in force, with the tools of a `release`."""

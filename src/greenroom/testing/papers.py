@@ -37,7 +37,7 @@ from greenroom.domain.vocabulary import (
     Trust,
     Undo,
 )
-from greenroom.guard.papers import ConstitutionOrder, Lift, ModeOrder, Paper, sign
+from greenroom.guard.papers import ConstitutionOrder, FloorOrder, Lift, LookOrder, ModeOrder, Paper, sign
 from greenroom.guard.room import Rules
 from greenroom.guard.service import GuardService
 from greenroom.policy.judge import judge
@@ -252,7 +252,14 @@ class PaperHouse:
     def hand_in(self, paper: Paper, owner: Attestor | None = None) -> Any:
         """Sign `paper` and give it to the guard."""
         envelope = sign(owner or self.owner, paper)
-        calls = {ConstitutionOrder: "set_constitution", ModeOrder: "set_mode", Lift: "lift", Consent: "consent"}
+        calls = {
+            ConstitutionOrder: "set_constitution",
+            ModeOrder: "set_mode",
+            FloorOrder: "set_floor",
+            LookOrder: "looked",
+            Lift: "lift",
+            Consent: "consent",
+        }
         return getattr(self.guard, calls[type(paper)])(envelope)
 
     # What the keeper writes.
@@ -567,9 +574,9 @@ def _review(name: str, number: int, points: int) -> Review:
     return Review(reviewer=name, version="1", round=number, scores=scores)
 
 
-def promoted(house: PaperHouse, **how: Any) -> tuple[Papers, Digest]:
+def promoted(house: PaperHouse, base: Digest | None = None, **how: Any) -> tuple[Papers, Digest]:
     """A change that went live, still watched; its papers and its warrant."""
-    made = papers(house, **how)
+    made = papers(house, base, **how)
     made.approve()
     warrant = house.guard.warrant(made.dossier())
     if isinstance(warrant, Refused | Held):

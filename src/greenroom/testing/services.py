@@ -60,6 +60,8 @@ class MemoryServices:
             return {"text": shipped_constitution().decode()}
         if call == "stop":
             return self.house.guard.stop(str((arguments or {})["actor"]))
+        if call in ("floors", "unseen"):
+            return documents.load_json(documents.encode({call: list(getattr(self.house.guard, call)())}))
         return documents.to_plain(self.house.guard.status())
 
     def consent(self, offer: Mapping[str, Any], actor: str, passphrase: Passphrase) -> bytes:
@@ -88,6 +90,16 @@ class MemoryServices:
         del actor, passphrase
         self.house.constitute(text.encode())
         return {"is": "passed"}
+
+    def set_floor(self, change: str, holds: bool, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
+        """See Services."""
+        del actor, passphrase
+        return verdict_plain(self.house.set_floor(change, holds=holds))
+
+    def looked(self, subject: str, through: str, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
+        """See Services."""
+        del actor, passphrase
+        return verdict_plain(self.house.looked(subject, through))
 
     def read(self, digest: str) -> bytes:
         """See Services."""

@@ -32,6 +32,10 @@ NAMES = (
     "lift",
     "set_mode",
     "set_constitution",
+    "set_floor",
+    "floors",
+    "looked",
+    "unseen",
 )
 MEMBERS = ("event", "subject", "imported", "envelope", "dossier", "warrant", "change", "receipts", "caps", "actor")
 JSON = st.recursive(
@@ -52,7 +56,9 @@ def test_guard_server_answers_every_call(house: PaperHouse) -> None:
     assert set(handlers(house.guard)) == {*NAMES, "stop"}
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("status", "stop_id", "policy")])
+@pytest.mark.parametrize(
+    "name", [name for name in NAMES if name not in ("status", "stop_id", "policy", "floors", "unseen")]
+)
 def test_guard_server_wants_its_arguments(house: PaperHouse, name: str) -> None:
     """A call without its arguments is refused as such."""
     with pytest.raises(Unusable, match=r"bad-call"):

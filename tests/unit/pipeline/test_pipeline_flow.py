@@ -182,6 +182,57 @@ def test_flow_does_not_call_a_change_reverted_that_is_live(bench: FlowBench) -> 
     assert bench.changes.get(change.id) == change
 
 
+STUCK = Unusable("cell-will-not-die", "a process does not end when killed")
+CUT: dict[str, Any] = {
+    "refused": lambda _: Refused(rule="wall-failed", where="the warden", remedy="doctor"),
+    "held": lambda _: Held(rule="inconclusive", where="tests: the run was killed", remedy="look"),
+    "unusable": raising(STUCK),
+    "bug": raising(Bug("oops", "oops")),
+}
+
+
+@pytest.mark.parametrize("how", CUT)
+@pytest.mark.parametrize("state", [State.DEBATED, State.SIMULATED])
+def test_flow_holds_whatever_a_stop_broke(bench: FlowBench, state: State, how: str) -> None:
+    """However a run that a stop kills breaks, the change waits as stopped, with what was said, and goes on after."""
+    stage = STAGES[state]
+
+    def broken(change: Change) -> Any:
+        bench.guard.stop("eve")
+        return CUT[how](change)
+
+    bench.answers(stage, broken)
+    after = bench.flow.step(bench.saved(state))
+    assert after.state is state
+    assert after.hold is not None
+    assert (after.hold.rule, "stop set by eve; " in after.hold.where) == ("stopped", True)
+    assert after.hold.remedy
+
+
+def test_flow_takes_a_pass_under_a_stop(bench: FlowBench) -> None:
+    """What ended well before the stop could cut it is done."""
+
+    def passed(change: Change) -> Verdict:
+        bench.guard.stop("eve")
+        return Passed()
+
+    bench.answers(Stage.VERIFY, passed)
+    assert bench.flow.step(bench.saved(State.SIMULATED)).state is State.VERIFIED
+
+
+def test_flow_keeps_the_word_of_a_promotion_under_a_stop(bench: FlowBench) -> None:
+    """That live differs from Green is what the person has to know; the guard pulled the stop for it."""
+
+    def differs(change: Change) -> Verdict:
+        bench.guard.stop("guard")
+        return Held(rule="live-differs", where="tree", remedy="revert")
+
+    bench.answers(Stage.PROMOTE, differs)
+    after = bench.flow.step(bench.saved(State.APPROVED))
+    assert after.hold is not None
+    assert after.hold.rule == "live-differs"
+
+
 @pytest.mark.parametrize("denied", ["policy", "bug", "unusable"])
 def test_flow_takes_back_what_cannot_be_watched(bench: FlowBench, denied: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A missing verdict of the watch reverts, through the guard, and only its word makes the change reverted."""

@@ -297,6 +297,7 @@ class ToldEvaluator:
         self.asked: list[str] = []
         self.occasions: list[Digest | None] = []
         self.error: Exception | None = None
+        self.cut: frozenset[str] = frozenset()
 
     def verify(
         self, check: str, plan: Plan, base: Digest, green: Digest, golden: Digest, occasion: Digest | None = None
@@ -305,6 +306,8 @@ class ToldEvaluator:
         self.occasions.append(occasion)
         if self.error is not None:
             raise self.error
+        if check in self.cut:
+            return Evidence(check=check, about=green, verdict="inconclusive", receipts=(), facts={"rule": "stopped"})
         receipt = digest_of("statement", check.encode())
         verdict = self.verdicts.get(check.replace("-", "_"), "pass")
         found = (Contribution(name="t-broken", points=100, why="test_a"),) if verdict == "fail" else ()
@@ -361,6 +364,16 @@ def test_verify_goes_on_where_tests_were_broken_before(store: MemoryStore) -> No
     """`broken-before` is the policy's matter, not a refusal."""
     stage, change = verifier(store, ToldEvaluator(tests="broken-before"), [])
     assert isinstance(stage.run(change).verdict, Passed)
+
+
+def test_verify_keeps_the_seal_of_the_first_build_when_the_second_was_cut(store: MemoryStore) -> None:
+    """A stop in the second build takes nothing of the first: its runs can be shown, and it is not built again."""
+    evaluator = ToldEvaluator()
+    evaluator.cut = frozenset({"reseal"})
+    stage, change = verifier(store, evaluator, [])
+    done = stage.run(change)
+    assert isinstance(done.verdict, Held)
+    assert done.change.seals == change.seals == (PLAN,)
 
 
 def test_verify_without_green_is_our_bug(store: MemoryStore) -> None:

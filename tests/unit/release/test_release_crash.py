@@ -76,3 +76,39 @@ def test_a_killed_guard_leaves_old_or_new(mechanism: str, tmp_path: Path) -> Non
         assert release.swap(SUBJECT, green, one, release.stage(SUBJECT, one, "back", AT)) or green == one
         assert release.rehash(SUBJECT) == one
         store.close()
+
+
+class _Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("point", ["ref.laid-out", "ref.made", "ref.written", "ref.moved"])
+def test_a_killed_guard_makes_a_repository_whole_or_not(point: str, tmp_path: Path) -> None:
+    """Killed while a repository is made for the first time, it is live or not there; the next import makes it whole."""
+
+    def at(passed: str) -> None:
+        if passed == point:
+            raise _Killed
+
+    store = FileStore(tmp_path / "store")
+    live, _ = _trees(store)
+    killed = RefRelease(tmp_path / "live", store, StoreTrees(store), crash_point=at)
+    with pytest.raises(_Killed):
+        killed.begin(SUBJECT, live, {}, b"")
+    _, release = _release("refs", tmp_path)
+    assert release.live(SUBJECT) == (live if point == "ref.moved" else None)
+    assert release.begin(SUBJECT, live, {}, b"") == live
+    assert release.rehash(SUBJECT) == live
+
+
+@pytest.mark.parametrize("left", ["", "ref: refs/hea"])
+def test_a_repository_without_a_whole_head_is_made_again(left: str, tmp_path: Path) -> None:
+    """A HEAD that a crash left empty or half is none: git could read nothing there."""
+    store, release = _release("refs", tmp_path)
+    live, _ = _trees(store)
+    assert isinstance(release, RefRelease)
+    folder = release.git_dir(SUBJECT)
+    folder.mkdir(parents=True)
+    (folder / "HEAD").write_text(left)
+    assert release.begin(SUBJECT, live, {}, b"") == live
+    assert release.rehash(SUBJECT) == live

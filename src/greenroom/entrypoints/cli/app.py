@@ -1,6 +1,7 @@
 """The command `greenroom`: its verbs, their options and their help with examples."""
 
 import errno
+import importlib
 import inspect
 import sys
 import traceback
@@ -20,11 +21,25 @@ INTERRUPTED = (
 )
 
 
+COMMANDS = (
+    "change_commands",
+    "house_commands",
+    "owner_commands",
+    "log_commands",
+    "metrics_commands",
+    "box_commands",
+    "completion",
+    "manual",
+)
+"""The modules of this package that add commands, in the order in which the help lists them."""
+
+
 class Context:
     """What every command gets: the services, and how to answer."""
 
-    def __init__(self, services: Callable[[str | None], Services]) -> None:
+    def __init__(self, services: Callable[[str | None], Services], version: str) -> None:
         self._make = services
+        self.version = version
         self.box: str | None = None
         self.as_json = "--json" in sys.argv
 
@@ -48,7 +63,7 @@ class Context:
 
 def build(services: Callable[[str | None], Services], version: str) -> typer.Typer:
     """The application over `services`."""
-    context = Context(services)
+    context = Context(services, version)
     app = typer.Typer(
         name="greenroom",
         no_args_is_help=True,
@@ -74,23 +89,8 @@ def build(services: Callable[[str | None], Services], version: str) -> typer.Typ
         del version, json
         context.box = box
 
-    from greenroom.entrypoints.cli import (
-        box_commands,
-        change_commands,
-        completion,
-        house_commands,
-        log_commands,
-        manual,
-        metrics_commands,
-    )
-
-    change_commands.register(app, context)
-    house_commands.register(app, context)
-    log_commands.register(app, context)
-    metrics_commands.register(app, context)
-    box_commands.register(app, context)
-    completion.register(app, context)
-    manual.register(app, context, version)
+    for name in COMMANDS:
+        importlib.import_module(f"greenroom.entrypoints.cli.{name}").register(app, context)
     _keep_examples(app)
     return app
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _HEADER = '.\\" Made by `greenroom manual` from the help of the command.\n'
 
 
-def register(app: typer.Typer, context: Context, version: str) -> None:
+def register(app: typer.Typer, context: Context) -> None:
     """Add the command to `app`, whose every command gets a page."""
 
     @app.command()
@@ -36,7 +36,7 @@ def register(app: typer.Typer, context: Context, version: str) -> None:
           man ~/.local/share/man/man1/greenroom-improve.1
         """
         del json
-        made = write(app, directory, version)
+        made = write(app, directory, context.version)
         context.answer({"pages": [str(path) for path in made]}, lambda: print(f"{len(made)} pages in {directory}"))
 
 

@@ -43,7 +43,7 @@ class VerifyStage:
         evidence = tuple(found)
         risk = self._policy().weigh(plan, evidence, read_transcript(self._store, change.debate))
         stored = tuple(self._store.put("output", documents.encode(item)) for item in evidence)
-        seals = next((item.receipts for item in evidence if item.check == "reseal"), change.seals)
+        seals = next((item.receipts for item in evidence if item.check == "reseal" and item.receipts), change.seals)
         weighed = dataclasses.replace(change, evidence=stored, risk=risk, seals=seals)
         card = self._card(weighed, plan, evidence, risk)
         return Done(verdict_on(evidence), dataclasses.replace(weighed, card=card))
