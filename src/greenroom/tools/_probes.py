@@ -145,7 +145,8 @@ def _line_of(node: ast.ExceptHandler | ast.match_case) -> int:
 
 def _first(statement: ast.stmt) -> int:
     """The first line of a statement, its decorators counted."""
-    return min([statement.lineno, *(each.lineno for each in getattr(statement, "decorator_list", ()))])
+    decorators: list[ast.expr] = getattr(statement, "decorator_list", [])
+    return min([statement.lineno, *(each.lineno for each in decorators)])
 
 
 def _probe(line: int) -> ast.stmt:
