@@ -269,7 +269,7 @@ def test_a_second_scan_alone_is_no_scan() -> None:
 
 
 def test_the_lines_that_ran_are_those_of_base_s_tests_on_green() -> None:
-    """Evidence takes the counts from the first run on Green, not from base's, a rerun's or one without a measurement."""
+    """Evidence takes the counts of the first run on Green, not those of base or a rerun; none where none were taken."""
     counted = Coverage(files=(CoveredFile(path="a.py", lines=(1, 2), ran=(2,)),))
     all_ran = Coverage(files=(CoveredFile(path="a.py", lines=(1, 2), ran=(1, 2)),))
     runs = [
