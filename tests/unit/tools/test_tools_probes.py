@@ -16,7 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenroom.tools import _coverage
+from greenroom.tools._files import Changed, Side
 from greenroom.tools._probes import Probes, places
+from greenroom.tools._python import parse
 
 CODE = '''\
 """Doc."""
@@ -223,3 +225,45 @@ def _traced(function: object, n: int, path: str, lines: set[int]) -> object:
         return function(n)  # type: ignore[operator]
     finally:
         sys.settrace(before)
+
+
+WORDS = st.sampled_from(
+    [
+        "if x:",
+        "    y = (",
+        ")",
+        "'''",
+        "# c",
+        "x = 1",
+        "\tpass",
+        "\x0c",
+        "\x0cx = 2",
+        "@d",
+        "def f():",
+        "a; b",
+        "\\",
+        "é",
+    ]
+)
+
+
+@given(st.lists(st.one_of(WORDS, st.text(max_size=8)), max_size=12), st.lists(WORDS, max_size=12), st.booleans())
+def test_any_change_has_lines_or_none(after: list[str], before: list[str], added: bool) -> None:
+    """Whatever stands in a file: there is no answer, or its lines are those of statements, and none where all is equal."""
+    text = "\n".join(after).encode("utf-8", "surrogatepass")
+    side = Side(data=None if added else "\n".join(before).encode(), mode="none" if added else "file")
+    lines = _coverage._lines(Changed(path="a.py", base=side, green=Side(data=text, mode="file")))
+    tree = parse(text.decode("utf-8", "surrogatepass"))
+    assert lines is None or tree is not None
+    if lines and tree is not None:
+        assert lines.items() <= places(tree).items()
+        assert all(1 <= probe <= line for line, probe in lines.items())
+    if not added and before == after:
+        assert not lines
+
+
+def test_lines_are_counted_as_python_counts_them() -> None:
+    """A form feed ends no line, and an unchanged line behind one is not taken for a changed one."""
+    before, after = b"a = 1\n\x0cb = 2\nc = 3\n", b"a = 1\n\x0cb = 2\nc = 4\n"
+    change = Changed(path="a.py", base=Side(data=before, mode="file"), green=Side(data=after, mode="file"))
+    assert _coverage._lines(change) == {3: 3}
