@@ -249,7 +249,7 @@ WORDS = st.sampled_from(
 
 @given(st.lists(st.one_of(WORDS, st.text(max_size=8)), max_size=12), st.lists(WORDS, max_size=12), st.booleans())
 def test_any_change_has_lines_or_none(after: list[str], before: list[str], added: bool) -> None:
-    """Whatever stands in a file: there is no answer, or its lines are those of statements, and none where all is equal."""
+    """Whatever stands in a file: no answer, or lines of its own statements; none where nothing differs."""
     text = "\n".join(after).encode("utf-8", "surrogatepass")
     side = Side(data=None if added else "\n".join(before).encode(), mode="none" if added else "file")
     lines = _coverage._lines(Changed(path="a.py", base=side, green=Side(data=text, mode="file")))
