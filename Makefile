@@ -27,7 +27,7 @@ unit:
 	$(BIN)/pytest -n auto -m "not slow and not full and not sandbox" tests
 
 test: check
-	$(BIN)/pytest -m "(slow or sandbox) and not full" tests
+	$(BIN)/pytest -n 2 --dist loadfile -m "(slow or sandbox) and not full" tests
 
 test-full: export GREENROOM_SUITE := full
 test-full: check

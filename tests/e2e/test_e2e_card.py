@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e_box import Evidence, House, in_seconds
+from e2e_box import CALM, Evidence, House, in_seconds
 
 from greenroom.domain import documents
 from greenroom.domain.card import Card
@@ -85,9 +85,13 @@ def test_e2e_card_with_a_bent_member(house: House, evidence: Evidence, calm: Pat
 
 
 def test_e2e_card_as_the_papers_give_it(house: House) -> None:
-    """The same yes to the true card is worth a warrant."""
+    """The same yes to the true card is worth a warrant; the card names the changed line that no test of base ran."""
     place = house.repository("true-card")
     house.take_in(place)
-    change = house.good(place, "True.")
+    more = "    if number is None:\n        return None\n    # Twice.\n    return number + number\n"
+    change = house.edit(place, {"calm.py": CALM["calm.py"].replace("    return number * 2\n", more)})
     true = documents.decode(Card, house.store.get(house.changes.get(change["id"]).card or ""))  # type: ignore[arg-type]
+    (coverage,) = (part for part in true.risk.contributions if part.name == "coverage")
+    assert coverage.why == "2 of 3 changed lines ran in base's tests; not run: calm.py:7"
+    assert coverage.points == 9
     assert isinstance(_yes(house, change["id"], true), str)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from greenroom.domain.coverage import Coverage, facts_of
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Unusable
 from greenroom.domain.proof import Contribution, Evidence, EvidenceVerdict, Receipt, Seal
@@ -28,7 +29,10 @@ LineClass = Literal["comment", "docs", "lint", "logic", "config", "tests", "bina
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestRun:
-    """The result document of `run_tests_t1`. `sentinel` is what became of the test that must fail."""
+    """The result document of `run_tests_t1`. `sentinel` is what became of the test that must fail.
+
+    `coverage` is which of the changed lines ran; None where the run had nothing to compare its tree with.
+    """
 
     __test__ = False
     framework: Literal["pytest", "unittest", "none"]
@@ -36,6 +40,7 @@ class TestRun:
     outcomes: Mapping[str, TestOutcome]
     sentinel: Literal["failed", "passed", "missing"]
     notes: tuple[str, ...] = ()
+    coverage: Coverage | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,6 +257,7 @@ def _compare(
         "share": str(share),
         "python": green[0].python,
         "framework": green[0].framework,
+        **facts_of(green[0].coverage),
     }
     lost = sorted(broken - recovered) + sorted(missing - broken)
     if lost:

@@ -40,6 +40,7 @@ DEBATE_POINTS = 10
 MAX_LISTED = 50
 
 _LOW = frozenset({"comment", "docs"})
+_NOT_RUN = _LOW | {"tests"}
 _DEPENDENCIES = Globs(
     (
         "pyproject.toml",
@@ -78,7 +79,7 @@ def weigh(
     contributions = (
         *_of_plan(plan, manifests),
         *_of_diff(by_check.get("classify"), protected),
-        *_of_tests(by_check),
+        *_of_tests(by_check, trust_of(plan)),
         *_of_findings(evidence),
         *_of_debate(debate),
     )
@@ -151,7 +152,7 @@ def _of_diff(classify: Evidence | None, protected: Globs) -> Iterator[Contributi
     yield from _listed("dependencies", DEPENDENCY_POINTS, [f.why for f in files if _DEPENDENCIES.match(f.why)])
 
 
-def _of_tests(by_check: Mapping[str, Evidence]) -> Iterator[Contribution]:
+def _of_tests(by_check: Mapping[str, Evidence], trust: Trust) -> Iterator[Contribution]:
     tests = by_check.get("tests")
     if tests is None or tests.verdict not in ("pass", "broken-before"):
         yield Contribution(name="coverage", points=NO_TESTS_POINTS, why="no tests speak for this change")
@@ -164,7 +165,32 @@ def _of_tests(by_check: Mapping[str, Evidence]) -> Iterator[Contribution]:
     share = min(100, _number(tests, "share"))
     passed = tests.facts.get("passed", "0")
     why = f"estimated by tests, not measured by lines: {passed} pass on both codes ({share}% of base's)"
-    yield Contribution(name="coverage", points=(100 - share) // 10, why=why)
+    estimate = Contribution(name="coverage", points=(100 - share) // 10, why=why)
+    yield _measured(tests, by_check.get("classify"), trust, estimate) if "changed-lines" in tests.facts else estimate
+
+
+def _measured(tests: Evidence, classify: Evidence | None, trust: Trust, estimate: Contribution) -> Contribution:
+    """The share of the changed lines that did not run in base's tests, of NO_TESTS_POINTS.
+
+    Less than the estimate only where all changed code was measured and the words are trusted: code can forge, from
+    inside the tests' process, which of its lines ran. What could not be measured counts as not run.
+    """
+    lines, ran = _number(tests, "changed-lines"), _number(tests, "changed-lines-ran")
+    files = files_of(classify)
+    other = [f.why for f in files if f.name not in _NOT_RUN and not f.why.endswith(".py")]
+    unknown = [tests.facts["not-measured"]] if tests.facts.get("not-measured") else []
+    points = NO_TESTS_POINTS if unknown else 0
+    why = "no changed line of Python can run (comments, docs, deletions, tests): nothing to cover"
+    if lines:
+        points = max(points, -(-NO_TESTS_POINTS * max(0, lines - ran) // lines))
+        missed = f"; not run: {tests.facts.get('not-run')}" if ran < lines else ""
+        why = f"{ran} of {lines} changed lines ran in base's tests{missed}"
+    if unknown or other:
+        why += f"; not measured: {', '.join([*unknown, *other[:3]])}"
+    sure = bool(lines) and not unknown and not other and bool(files) and trust > Trust.UNTRUSTED
+    if not sure:
+        points = max(points, estimate.points)
+    return Contribution(name="coverage", points=points, why=why if lines else f"{why}; {estimate.why}")
 
 
 def _of_findings(evidence: Sequence[Evidence]) -> Iterator[Contribution]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -90,8 +91,11 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: Any) -> None:
-    """The session came to its end."""
+    """The session came to its end: the lines that the probes saw, where there are any."""
     del session
+    probes = getattr(sys.modules.get("greenroom_probes"), "ACTIVE", None)
+    if probes is not None:
+        _Lines.write(event="lines", ran=probes.ran(), unseen=sorted(probes.unseen))
     _Lines.write(event="end", exit=int(exitstatus))
 
 

@@ -6,6 +6,7 @@ to discover tests in or a dotted name. It imports nothing of ours.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -72,14 +73,22 @@ def main(starts: list[str]) -> int:
     """Load, put the sentinels around, run."""
     result = _Result(Path(os.environ.pop("GREENROOM_REPORT")))
     token = os.environ.pop("GREENROOM_SENTINEL")
+    probes = _probes()
     loader = unittest.TestLoader()
     suite = unittest.TestSuite()
     for start in starts:
         suite.addTests(_load(loader, start))
     result.write(event="collected", count=suite.countTestCases(), sentinels=2)
     unittest.TestSuite([_sentinel(f"test_{token}_0"), suite, _sentinel(f"test_{token}_1")]).run(result)
+    if probes is not None:
+        result.write(event="lines", ran=probes.ran(), unseen=sorted(probes.unseen))
     result.write(event="end", exit=0 if result.wasSuccessful() else 1)
     return 0
+
+
+def _probes() -> Any:
+    """The probes of this process, put in here; None where no lines are wanted."""
+    return importlib.import_module("greenroom_probes").ACTIVE if "GREENROOM_PROBES" in os.environ else None
 
 
 def _load(loader: unittest.TestLoader, start: str) -> unittest.TestSuite:

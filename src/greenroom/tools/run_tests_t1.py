@@ -2,10 +2,12 @@
 
 Arguments, all optional: `argv`, a test command (pytest or unittest); `only`, test ids or paths separated by line ends;
 `limit_s`, the most seconds that the suite may take. Where a tree is mounted as `base`, the suite's settings are read
-from it. Result: a domain TestRun. A suite that outlives its limit leaves no result: nothing can be concluded from it.
+from it, and which of the changed lines ran is measured. Result: a domain TestRun. A suite that outlives its limit
+leaves no result: nothing can be concluded from it.
 
-The procedure: 1 find the suite, 2 lay out the reporter and the metadata, 3 run, 4 run again without the project's
-own options if the suite could not start with them, 5 read the report, 6 where nothing passed, try the sentinel alone.
+The procedure: 1 find the suite, 2 lay out the reporter, the probes and the metadata, 3 run, 4 run again without the
+project's own options if the suite could not start with them, 5 read the report, 6 where nothing passed, try the
+sentinel alone.
 """
 
 from __future__ import annotations
@@ -15,16 +17,17 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from greenroom.tools import _body, _metadata, _suites
+    from greenroom.tools import _body, _coverage, _metadata, _suites
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     import _body
+    import _coverage
     import _metadata
     import _suites
 
@@ -51,6 +54,8 @@ class Report:
     collected: int | None = None
     sentinels: int = 0
     ended: bool = False
+    ran: dict[str, set[int]] | None = None
+    unseen: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +68,7 @@ class Stage:
     limit_s: int
     settings: Path | None
     token: str
+    wanted: _coverage.Wanted | None
 
 
 def run(request: _body.Request) -> Mapping[str, Any]:
@@ -86,7 +92,10 @@ def run(request: _body.Request) -> Mapping[str, Any]:
         if sentinel != "failed" and "passed" not in report.outcomes.values():
             notes.append("no test passed; the test that must fail was run alone")
             sentinel = _alone(stage)
-        return _result(suite.framework, report.outcomes, sentinel, notes)
+        return {
+            **_result(suite.framework, report.outcomes, sentinel, notes),
+            "coverage": stage.wanted.result(report.ran, report.unseen) if stage.wanted else None,
+        }
     finally:
         _body.discard(home)
 
@@ -111,7 +120,9 @@ def _lay_out(request: _body.Request, work: Path, settings_root: Path, home: Path
     metadata = _metadata.write(settings_root, home / "metadata")
     places = [*_suites.source_roots(work), home / "metadata", *([request.deps] if request.deps else [])]
     path = os.pathsep.join(map(str, [*places, request.golden / "site", plugins]))
-    env = _body.fixed_env(home, PYTHONPATH=path, TMPDIR=str(home / "tmp"), CI="1", COLUMNS="120")
+    wanted = _coverage.between(request.mounts["base"], work) if "base" in request.mounts else None
+    probes = wanted.lay_out(home, plugins) if wanted else {}
+    env = _body.fixed_env(home, **probes, PYTHONPATH=path, TMPDIR=str(home / "tmp"), CI="1", COLUMNS="120")
     settings = _suites.settings_file(settings_root)
     own = work / settings.name if settings else None
     stage = Stage(
@@ -121,6 +132,7 @@ def _lay_out(request: _body.Request, work: Path, settings_root: Path, home: Path
         limit_s=request.number("limit_s", DEFAULT_LIMIT_S),
         settings=own if own and own.is_file() else settings,
         token=secrets.token_hex(8),
+        wanted=wanted,
     )
     return stage, metadata
 
@@ -148,7 +160,8 @@ def _pytest(stage: Stage, args: Sequence[str], overrides: Sequence[str]) -> list
     ours = ["-p", _PLUGIN, "-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:xdist", "--maxfail=0"]
     shown = ["--continue-on-collection-errors", "--color=no", "--tb=short", "-o", "addopts=", "-rN", "-q"]
     root = [f"--rootdir={stage.work}"]
-    return [sys.executable, "-B", "-m", "pytest", *settings, *root, *args, *overrides, *ours, *shown]
+    probes = ["-p", _coverage.PLUGIN] if _coverage.VARIABLE in stage.env else []
+    return [sys.executable, "-B", "-m", "pytest", *probes, *settings, *root, *args, *overrides, *ours, *shown]
 
 
 def _start(argv: Sequence[str], stage: Stage) -> tuple[Report, _body.Ended]:
@@ -180,6 +193,9 @@ def _read_line(report: Report, line: Mapping[str, Any]) -> None:
     if event == "collected" and isinstance(line.get("count"), int):
         report.collected = line["count"]
         report.sentinels = line["sentinels"] if isinstance(line.get("sentinels"), int) else 0
+    elif event == "lines" and isinstance(line.get("ran"), dict) and isinstance(line.get("unseen"), list):
+        report.ran = {path: {n for n in seen if isinstance(n, int)} for path, seen in _lists(line["ran"])}
+        report.unseen = {path for path in line["unseen"] if isinstance(path, str)}
     elif event == "end":
         report.ended, report.running = True, ""
     elif event == "start" and isinstance(name, str):
@@ -188,6 +204,10 @@ def _read_line(report: Report, line: Mapping[str, Any]) -> None:
         before = report.outcomes.get(name[:500], outcome)
         report.outcomes[name[:500]] = min(outcome, before, key=_WORST.index)
         report.reasons[name[:500]] = str(line.get("why", ""))[:200]
+
+
+def _lists(plain: Mapping[str, Any]) -> Iterator[tuple[str, list[Any]]]:
+    return ((name, value) for name, value in plain.items() if isinstance(value, list))
 
 
 def _take_sentinel(report: Report, stage: Stage) -> str:

@@ -35,6 +35,7 @@ from greenroom.domain.events import Event
 from greenroom.domain.proof import EpochCertificate, Predicate
 from greenroom.domain.verdict import Instant
 
+FULL = os.environ.get("GREENROOM_SUITE") == "full"
 ORIGIN = "box.example/one"
 POINTS = ("epoch.key-saved", "epoch.certified", "epoch.key-aside", "epoch.key-in-place", "epoch.key-replaced")
 
@@ -312,7 +313,7 @@ def test_every_changed_byte_of_the_chain_is_found(place: Place) -> None:
     """No byte of a certificate is free; what is behind the last line's end is passed over as a crash leaves it."""
     copy = place.copy()
     data = (copy / CHAIN).read_bytes()
-    for at in range(0, len(data), 7):
+    for at in range(0, len(data), 1 if FULL else 17):
         (copy / CHAIN).write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
         assert rules(copy, place.anchor), at
     (copy / CHAIN).write_bytes(data + data[:100])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from greenroom.audit import keys
 from greenroom.domain.errors import NotFound, Unusable
 
+FULL = os.environ.get("GREENROOM_SUITE") == "full"
 PHRASE = "four words nobody guesses"
 
 
@@ -80,7 +82,7 @@ def test_other_files_are_not_keys(tmp_path: Path) -> None:
             keys.load_private(path, PHRASE)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=100 if FULL else 6, deadline=None)
 @given(at=st.integers(0, 10_000))
 def test_a_changed_sealed_key_never_opens(at: int) -> None:
     """Any changed byte of a sealed key is refused, also in its parameters and its public half."""

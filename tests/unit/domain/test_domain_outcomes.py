@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from greenroom.domain.coverage import Coverage, CoveredFile
 from greenroom.domain.digest import digest_of
 from greenroom.domain.errors import Unusable
 from greenroom.domain.outcomes import (
@@ -265,3 +266,27 @@ def test_a_second_scan_alone_is_no_scan() -> None:
     """That holds for every check."""
     run = Run(digest=TREE, receipt=receipt("diff-again"), result=ScanResult(findings=()))
     assert conclude("scan", TREE, [run]).verdict == "inconclusive"
+
+
+def test_the_lines_that_ran_are_those_of_base_s_tests_on_green() -> None:
+    """Evidence takes the counts of the first run on Green, not those of base or a rerun; none where none were taken."""
+    counted = Coverage(files=(CoveredFile(path="a.py", lines=(1, 2), ran=(2,)),))
+    all_ran = Coverage(files=(CoveredFile(path="a.py", lines=(1, 2), ran=(1, 2)),))
+    runs = [
+        measured(run_of("base", {"a": "passed", "b": "passed"}), all_ran),
+        measured(run_of("base-on-green", {"a": "passed", "b": "passed"}), counted),
+        measured(run_of("base-on-green-again", {"a": "passed", "b": "passed"}), all_ran),
+    ]
+    found = conclude("tests", TREE, list(reversed(runs)))
+    assert (found.facts["changed-lines"], found.facts["changed-lines-ran"], found.facts["not-run"]) == (
+        "2",
+        "1",
+        "a.py:1",
+    )
+    bare = [run_of("base", {"a": "passed"}), run_of("base-on-green", {"a": "passed"})]
+    assert "changed-lines" not in conclude("tests", TREE, bare).facts
+
+
+def measured(run: Run, coverage: Coverage) -> Run:
+    assert isinstance(run.result, TestRun)
+    return replace(run, result=replace(run.result, coverage=coverage))

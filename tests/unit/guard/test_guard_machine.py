@@ -158,7 +158,7 @@ class GuardMachine(RuleBasedStateMachine):
 class TestGuardMachine(GuardMachine.TestCase):  # type: ignore[name-defined,misc]
     """The short form."""
 
-    settings = settings(max_examples=12, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck))
+    settings = settings(max_examples=8, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.full

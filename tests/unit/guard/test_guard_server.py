@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from greenroom.guard.client import GuardClient
 from greenroom.guard.server import handlers
 from greenroom.testing.papers import SUBJECT, PaperHouse, papers
 
+FULL = os.environ.get("GREENROOM_SUITE") == "full"
 NAMES = (
     "append",
     "status",
@@ -92,7 +94,7 @@ def test_guard_server_takes_no_descriptors(house: PaperHouse) -> None:
         handlers(house.guard)["status"]({}, (0,), lambda _: None, 0)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=1000 if FULL else 60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=st.sampled_from(NAMES), arguments=st.dictionaries(st.sampled_from(MEMBERS), JSON, max_size=4))
 def test_guard_server_survives_any_message(house: PaperHouse, name: str, arguments: dict[str, Any]) -> None:
     """Whatever is sent, the answer is a plain value or an error of ours, and live stays."""

@@ -230,3 +230,55 @@ def test_risk_is_bounded_non_negative_and_only_grows(files: Any, lines: int, tes
 def test_a_malformed_fact_counts_as_nothing(fact: str) -> None:
     """Numbers in facts are read strictly."""
     assert weigh(cases.item("tests", facts={"share": fact})).score == weigh(cases.item("tests")).score
+
+
+def of_lines(lines: int, ran: int, **facts: str) -> Evidence:
+    """Tests that pass, 60 % of base's, with a measurement of the changed lines."""
+    counted = {"changed-lines": str(lines), "changed-lines-ran": str(ran), "not-run": "a.py:7" if ran < lines else ""}
+    return cases.item("tests", facts={"share": "60", "passed": "6"} | counted | facts)
+
+
+def coverage(*replaced: Evidence, plan: Any = None) -> Contribution:
+    """The one contribution of that name."""
+    (found,) = (part for part in weigh(*replaced, plan=plan).contributions if part.name == "coverage")
+    return found
+
+
+CODE = cases.classified(("a.py", "logic"), ("README.md", "docs"), ("tests/test_a.py", "tests"))
+MIXED = cases.classified(("a.py", "logic"), ("run.sh", "logic"))
+
+
+@pytest.mark.parametrize(
+    ("tests", "diff", "plan", "points", "said"),
+    [
+        (of_lines(8, 8), CODE, None, 0, "8 of 8 changed lines ran in base's tests"),
+        (of_lines(8, 7), CODE, None, 4, "7 of 8 changed lines ran in base's tests; not run: a.py:7"),
+        (of_lines(3, 0), CODE, None, 25, "0 of 3 changed lines ran"),
+        (of_lines(1000, 999), CODE, None, 1, "999 of 1000"),
+        (of_lines(8, 8), CODE, UNTRUSTED, 4, "8 of 8"),
+        (of_lines(8, 0), CODE, UNTRUSTED, 25, "0 of 8"),
+        (of_lines(8, 8), MIXED, None, 4, "not measured: run.sh"),
+        (of_lines(8, 8), cases.item("classify", "inconclusive"), None, 4, "8 of 8"),
+        (of_lines(0, 0), CODE, None, 4, "nothing to cover; estimated by tests, not measured by lines: 6 pass"),
+        (of_lines(0, 0, **{"not-measured": "b.py could not be read"}), CODE, None, 25, "b.py could not be read"),
+        (of_lines(2, 2, **{"not-measured": "b.py could not be read"}), CODE, None, 25, "not measured: b.py could"),
+        (of_lines(2, 9), CODE, UNTRUSTED, 4, "9 of 2"),
+        (cases.item("tests", facts={"share": "60"}), CODE, None, 4, "estimated by tests, not measured by lines"),
+    ],
+)
+def test_lines_that_did_not_run_add_to_the_risk(
+    tests: Evidence, diff: Evidence, plan: Any, points: int, said: str
+) -> None:
+    """The share of 25 that did not run; under the estimate only where all was measured and the words are trusted."""
+    found = coverage(tests, diff, plan=plan)
+    assert said in found.why
+    assert found.points == points
+
+
+@given(st.integers(0, 40), st.integers(0, 40), st.booleans(), st.sampled_from([None, UNTRUSTED]))
+def test_a_line_more_that_ran_never_adds(lines: int, ran: int, known: bool, plan: Any) -> None:
+    """Points fall with each line that ran, stay within 0 and 25, and untrusted words never get under the estimate."""
+    facts = {} if known else {"not-measured": "b.py"}
+    points = coverage(of_lines(lines, min(ran, lines), **facts), CODE, plan=plan).points
+    more = coverage(of_lines(lines, min(ran + 1, lines), **facts), CODE, plan=plan).points
+    assert 25 >= points >= more >= (4 if plan is UNTRUSTED or not known or not lines else 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from greenroom.release.reading import manifest_of_commit
 from greenroom.release.refs import LIVE_REF, RefRelease
 from greenroom.release.trees import StoreTrees
 from greenroom.testing.store import MemoryStore
+
+FULL = os.environ.get("GREENROOM_SUITE") == "full"
 
 
 def _evil(raw: bytes, old: bytes, new: bytes) -> bytes:
@@ -218,7 +221,7 @@ _PART = st.binary(min_size=1, max_size=6).filter(
 )
 
 
-@hypothesis_settings(deadline=None, max_examples=30)
+@hypothesis_settings(deadline=None, max_examples=300 if FULL else 12)
 @given(
     files=st.dictionaries(
         st.lists(_PART, min_size=1, max_size=3).map(b"/".join), st.tuples(st.binary(max_size=40), st.integers(0, 2))

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from greenroom.domain import documents
+from greenroom.domain.coverage import facts_of
 from greenroom.domain.outcomes import TestRun
 from greenroom.tools import run_tests_t1
+from greenroom.tools._coverage import Wanted
+from greenroom.tools.run_tests_t1 import read_report
 
 pytestmark = pytest.mark.slow
 
@@ -231,3 +235,104 @@ def test_malformed_report_lines_are_left_out() -> None:
         b"\xff{",
     ]
     assert run_tests_t1.read_report(b"\n".join(lines)).outcomes == {"a": "failed"}
+
+
+MEASURED = {
+    "pkg/__init__.py": "",
+    "pkg/a.py": (
+        '"""Changed words."""\n'
+        "def f(n):\n"
+        "    # a changed comment\n"
+        "    if n:\n"
+        "        return [\n            2,\n        ]\n"
+        "    return 3\n"
+        "def never():\n"
+        "    return 4\n"
+    ),
+    "pkg/alone.py": "x = 1\n",
+    "tests/test_a.py": "import pkg.a\ndef test_f():\n    assert pkg.a.f(1)\n",
+    "README.md": "Changed.\n",
+}
+BEFORE = MEASURED | {
+    "pkg/a.py": '"""Words."""\ndef f(n):\n    # a comment\n    if n:\n        return [1]\n    return 1\ngone = 1\n',
+    "pkg/alone.py": "",
+    "README.md": "",
+}
+
+
+def measured(body: Callable[..., Any], base: dict[str, str], work: dict[str, str]) -> TestRun:
+    """The result of a run that has base beside it."""
+    ran = body("run_tests_t1", {}, work=work, base=base)
+    assert ran.code == 0, ran.stderr
+    return documents.decode(TestRun, json.dumps(ran.result).encode())
+
+
+UNITTEST = "import unittest, pkg.a\nclass A(unittest.TestCase):\n    def test_f(self):\n        assert pkg.a.f(1)\n"
+
+
+@pytest.mark.parametrize("suite", ["pytest", "unittest"])
+def test_which_changed_lines_ran_is_measured(body: Any, suite: str) -> None:
+    """Lines of statements that base does not have count; comments, docstrings, deletions and prose do not."""
+    tests = {} if suite == "pytest" else {"tests/test_a.py": UNITTEST, "tests/__init__.py": ""}
+    found = measured(body, BEFORE | tests, MEASURED | tests)
+    assert found.framework == suite
+    assert found.coverage is not None
+    counted = {file.path: (file.lines, file.ran) for file in found.coverage.files}
+    assert counted == {"pkg/a.py": ((5, 6, 7, 8, 9, 10), (5, 6, 7, 9)), "pkg/alone.py": ((1,), ())}
+    assert facts_of(found.coverage) == {
+        "changed-lines": "7",
+        "changed-lines-ran": "4",
+        "not-run": "pkg/a.py:8, pkg/a.py:10, pkg/alone.py:1",
+        "not-measured": "",
+    }
+
+
+def test_a_suite_that_traces_itself_is_measured_and_undisturbed(body: Any) -> None:
+    """A trace function of the project sees what it sees without probes, and no test is told of one that is not its."""
+    tree = MEASURED | {
+        "tests/test_trace.py": (
+            "import sys, pkg.a\n"
+            "def test_nobody_traces():\n    assert sys.gettrace() is None and sys.getprofile() is None\n"
+            "def test_own():\n"
+            "    seen = []\n"
+            "    def trace(frame, event, arg):\n"
+            "        if frame.f_code.co_name == 'f': seen.append((event, frame.f_lineno))\n"
+            "        return trace\n"
+            "    sys.settrace(trace)\n    try:\n        pkg.a.f(0)\n    finally:\n        sys.settrace(None)\n"
+            "    assert seen == [('call', 2), ('line', 4), ('line', 8), ('return', 8)]\n"
+        )
+    }
+    found = measured(body, tree | {"pkg/a.py": BEFORE["pkg/a.py"], "pkg/alone.py": "x = 1\n"}, tree)
+    assert set(found.outcomes.values()) == {"passed"}
+    assert found.coverage is not None
+    (file,) = found.coverage.files
+    assert file.ran == (5, 6, 7, 8, 9)
+
+
+def test_what_cannot_be_measured_is_said(body: Any) -> None:
+    """A file that does not parse has no lines; one that was loaded otherwise is not watched; without base: nothing."""
+    conftest = (
+        "import sys, types, pathlib\nname = 'pkg.alone'\nmodule = types.ModuleType(name)\n"
+        "exec(pathlib.Path('pkg/alone.py').read_text(), vars(module))\nsys.modules[name] = module\n"
+    )
+    tree = MEASURED | {"bad.py": "print 1\n", "tests/conftest.py": conftest}
+    found = measured(body, tree | {"bad.py": "", "pkg/alone.py": "", "README.md": "x"}, tree)
+    assert found.coverage is not None
+    assert found.coverage.unread == ("bad.py",)
+    assert facts_of(found.coverage)["not-measured"] == "bad.py could not be read"
+    assert facts_of(found.coverage)["not-run"] == "pkg/alone.py:1"
+    assert run(body, MEASURED).coverage is None
+
+
+def test_a_report_that_is_cut_or_forged_measures_no_more_than_was_asked() -> None:
+    """Lines that nobody asked for are left out, and a process that says nothing measured nothing."""
+    wanted = Wanted(work=Path("/w"), files={"a.py": {3: 3, 4: 3, 9: 9}})
+    forged = read_report(
+        b'{"event":"lines","ran":{"/w/a.py":[3,7,"9",[1]],"/w/b.py":[1],"x":3},"unseen":[1,"/w/a.py"]}\n'
+        b'{"event":"lines","ran":[]}\n{"event":"lines"}\n'
+    )
+    told = wanted.result(forged.ran, forged.unseen)
+    assert told["files"] == [{"path": "a.py", "lines": [3, 4, 9], "ran": [3, 4], "watched": False}]
+    silent = wanted.result(None, ())
+    assert "did not tell" in silent["why"]
+    assert silent["files"][0]["ran"] == []
