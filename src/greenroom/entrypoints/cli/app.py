@@ -16,7 +16,7 @@ from greenroom.entrypoints.services import Services
 
 INTERRUPTED = (
     "greenroom: interrupted; nothing is half done. The change under way is finished in the box; "
-    "`greenroom improve` again looks for the rest"
+    "`greenroom improve` again carries the rest"
 )
 
 
@@ -73,8 +73,9 @@ def build(services: Callable[[str | None], Services], version: str) -> typer.Typ
         del version, json
         context.box = box
 
-    from greenroom.entrypoints.cli import change_commands, house_commands, log_commands
+    from greenroom.entrypoints.cli import change_commands, house_commands, improve_command, log_commands
 
+    improve_command.register(app, context)
     change_commands.register(app, context)
     house_commands.register(app, context)
     log_commands.register(app, context)

@@ -47,6 +47,7 @@ def exit_of_answer(answer: Mapping[str, Any]) -> Exit:
 def exit_of_scan(answer: Mapping[str, Any]) -> Exit:
     """The exit code of a scan: OK when it found something to approve, something is done already, or nothing was found.
 
+    What is only queued is a proposal like any other, unless what was carried is held.
     Otherwise that of what became of the proposals: HELD when one of them is only held, REFUSED when all are refused,
     USAGE when no proposer could give any.
     """
@@ -55,7 +56,8 @@ def exit_of_scan(answer: Mapping[str, Any]) -> Exit:
     if code is not Exit.OK or any(_waits_or_done(row) for row in rows):
         return code
     if answer["changes"]:
-        return Exit.HELD if any(row["held"] for row in answer["changes"]) else Exit.REFUSED
+        held = any(row["held"] for row in answer["changes"])
+        return Exit.HELD if held else Exit.OK if answer.get("left") else Exit.REFUSED
     return Exit.USAGE if answer.get("failed") else Exit.OK
 
 
@@ -73,8 +75,8 @@ def _waits_or_done(row: Mapping[str, Any]) -> bool:
     return not row["refused"] and row["state"] in ("promoted", "kept", "reverted")
 
 
-def report(error: GreenroomError, *, as_json: bool) -> Exit:
-    """Say what is wrong, where, and what would help; returns the exit code."""
+def report(error: GreenroomError, *, as_json: bool, beside: Mapping[str, Any] | None = None) -> Exit:
+    """Say what is wrong, where, and what would help; returns the exit code. `beside` is what was done until then."""
     if as_json:
         body = {
             "reference": error.reference,
@@ -85,7 +87,7 @@ def report(error: GreenroomError, *, as_json: bool) -> Exit:
         }
         # Where stdout cannot be written, the words on stderr are all there is.
         with contextlib.suppress(OSError):
-            print_json({"error": body})
+            print_json({**(beside or {}), "error": body})
             sys.stdout.flush()
     lines = [f"greenroom: {safe_block(error.message)} [{error.reference}]"]
     if error.where:

@@ -1,0 +1,93 @@
+"""`greenroom improve`: proposals as they are found, what became of those that were carried, and always the table."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from greenroom.domain.errors import GreenroomError
+from greenroom.domain.vocabulary import Mode
+from greenroom.entrypoints.cli import durations, improved, output
+from greenroom.entrypoints.cli.change_commands import Json, deliver_waiting, finish
+
+if TYPE_CHECKING:
+    from greenroom.entrypoints.cli.app import Context
+
+
+def register(app: typer.Typer, context: Context) -> None:
+    """Add the command to `app`."""
+
+    @app.command()
+    def improve(
+        repo: Annotated[str, typer.Argument(metavar="REPO", help="A git repository or an unpacked source release.")],
+        branch: Annotated[str | None, typer.Option(help="The branch; the checked-out one unless named.")] = None,
+        only: Annotated[
+            list[str] | None, typer.Option(help="Only this proposer, optional ones too; may be repeated.")
+        ] = None,
+        mode: Annotated[Mode | None, typer.Option(help="May only lower the box's mode.")] = None,
+        test_command: Annotated[
+            str | None, typer.Option(help="How this repository's tests run (pytest or unittest); empty forgets it.")
+        ] = None,
+        most: Annotated[
+            int, typer.Option("--max", min=0, max=10_000, help="How many proposals are carried; the rest stay queued.")
+        ] = 10,
+        budget_time: Annotated[
+            str | None,
+            typer.Option(metavar="TIME", help="Begin none that would not end within this: 90s, 10m, 1h30m."),
+        ] = None,
+        json: Json = False,
+    ) -> None:
+        """Scan REPO, show what could be changed, and carry the cheapest of it through the gate up to approval.
+
+        Proposals are shown before any of them is tried. At most --max of them are carried, within --budget-time (no
+        bound unless given); the rest stay queued for the next `improve`, and `greenroom resume ID` carries one of them.
+        Ctrl-C keeps what is finished, and the change under way is finished in the box.
+
+        Examples:
+          greenroom improve .
+          greenroom improve ~/src/project --branch main --only ruff
+          greenroom improve . --max 3 --budget-time 10m
+          greenroom improve ./package-1.2.3 --json
+          greenroom improve . --test-command "python -m pytest -q checks"
+        """
+        del json
+        wish = {
+            "only": only or [],
+            "mode": mode.value if mode else None,
+            "test_command": test_command,
+            "max": most,
+            "budget_s": durations.parse(budget_time) if budget_time is not None else None,
+        }
+        answer = _ask(context, repo, branch, wish)
+        finish(context, answer, lambda: improved.show(answer), output.exit_of_scan)
+
+
+def _ask(context: Context, repo: str, branch: str | None, wish: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The answer of the box; where none comes, what it told until then is shown before the error is."""
+    services = context.services
+    deliver_waiting(context)
+    place = services.repository(repo, branch)
+    told = improved.Told()
+    descriptor = os.open(place["path"], os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        whole = {"path": place["path"], "branch": place["branch"], **wish}
+        answer: Mapping[str, Any] = services.desk("improve", whole, descriptors=(descriptor,), progress=told)
+    except KeyboardInterrupt:
+        context.answer(told.so_far("interrupted"), lambda: improved.show(told.so_far("interrupted")))
+        raise
+    except GreenroomError as error:
+        if not told.anything:
+            raise
+        partial = told.so_far("error")
+        if context.as_json:
+            output.report(error, as_json=True, beside=partial)
+        else:
+            context.answer(partial, lambda: improved.show(partial))
+            output.report(error, as_json=False)
+        raise typer.Exit(error.exit_code) from None
+    finally:
+        os.close(descriptor)
+    return answer

@@ -1,0 +1,140 @@
+"""`greenroom improve` as a person sees it: proposals, bounds, Ctrl-C, errors, and always the table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_door import Door
+
+from greenroom.domain.errors import Exit, Unreachable
+from greenroom.domain.scan import Counts, Scan
+from greenroom.testing.house import MemoryHouse
+from greenroom.testing.parts import Finding, FindingProposer
+from greenroom.testing.services import MemoryServices
+
+FILES = {"README.md": b"teh\n", "a.md": b"teh\nteh\n", "b.md": b"teh\nteh\nteh\n"}
+
+
+class Scanning(FindingProposer):
+    """Tells what it left out, too."""
+
+    scan = Scan(counts=Counts(scanned=3, ignored={"vendored": 2}, findings=4, proposed=3, dropped={"in-code": 1}))
+
+
+@pytest.fixture
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Iterator[Door]:
+    (tmp_path / "repo").mkdir()
+    house = MemoryHouse(tmp_path, path=str(tmp_path / "repo"), files=FILES)
+    house.findings[:] = [Finding(path=path, old=b"teh", new=b"the") for path in FILES]
+    monkeypatch.setattr(house, "_proposer", lambda golden: Scanning(house.store, house.findings, house.workshop))
+    house.house = house.start()
+    monkeypatch.setenv("COLUMNS", "200")
+    yield Door(MemoryServices(house), monkeypatch, capsys)
+    house.close()
+
+
+def table(text: str) -> bool:
+    """The table of the scan is there, with both of its reasons."""
+    return "2 vendored" in text and "1 in-code" in text
+
+
+def at(door: Door, event: str, act: Callable[[], None]) -> None:
+    """Do something to the command when it is told of an event."""
+    desk = door.services.desk
+
+    def interfering(call: str, *args: Any, progress: Any = None, **kwargs: Any) -> Any:
+        def tell(told: Mapping[str, Any]) -> None:
+            if progress is not None:
+                progress(told)
+            if told["event"] == event:
+                act()
+
+        return desk(call, *args, progress=tell, **kwargs)
+
+    door.services.desk = interfering  # type: ignore[method-assign]
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def break_off() -> None:
+    raise Unreachable("hung-up", "no answer to 'improve'", where="desk", remedy="again")
+
+
+def test_cli_improve_shows_proposals_progress_and_the_table(door: Door) -> None:
+    """On stderr each proposal in two lines and the time of each change; on stdout board, table and next step."""
+    assert door("improve", door.repo, "--max", "2", "--budget-time", "1h") == Exit.OK
+    assert "  typo  +1 -1  README.md\n        Mend 'teh' in README.md\n" in door.err
+    assert re.search(r"^\[\d+\.\d s spent, 1 h 0 min left\] \w{6}, 2 of 2$", door.err, re.MULTILINE)
+    assert door.err.index("Mend 'teh' in b.md") < door.err.index(", 1 of 2\n")
+    assert door.err.count(" took ") == 2
+    assert table(door.out)
+    assert "3 proposal(s), 2 wait for approval" in door.out
+    assert "1 queued for the next `greenroom improve`: --max is reached" in door.out
+    assert "proposed (held: queued)" in door.out
+
+
+def test_cli_improve_second_run_carries_the_rest(door: Door) -> None:
+    """Nothing is shown as new that was shown before."""
+    door("improve", door.repo, "--max", "2")
+    answer = door.json("improve", door.repo)
+    assert (len(answer["changes"]), len(answer["known"]), answer["left"]) == (1, 2, [])
+
+
+@pytest.mark.parametrize(("event", "finished", "queued"), [("proposal", 0, 1), ("stage", 0, 2), ("carried", 1, 2)])
+def test_cli_improve_ctrl_c_keeps_what_is_finished(door: Door, event: str, finished: int, queued: int) -> None:
+    """130, with what is finished, what is left, what is under way, and the table."""
+    at(door, event, interrupt)
+    assert door("improve", door.repo) == Exit.INTERRUPTED
+    assert "greenroom: interrupted; nothing is half done" in door.err
+    assert table(door.out)
+    assert f"{finished + queued} proposal(s), {finished} wait for approval" in door.out
+    assert f"{queued} queued for the next `greenroom improve`: the command was interrupted" in door.out
+    assert ("under way in the box" in door.out) is (event == "stage")
+
+
+def test_cli_improve_ctrl_c_as_json(door: Door) -> None:
+    """One document, which says that it is not whole."""
+    at(door, "carried", interrupt)
+    answer = door.json("improve", door.repo)
+    assert (door.code, answer["partial"]) == (Exit.INTERRUPTED, "interrupted")
+    assert (len(answer["changes"]), len(answer["left"]), len(answer["scans"])) == (1, 2, 1)
+
+
+def test_cli_improve_error_shows_what_there_was(door: Door) -> None:
+    """When the box dies on the way: the table, then the error with its code; as JSON both in one document."""
+    at(door, "carried", break_off)
+    assert door("improve", door.repo) == Exit.UNREACHABLE
+    assert table(door.out)
+    assert "[hung-up]" in door.err
+    answer = door.json("improve", door.repo)
+    assert (door.code, answer["error"]["reference"]) == (Exit.UNREACHABLE, "hung-up")
+    assert answer["scans"]
+
+
+def test_cli_improve_shows_the_table_under_a_hold(door: Door) -> None:
+    """A stop that cuts the run is told, with the table and what is left."""
+    at(door, "carried", door.house.stop)
+    assert door("improve", door.repo) == Exit.STOPPED
+    assert table(door.out)
+    assert "held: stopped" in door.out
+
+
+def test_cli_improve_look_only(door: Door) -> None:
+    """--max 0 shows and carries nothing; proposals are no failure."""
+    assert door("improve", door.repo, "--max", "0") == Exit.OK
+    assert "3 proposal(s), 0 wait for approval" in door.out
+
+
+@pytest.mark.parametrize("text", ["10", "", "m", "-1s", "1m1h", "1d", "8d", "169h", "ten minutes", "٣m"])
+def test_cli_improve_takes_no_odd_budget(door: Door, text: str) -> None:
+    """A span of time has units in order and is at most a week; nothing is asked of the box otherwise."""
+    assert door("improve", door.repo, f"--budget-time={text}") == Exit.USAGE
+    assert "[bad-duration]" in door.err
+    assert "90s" in door.err
+    assert door.services.asked == []
