@@ -6,24 +6,30 @@ that is known is not proposed again; one whose change was held for a passing rea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Unusable
 from greenroom.domain.ports import Proposer
 from greenroom.domain.proof import Import
+from greenroom.domain.trees import MAX_MANIFEST_BYTES, parse_manifest
 from greenroom.domain.verdict import Passed
 from greenroom.domain.vocabulary import Kind, Mode, Subject, address_of
 from greenroom.pipeline.bringing import bring
 from greenroom.pipeline.carrying import cut_short
 from greenroom.pipeline.house import House, Tell
+from greenroom.pipeline.languages import suffixes_of, unread
 from greenroom.pipeline.plain import verdict_plain
 from greenroom.pipeline.proposing import Scene, propose
 from greenroom.pipeline.queue import Limits, carry_within
 
 MODES = tuple(Mode)
 TEST_COMMAND = "test-command"
+NO_GIT = (
+    "there is no git here: taken in as an unpacked source release, and nothing is delivered to it; "
+    "`greenroom diff ID --patch` gives a change, `git init` and a commit make it a repository"
+)
 
 
 def improve(
@@ -58,15 +64,18 @@ def improve(
     answer = _answer(subject, brought.tree)
     lowered, notes = _mode(house, mode)
     answer["notes"].extend(notes)
+    if not brought.branch:
+        answer["notes"].append(NO_GIT)
     scene = Scene(subject=subject, brought=brought, golden=house.keeper.golden(), mode=lowered)
     found = propose(house, chosen, scene, answer, tell)
+    answer["unread"].extend(_unread(house, chosen, scene))
     stopped_by = carry_within(house, found, limits or Limits(), began, answer, tell)
     return {**answer, "verdict": verdict_plain(stopped_by or cut_short(house) or Passed())}
 
 
 def _answer(subject: Subject, live: Digest | None) -> dict[str, Any]:
     """What improve tells, before there is anything to tell."""
-    lists = ("changes", "known", "left", "failed", "ended", "scans", "notes")
+    lists = ("changes", "known", "left", "failed", "ended", "scans", "unread", "notes")
     return {"subject": str(subject), "live": live, "spent_s": 0.0, "left_because": "", **{name: [] for name in lists}}
 
 
@@ -77,6 +86,17 @@ def _mode(house: House, asked: Mode | None) -> tuple[Mode, Sequence[str]]:
     if asked in (None, lowered):
         return lowered, ()
     return lowered, (f"the box is in mode {of_box.value}; --mode may only lower it",)
+
+
+def _unread(house: House, chosen: Iterable[str], scene: Scene) -> list[dict[str, Any]]:
+    """The languages that none of the chosen proposers says it reads."""
+    reading = {}
+    for name, make in house.proposers().items():
+        try:
+            reading[name] = suffixes_of(make(scene.golden))
+        except Unusable:
+            continue
+    return unread(parse_manifest(house.store.get(scene.brought.tree, MAX_MANIFEST_BYTES)), reading, chosen)
 
 
 def _chosen(house: House, only: Sequence[str]) -> Mapping[str, Callable[[Digest], Proposer]]:

@@ -12,6 +12,7 @@ from cli_door import Door
 
 from greenroom.domain.errors import Exit, Unreachable
 from greenroom.domain.scan import Counts, Scan
+from greenroom.domain.verdict import Refused
 from greenroom.testing.house import MemoryHouse
 from greenroom.testing.parts import Finding, FindingProposer
 from greenroom.testing.services import MemoryServices
@@ -123,6 +124,31 @@ def test_cli_improve_shows_the_table_under_a_hold(door: Door) -> None:
     assert door("improve", door.repo) == Exit.STOPPED
     assert table(door.out)
     assert "held: stopped" in door.out
+
+
+def test_cli_improve_names_what_nobody_reads(door: Door) -> None:
+    """A language without a proposer, and a directory without git, each with a remedy."""
+    door.house.commit({"a.rs": b""})
+    assert door("improve", door.repo) == Exit.OK
+    assert re.search(r"note: no proposer read the 1 file\(s\) in Rust: .*plug-in", door.out)
+    assert "git init" not in door.out
+
+
+def test_cli_improve_names_a_directory_without_git(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    """A release is taken in, and told to be one; what is neither is refused, and no file was scanned."""
+    house = MemoryHouse(tmp_path, path=str(tmp_path), branch="")
+    door = Door(MemoryServices(house), monkeypatch, capsys)
+    try:
+        assert door("improve", str(tmp_path)) == Exit.OK
+        assert "there is no git here" in door.out
+        assert "git init" in door.out
+        refused = Refused(rule="not-a-repository", where="x", remedy="git init")
+        monkeypatch.setattr(house.keeper, "bring", lambda *_: refused)
+        assert door("improve", str(tmp_path)) == Exit.REFUSED
+        assert "no file was scanned" in door.out
+        assert "remedy: git init" in door.out
+    finally:
+        house.close()
 
 
 def test_cli_improve_look_only(door: Door) -> None:

@@ -68,6 +68,7 @@ class Told:
             "failed": [],
             "ended": [],
             "scans": self._scans,
+            "unread": [],
             "notes": self._notes,
             "verdict": {"is": "passed"},
             "partial": why,
@@ -93,7 +94,12 @@ def show(answer: Mapping[str, Any]) -> None:
         out.print(f"proposer {safe(failed['proposer'])} failed: {safe(failed['message'])}", style="red")
     for note in answer["notes"]:
         print(f"note: {safe(note)}")
-    scans.show(out, answer["scans"])
+    for each in answer["unread"]:
+        print(f"note: no proposer read the {each['files']} file(s) in {safe(each['language'])}: {safe(each['remedy'])}")
+    if answer["scans"]:
+        scans.show(out, answer["scans"])
+    else:
+        print("no file was scanned")
     if answer["verdict"]["is"] != "passed":
         out.print(render.verdict_line(answer["verdict"]))
     if answer["live"] is not None:
