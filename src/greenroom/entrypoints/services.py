@@ -102,6 +102,10 @@ class Services(Protocol):
         """What this machine and box can give, and what they lack."""
         ...
 
+    def require_sandbox(self) -> None:
+        """Return where this machine lets a sandbox be made; raises NoSandbox `no-sandbox` within a second otherwise."""
+        ...
+
     def down(self) -> None:
         """End the box's processes; raises Unreachable `processes-do-not-end`."""
         ...

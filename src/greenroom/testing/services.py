@@ -10,7 +10,7 @@ from greenroom.config import Box
 from greenroom.domain import documents
 from greenroom.domain.card import Card
 from greenroom.domain.digest import parse_digest
-from greenroom.domain.errors import NotFound
+from greenroom.domain.errors import NoSandbox, NotFound
 from greenroom.domain.vocabulary import Mode
 from greenroom.entrypoints.services import Passphrase, Progress
 from greenroom.pipeline import board, desk
@@ -28,6 +28,7 @@ class MemoryServices:
         self.box = Box(house.directory)
         self.asked: list[str] = []
         self.locked = False
+        self.walls = True
         self.health: dict[str, Any] = {"ok": True, "box": True, "facts": {"separation": "users"}, "problems": []}
         self.report: dict[str, Any] = {"ok": True, "size": 0, "notes": ["no outside witness"], "problem": ""}
 
@@ -141,6 +142,11 @@ class MemoryServices:
     def doctor(self) -> Mapping[str, Any]:
         """See Services."""
         return self.health
+
+    def require_sandbox(self) -> None:
+        """See Services; `walls` False is a machine without any."""
+        if not self.walls:
+            raise NoSandbox("no-sandbox", "this machine lets no sandbox be made", where="x=0", remedy="set x to 1")
 
     def down(self) -> None:
         """See Services."""

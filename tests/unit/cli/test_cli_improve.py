@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from cli_door import Door
 
-from greenroom.domain.errors import Exit, Unreachable
+from greenroom.domain.errors import Exit, Unreachable, Unusable
 from greenroom.domain.scan import Counts, Scan
 from greenroom.domain.verdict import Refused
 from greenroom.testing.house import MemoryHouse
@@ -164,3 +165,53 @@ def test_cli_improve_takes_no_odd_budget(door: Door, text: str) -> None:
     assert "[bad-duration]" in door.err
     assert "90s" in door.err
     assert door.services.asked == []
+
+
+def test_cli_improve_no_input_tells_apart_what_was_found(door: Door) -> None:
+    """10 for proposals, queued ones too; 4 when what was carried is held; 3 refused; 0 when nothing waits."""
+    assert door("improve", door.repo, "--no-input", "--max", "0") == Exit.PROPOSALS
+    assert door("improve", door.repo, "--no-input", "--max", "1") == Exit.PROPOSALS
+    door.house.checks["tests"] = "inconclusive"
+    for change in door.house.changes():
+        door("reject", change.id)
+    assert door("improve", door.repo, "--no-input") == Exit.OK
+    door.house.commit({"c.py": b"1\n"})
+    assert door("improve", door.repo, "--no-input", "--max", "1") == Exit.HELD
+    assert door("improve", door.repo, "--no-input", "--max", "0") == Exit.PROPOSALS
+    assert door("improve", door.repo, "--max", "0") == Exit.OK
+    door.house.checks["tests"] = "fail"
+    door.house.commit({"d.py": b"1\n"})
+    assert door("improve", door.repo, "--no-input", "--max", "10") == Exit.REFUSED
+
+
+def test_cli_improve_no_input_of_nothing(door: Door) -> None:
+    """Nothing found is 0, in both ways to ask."""
+    door.house.findings.clear()
+    assert door("improve", door.repo) == Exit.OK
+    assert door("improve", door.repo, "--no-input") == Exit.OK
+
+
+def test_cli_improve_without_walls_refuses_before_it_starts_anything(door: Door) -> None:
+    """9, the setting and the remedy; the box is asked for nothing."""
+    door.services.walls = False
+    for words in (("improve", door.repo), ("improve", door.repo, "--no-input")):
+        assert door(*words) == Exit.SANDBOX
+        assert "[no-sandbox]" in door.err
+        assert "where:  x=0" in door.err
+        assert "remedy: set x to 1" in door.err
+    assert door.services.asked == []
+
+
+@pytest.mark.parametrize("rule", ["layer-missing", "wall-failed", "cgroup-failed"])
+def test_cli_improve_walls_that_are_missed_later_end_alike(door: Door, monkeypatch: Any, rule: str) -> None:
+    """Also where the keeper finds out: at the import, or when every proposer was refused its sandbox."""
+    refused = Refused(rule=rule, where="seccomp", remedy="greenroom doctor")
+
+    class Refusing:
+        def propose(self, *_: Any) -> Any:
+            raise Unusable(rule, "the keeper refused to scan")
+
+    door.house.house = dataclasses.replace(door.house.house, proposers=lambda: {"typo": lambda golden: Refusing()})  # type: ignore[dict-item,return-value]
+    assert door("improve", door.repo) == Exit.SANDBOX
+    monkeypatch.setattr(door.house.keeper, "bring", lambda *_: refused)
+    assert door("improve", door.repo, "--no-input") == Exit.SANDBOX

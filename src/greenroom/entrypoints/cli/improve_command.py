@@ -38,6 +38,10 @@ def register(app: typer.Typer, context: Context) -> None:
             str | None,
             typer.Option(metavar="TIME", help="Begin none that would not end within this: 90s, 10m, 1h30m."),
         ] = None,
+        no_input: Annotated[
+            bool,
+            typer.Option("--no-input", help="Never ask; the exit code tells apart what was found (10: proposals)."),
+        ] = False,
         json: Json = False,
     ) -> None:
         """Scan REPO, show what could be changed, and carry the cheapest of it through the gate up to approval.
@@ -51,6 +55,7 @@ def register(app: typer.Typer, context: Context) -> None:
           greenroom improve ~/src/project --branch main --only ruff
           greenroom improve . --max 3 --budget-time 10m
           greenroom improve ./package-1.2.3 --json
+          greenroom improve . --no-input; test $? -eq 10 && greenroom list
           greenroom improve . --test-command "python -m pytest -q checks"
         """
         del json
@@ -61,8 +66,10 @@ def register(app: typer.Typer, context: Context) -> None:
             "max": most,
             "budget_s": durations.parse(budget_time) if budget_time is not None else None,
         }
+        context.services.require_sandbox()
         answer = _ask(context, repo, branch, wish)
-        finish(context, answer, lambda: improved.show(answer), output.exit_of_scan)
+        code_of = output.exit_of_headless if no_input else output.exit_of_scan
+        finish(context, answer, lambda: improved.show(answer), code_of)
 
 
 def _ask(context: Context, repo: str, branch: str | None, wish: Mapping[str, Any]) -> Mapping[str, Any]:
