@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,9 +14,11 @@ from greenroom.domain.errors import GreenroomError
 from greenroom.domain.vocabulary import Mode
 from greenroom.entrypoints.cli import durations, improved, output
 from greenroom.entrypoints.cli.change_commands import Json, deliver_waiting, finish
+from greenroom.entrypoints.cli.handout import Handout, files_of
 
 if TYPE_CHECKING:
     from greenroom.entrypoints.cli.app import Context
+    from greenroom.entrypoints.services import Services
 
 
 def register(app: typer.Typer, context: Context) -> None:
@@ -42,6 +46,9 @@ def register(app: typer.Typer, context: Context) -> None:
             bool,
             typer.Option("--no-input", help="Never ask; the exit code tells apart what was found (10: proposals)."),
         ] = False,
+        out: Annotated[
+            str | None, typer.Option(metavar="DIR", help="Write each card (Markdown, JSON) and patch (`git am`) here.")
+        ] = None,
         json: Json = False,
     ) -> None:
         """Scan REPO, show what could be changed, and carry the cheapest of it through the gate up to approval.
@@ -55,7 +62,7 @@ def register(app: typer.Typer, context: Context) -> None:
           greenroom improve ~/src/project --branch main --only ruff
           greenroom improve . --max 3 --budget-time 10m
           greenroom improve ./package-1.2.3 --json
-          greenroom improve . --no-input; test $? -eq 10 && greenroom list
+          greenroom improve . --no-input --out proposals; test $? -eq 10 && git am proposals/k3f9x2.patch
           greenroom improve . --test-command "python -m pytest -q checks"
         """
         del json
@@ -66,10 +73,23 @@ def register(app: typer.Typer, context: Context) -> None:
             "max": most,
             "budget_s": durations.parse(budget_time) if budget_time is not None else None,
         }
-        context.services.require_sandbox()
+        services = context.services
+        handout = Handout(out) if out is not None else None
+        if handout is not None:
+            handout.require()
+        services.require_sandbox()
         answer = _ask(context, repo, branch, wish)
+        if handout is not None:
+            show = partial(_shown, services)
+            handout.write(files_of(answer, show, services.read, time.time_ns()))
+            answer = {**answer, "out": str(handout.directory)}
         code_of = output.exit_of_headless if no_input else output.exit_of_scan
         finish(context, answer, lambda: improved.show(answer), code_of)
+
+
+def _shown(services: Services, change: str) -> Mapping[str, Any]:
+    shown: Mapping[str, Any] = services.desk("show", {"change": change})
+    return shown
 
 
 def _ask(context: Context, repo: str, branch: str | None, wish: Mapping[str, Any]) -> Mapping[str, Any]:

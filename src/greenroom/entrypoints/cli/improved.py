@@ -122,5 +122,7 @@ def _sum(answer: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
         print(f"{len(answer['left'])} queued for the next `greenroom improve`: {safe(why)}")
     if answer.get("under_way"):
         print(f"under way in the box: {safe(answer['under_way'])}")
+    if answer.get("out"):
+        print(f"cards and patches: {safe(answer['out'])}")
     if waiting:
         print(f"next: greenroom approve {waiting[0]['id']}")
