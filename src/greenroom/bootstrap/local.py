@@ -232,6 +232,12 @@ class LocalServices:
             message = f"this machine lets no sandbox be made, so nothing was run: {found.said}"
             raise NoSandbox("no-sandbox", message, where=found.setting, remedy=found.remedy)
 
+    def foresee(self, place: Mapping[str, Any], wish: Mapping[str, Any], out: str | None) -> Mapping[str, Any]:
+        """See Services."""
+        from greenroom.bootstrap.foresee import foresee
+
+        return foresee(self.box, place, wish, os.environ, out)
+
     def down(self) -> None:
         """See Services."""
         lock = self._mine().run / "rescue.lock"

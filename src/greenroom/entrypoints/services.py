@@ -106,6 +106,10 @@ class Services(Protocol):
         """Return where this machine lets a sandbox be made; raises NoSandbox `no-sandbox` within a second otherwise."""
         ...
 
+    def foresee(self, place: Mapping[str, Any], wish: Mapping[str, Any], out: str | None) -> Mapping[str, Any]:
+        """What an `improve` of `place`, a repository's standing, would read, fetch, run and store; does none of it."""
+        ...
+
     def down(self) -> None:
         """End the box's processes; raises Unreachable `processes-do-not-end`."""
         ...

@@ -148,6 +148,17 @@ class MemoryServices:
         if not self.walls:
             raise NoSandbox("no-sandbox", "this machine lets no sandbox be made", where="x=0", remedy="set x to 1")
 
+    def foresee(self, place: Mapping[str, Any], wish: Mapping[str, Any], out: str | None) -> Mapping[str, Any]:
+        """See Services."""
+        return {
+            "box": {"path": str(self.box.root), "there": True},
+            "sandbox": {"available": self.walls, "setting": "x=0", "remedy": "set x to 1"},
+            "reads": [{"where": place["path"], "what": "all"}],
+            "fetches": {"hosts": {"index.example": "package index"}, "problem": "", "what": "wheels", "argv": ["pip"]},
+            "runs": [{"tool": name, "argv": ["python"], "what": "", "often": "once"} for name in wish["only"]],
+            "stores": [{"where": out or "the box", "what": "cards"}],
+        }
+
     def down(self) -> None:
         """See Services."""
         self.asked.append("down")

@@ -215,3 +215,18 @@ def test_cli_improve_walls_that_are_missed_later_end_alike(door: Door, monkeypat
     assert door("improve", door.repo) == Exit.SANDBOX
     monkeypatch.setattr(door.house.keeper, "bring", lambda *_: refused)
     assert door("improve", door.repo, "--no-input") == Exit.SANDBOX
+
+
+def test_cli_improve_dry_run_asks_the_box_for_nothing(door: Door, tmp_path: Path) -> None:
+    """Four lists in words, or as JSON; not even what waits for delivery is tried."""
+    words = ("improve", door.repo, "--dry-run", "--only", "typo", "--out", str(tmp_path / "out"))
+    assert door(*words) == Exit.OK
+    for said in (f"  {door.repo}: all", "from index.example (package index)", "typo, once: python", "/out: cards"):
+        assert said in door.out
+    assert "no sandbox can be made" not in door.out
+    assert door.json(*words)["fetches"]["hosts"] == {"index.example": "package index"}
+    door.services.walls = False
+    assert door(*words) == Exit.OK
+    assert "no sandbox can be made here: x=0; set x to 1" in door.out
+    assert door.services.asked == []
+    assert not (tmp_path / "out").exists()

@@ -12,7 +12,7 @@ import typer
 
 from greenroom.domain.errors import GreenroomError
 from greenroom.domain.vocabulary import Mode
-from greenroom.entrypoints.cli import durations, improved, output
+from greenroom.entrypoints.cli import durations, foreseen, improved, output
 from greenroom.entrypoints.cli.change_commands import Json, deliver_waiting, finish
 from greenroom.entrypoints.cli.handout import Handout, files_of
 
@@ -21,34 +21,43 @@ if TYPE_CHECKING:
     from greenroom.entrypoints.services import Services
 
 
+Repo = Annotated[str, typer.Argument(metavar="REPO", help="A git repository or an unpacked source release.")]
+Branch = Annotated[str | None, typer.Option(help="The branch; the checked-out one unless named.")]
+Only = Annotated[list[str] | None, typer.Option(help="Only this proposer, optional ones too; may be repeated.")]
+AtMost = Annotated[Mode | None, typer.Option(help="May only lower the box's mode.")]
+TestCommand = Annotated[
+    str | None, typer.Option(help="How this repository's tests run (pytest or unittest); empty forgets it.")
+]
+Most = Annotated[
+    int, typer.Option("--max", min=0, max=10_000, help="How many proposals are carried; the rest stay queued.")
+]
+BudgetTime = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Begin none that would not end within this: 90s, 10m, 1h30m.")
+]
+NoInput = Annotated[
+    bool, typer.Option("--no-input", help="Never ask; the exit code tells apart what was found (10: proposals).")
+]
+Out = Annotated[
+    str | None, typer.Option(metavar="DIR", help="Write each card (Markdown, JSON) and patch (`git am`) here.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be read, fetched, run and stored; do none.")]
+
+
 def register(app: typer.Typer, context: Context) -> None:
     """Add the command to `app`."""
 
     @app.command()
     def improve(
-        repo: Annotated[str, typer.Argument(metavar="REPO", help="A git repository or an unpacked source release.")],
-        branch: Annotated[str | None, typer.Option(help="The branch; the checked-out one unless named.")] = None,
-        only: Annotated[
-            list[str] | None, typer.Option(help="Only this proposer, optional ones too; may be repeated.")
-        ] = None,
-        mode: Annotated[Mode | None, typer.Option(help="May only lower the box's mode.")] = None,
-        test_command: Annotated[
-            str | None, typer.Option(help="How this repository's tests run (pytest or unittest); empty forgets it.")
-        ] = None,
-        most: Annotated[
-            int, typer.Option("--max", min=0, max=10_000, help="How many proposals are carried; the rest stay queued.")
-        ] = 10,
-        budget_time: Annotated[
-            str | None,
-            typer.Option(metavar="TIME", help="Begin none that would not end within this: 90s, 10m, 1h30m."),
-        ] = None,
-        no_input: Annotated[
-            bool,
-            typer.Option("--no-input", help="Never ask; the exit code tells apart what was found (10: proposals)."),
-        ] = False,
-        out: Annotated[
-            str | None, typer.Option(metavar="DIR", help="Write each card (Markdown, JSON) and patch (`git am`) here.")
-        ] = None,
+        repo: Repo,
+        branch: Branch = None,
+        only: Only = None,
+        mode: AtMost = None,
+        test_command: TestCommand = None,
+        most: Most = 10,
+        budget_time: BudgetTime = None,
+        no_input: NoInput = False,
+        out: Out = None,
+        dry_run: DryRun = False,
         json: Json = False,
     ) -> None:
         """Scan REPO, show what could be changed, and carry the cheapest of it through the gate up to approval.
@@ -61,6 +70,7 @@ def register(app: typer.Typer, context: Context) -> None:
           greenroom improve .
           greenroom improve ~/src/project --branch main --only ruff
           greenroom improve . --max 3 --budget-time 10m
+          greenroom improve . --dry-run
           greenroom improve ./package-1.2.3 --json
           greenroom improve . --no-input --out proposals; test $? -eq 10 && git am proposals/k3f9x2.patch
           greenroom improve . --test-command "python -m pytest -q checks"
@@ -74,6 +84,10 @@ def register(app: typer.Typer, context: Context) -> None:
             "budget_s": durations.parse(budget_time) if budget_time is not None else None,
         }
         services = context.services
+        if dry_run:
+            plan = services.foresee(services.repository(repo, branch), wish, out)
+            context.answer(plan, lambda: foreseen.show(plan))
+            return
         handout = Handout(out) if out is not None else None
         if handout is not None:
             handout.require()
