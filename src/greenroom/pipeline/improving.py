@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from greenroom.domain import documents
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Unusable
 from greenroom.domain.ports import Proposer
@@ -26,6 +27,8 @@ from greenroom.pipeline.queue import Limits, carry_within
 
 MODES = tuple(Mode)
 TEST_COMMAND = "test-command"
+MAX_ANSWER_BYTES = 768 * 1024
+"""Leaves room in a frame, which is bounded."""
 NO_GIT = (
     "there is no git here: taken in as an unpacked source release, and nothing is delivered to it; "
     "`greenroom diff ID --patch` gives a change, `git init` and a commit make it a repository"
@@ -70,7 +73,16 @@ def improve(
     found = propose(house, chosen, scene, answer, tell)
     answer["unread"].extend(_unread(house, chosen, scene))
     stopped_by = carry_within(house, found, limits or Limits(), began, answer, tell)
-    return {**answer, "verdict": verdict_plain(stopped_by or cut_short(house) or Passed())}
+    return fitted({**answer, "verdict": verdict_plain(stopped_by or cut_short(house) or Passed())})
+
+
+def fitted(answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer, without the scans' reports where it would be too long for one; they were told as they were found."""
+    if len(documents.encode(answer)) <= MAX_ANSWER_BYTES:
+        return answer
+    note = "the findings without a patch are too many for one answer: `--only PROPOSER` shows those of one"
+    scans = [{**scan, "reports": []} for scan in answer["scans"]]
+    return {**answer, "scans": scans, "notes": [*answer["notes"], note]}
 
 
 def _answer(subject: Subject, live: Digest | None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pytest
 
 from greenroom.domain.errors import Unusable
 from greenroom.domain.scan import Counts, Note, Report, Scan
+from greenroom.pipeline import improving
 from greenroom.pipeline.languages import suffixes_of
 from greenroom.testing.house import MemoryHouse
 
@@ -88,6 +89,16 @@ def test_languages_that_nobody_read_are_named_with_a_remedy(house: MemoryHouse) 
     assert found["shell"]["remedy"] == "`--only looking` reads it"
     assert "plug-in" in found["Rust"]["remedy"]
     assert "shell" not in {each["language"] for each in house.improve(only=("looking",))["unread"]}
+
+
+def test_an_answer_that_is_too_long_goes_without_reports() -> None:
+    """Counts stay, and a note says how to see the reports; a short answer is left as it is."""
+    scan = {"counts": {"reported": 9}, "reports": [{"message": "x" * 100_000}] * 9}
+    answer = {"scans": [scan], "notes": []}
+    cut = improving.fitted(answer)
+    assert cut["scans"] == [{**scan, "reports": []}]
+    assert "--only" in cut["notes"][0]
+    assert improving.fitted(cut) is cut
 
 
 @pytest.mark.parametrize("said", [None, 7, "py", {"a": 1}])

@@ -62,9 +62,10 @@ def register(app: typer.Typer, context: Context) -> None:
     ) -> None:
         """Scan REPO, show what could be changed, and carry the cheapest of it through the gate up to approval.
 
-        Proposals are shown before any of them is tried. At most --max of them are carried, within --budget-time (no
-        bound unless given); the rest stay queued for the next `improve`, and `greenroom resume ID` carries one of them.
-        Ctrl-C keeps what is finished, and the change under way is finished in the box.
+        Proposals are shown before any of them is tried. At most --max of them are carried, within --budget-time from
+        the start (no bound unless given), cheapest first: words and data before code, few lines before many. The rest
+        stay queued for the next `improve`; `greenroom resume ID` carries one of them. Ctrl-C keeps what is finished,
+        and the change under way is finished in the box.
 
         Examples:
           greenroom improve .
