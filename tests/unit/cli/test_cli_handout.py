@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -97,6 +99,35 @@ def test_cli_out_of_a_foreign_directory_is_refused_before_anything_runs(door: Do
     assert "empty directory" in door.err
     assert door.services.asked == []
     assert contents(out) == {"thesis.tex": b"mine"}
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_cli_out_that_cannot_be_written_loses_no_answer(
+    door: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_json: bool
+) -> None:
+    """A disk that is full at the end: the answer is shown, then the error; as JSON both in one document."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Handout, "_put", full)
+    words = ("improve", door.repo, "--out", str(tmp_path / "out"))
+    if as_json:
+        answer = door.json(*words)
+        assert (door.code, answer["error"]["reference"]) == (Exit.USAGE, "out-not-writable")
+        assert len(answer["changes"]) == 2
+        return
+    assert door(*words) == Exit.USAGE
+    assert "2 proposal(s), 2 wait for approval" in door.out
+    assert "[out-not-writable]" in door.err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_cli_out_is_tried_before_anything_runs(door: Door) -> None:
+    """A place that is not the person's to write in is named at once."""
+    assert door("improve", door.repo, "--out", "/proc/out/put") == Exit.USAGE
+    assert "[out-not-writable]" in door.err
+    assert door.services.asked == []
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,10 @@ def files_of(
 
 
 class Handout:
-    """The directory. Raises Unusable `out-not-ours`, `out-changed` or `out-in-the-way`, and leaves all as it is."""
+    """The directory. Raises Unusable `out-not-ours`, `out-changed` or `out-in-the-way`, and leaves all as it is.
+
+    `out-not-writable` where it cannot be written.
+    """
 
     def __init__(self, directory: str) -> None:
         self.directory = Path(os.path.realpath(directory))
@@ -54,6 +57,9 @@ class Handout:
     def require(self) -> None:
         """Return where `write` could write now."""
         self._ours()
+        there = next(place for place in (self.directory, *self.directory.parents) if place.exists())
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise _unwritten(there, "it is not yours to write in")
 
     def write(self, files: Mapping[str, bytes]) -> None:
         """Put `files` there, and take away what an earlier run wrote and this one does not."""
@@ -61,6 +67,12 @@ class Handout:
         taken = [name for name in files if name not in ours and os.path.lexists(self.directory / name)]
         if taken:
             raise _no("out-in-the-way", "a file that greenroom did not write is in the way", self.directory / taken[0])
+        try:
+            self._replace(ours, files)
+        except OSError as error:
+            raise _unwritten(self.directory, str(error.strerror)) from None
+
+    def _replace(self, ours: Mapping[str, Sequence[str]], files: Mapping[str, bytes]) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         fresh = {name: _sha256(data) for name, data in files.items()}
         both = {name: [*ours.get(name, ()), *([fresh[name]] if name in fresh else [])] for name in {**ours, **fresh}}
@@ -80,6 +92,8 @@ class Handout:
             there = os.listdir(self.directory)
         except NotADirectoryError:
             raise _no("out-not-ours", "this is no directory", self.directory) from None
+        except OSError as error:
+            raise _unwritten(self.directory, str(error.strerror)) from None
         written = self._written() if MANIFEST in there else None
         if written is None:
             if there:
@@ -147,6 +161,11 @@ def _digest(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return ""
+
+
+def _unwritten(where: Path, why: str) -> Unusable:
+    remedy = "name a directory that you may write in, with room in it; the proposals wait in the box"
+    return Unusable("out-not-writable", f"cards and patches cannot be written: {why}", where=str(where), remedy=remedy)
 
 
 def _no(reference: str, message: str, where: Path) -> Unusable:

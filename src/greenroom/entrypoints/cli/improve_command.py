@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,7 +17,6 @@ from greenroom.entrypoints.cli.handout import Handout, files_of
 
 if TYPE_CHECKING:
     from greenroom.entrypoints.cli.app import Context
-    from greenroom.entrypoints.services import Services
 
 
 Repo = Annotated[str, typer.Argument(metavar="REPO", help="A git repository or an unpacked source release.")]
@@ -95,16 +93,24 @@ def register(app: typer.Typer, context: Context) -> None:
         services.require_sandbox()
         answer = _ask(context, repo, branch, wish)
         if handout is not None:
-            show = partial(_shown, services)
-            handout.write(files_of(answer, show, services.read, time.time_ns()))
-            answer = {**answer, "out": str(handout.directory)}
+            answer = _hand_out(context, handout, answer)
         code_of = output.exit_of_headless if no_input else output.exit_of_scan
         finish(context, answer, lambda: improved.show(answer), code_of)
 
 
-def _shown(services: Services, change: str) -> Mapping[str, Any]:
-    shown: Mapping[str, Any] = services.desk("show", {"change": change})
-    return shown
+def _hand_out(context: Context, handout: Handout, answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The answer, with its cards and patches written; it is shown also where they cannot be."""
+    services = context.services
+
+    def shown(change: str) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = services.desk("show", {"change": change})
+        return found
+
+    try:
+        handout.write(files_of(answer, shown, services.read, time.time_ns()))
+    except GreenroomError as error:
+        raise _broken_off(context, answer, error) from None
+    return {**answer, "out": str(handout.directory)}
 
 
 def _ask(context: Context, repo: str, branch: str | None, wish: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -123,13 +129,15 @@ def _ask(context: Context, repo: str, branch: str | None, wish: Mapping[str, Any
     except GreenroomError as error:
         if not told.anything:
             raise
-        partial = told.so_far("error")
-        if context.as_json:
-            output.report(error, as_json=True, beside=partial)
-        else:
-            context.answer(partial, lambda: improved.show(partial))
-            output.report(error, as_json=False)
-        raise typer.Exit(error.exit_code) from None
+        raise _broken_off(context, told.so_far("error"), error) from None
     finally:
         os.close(descriptor)
     return answer
+
+
+def _broken_off(context: Context, answer: Mapping[str, Any], error: GreenroomError) -> typer.Exit:
+    """Show `answer`, then the error that ended the command; as JSON both are one document."""
+    if not context.as_json:
+        context.answer(answer, lambda: improved.show(answer))
+    output.report(error, as_json=context.as_json, beside=answer)
+    return typer.Exit(error.exit_code)
