@@ -16,7 +16,15 @@ APPROVE_STAGES = ("approve", "promote", "watch")
 PLACES = ("begun", "asked", "intent-logged", "ran", "result-logged", "saved")
 
 EXECUTOR = {
-    "improve": ("import.brought", "import.adopted", "import.noted", "propose.lined", "propose.saved", "carry.ended"),
+    "improve": (
+        "import.brought",
+        "import.adopted",
+        "import.noted",
+        "propose.lined",
+        "propose.saved",
+        "propose.taken",
+        "carry.ended",
+    ),
     "approve": ("consent.taken", "consent.saved", "carry.ended", "carry.wanted", "delivery.logged", "delivery.noted"),
     "later": ("consent.result-logged", "consent.saved-for-later", "release.saved"),
     "reject": ("reject.logged", "reject.saved"),

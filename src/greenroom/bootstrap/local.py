@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from greenroom.config import Box
 from greenroom.domain import documents
 from greenroom.domain.digest import parse_digest
-from greenroom.domain.errors import NotFound, Tampered, Unreachable, Unusable
+from greenroom.domain.errors import NoSandbox, NotFound, Tampered, Unreachable, Unusable
 from greenroom.domain.verdict import Held, Instant, Passed, Refused
 from greenroom.domain.vocabulary import ChangeId, Mode, subject_of
 from greenroom.wire.hello import Hello, installation
@@ -282,6 +282,23 @@ class LocalServices:
             self._mine()
         asked = (lambda: self.desk("layers"), self._signed_tools, lambda: self.desk("outdated"), self._guard_key)
         return examine(self.box, *asked)
+
+    def require_sandbox(self) -> None:
+        """See Services."""
+        from greenroom.bootstrap.parts import sandbox_user
+        from greenroom.sandbox.available import lack
+
+        uid, gid = sandbox_user()
+        found = lack(user=(uid, gid) if uid is not None and gid is not None else None)
+        if found is not None:
+            message = f"this machine lets no sandbox be made, so nothing was run: {found.said}"
+            raise NoSandbox("no-sandbox", message, where=found.setting, remedy=found.remedy)
+
+    def foresee(self, place: Mapping[str, Any], wish: Mapping[str, Any], out: str | None) -> Mapping[str, Any]:
+        """See Services."""
+        from greenroom.bootstrap.foresee import foresee
+
+        return foresee(self.box, place, wish, os.environ, out)
 
     def down(self) -> None:
         """See Services."""

@@ -161,6 +161,10 @@ class Fetcher:
             process.kill()
             process.wait()
 
+    def words(self, listed: Path, into: Path) -> list[str]:
+        """What pip is told for the requirements in the file `listed`; it is run under an audit hook."""
+        return ["pip", *self._arguments(listed, into)]
+
     def _arguments(self, listed: Path, into: Path) -> list[str]:
         fixed = ["download", "--only-binary=:all:", "--no-input", "--disable-pip-version-check", "--progress-bar=off"]
         own = f"{sys.version_info.major}.{sys.version_info.minor}"

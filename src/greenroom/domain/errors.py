@@ -7,6 +7,7 @@ that cannot be used or a bug of ours::
     +- Unusable          the input cannot be used; the person can mend it
     |  +- Unreachable    a process, file or socket of the box does not answer
     |  +- TooLarge       a bounded parser was given more than its bound
+    |  +- NoSandbox      this machine cannot give the walls
     +- Bug               our own mistake; never the person's
 """
 
@@ -28,6 +29,7 @@ class Exit(IntEnum):
     STOPPED = 7
     TAMPERED = 8
     SANDBOX = 9
+    PROPOSALS = 10
     INTERRUPTED = 130
 
 
@@ -68,6 +70,12 @@ class Unreachable(Unusable):
 
 class TooLarge(Unusable):
     """A bounded parser was given more than its bound."""
+
+
+class NoSandbox(Unusable):
+    """This machine cannot give the walls that code runs between; `where` names the setting that says no."""
+
+    exit_code = Exit.SANDBOX
 
 
 class Tampered(Unusable):

@@ -128,6 +128,14 @@ class Services(Protocol):
         """What this machine and box can give, and what they lack."""
         ...
 
+    def require_sandbox(self) -> None:
+        """Return where this machine lets a sandbox be made; raises NoSandbox `no-sandbox` within a second otherwise."""
+        ...
+
+    def foresee(self, place: Mapping[str, Any], wish: Mapping[str, Any], out: str | None) -> Mapping[str, Any]:
+        """What an `improve` of `place`, a repository's standing, would read, fetch, run and store; does none of it."""
+        ...
+
     def down(self) -> None:
         """End the box's processes; raises Unreachable `processes-do-not-end`."""
         ...

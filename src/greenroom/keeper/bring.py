@@ -33,6 +33,12 @@ class Imported:
     files: int
 
 
+NO_GIT = (
+    "name the top of a git repository, make one of it (`git init`, `git add`, `git commit`), or name an unpacked "
+    "source release with a pyproject.toml or setup.py"
+)
+
+
 class Bringer:
     """Imports what a directory descriptor shows. Nothing in it is run, and git sees only a raw copy, between walls."""
 
@@ -66,7 +72,7 @@ class Bringer:
             return Refused(
                 rule="not-a-repository",
                 where=_place(directory),
-                remedy="name a git repository, or an unpacked source release with a pyproject.toml or setup.py",
+                remedy=NO_GIT,
             )
         if branch is not None:
             return Refused(

@@ -441,6 +441,11 @@ def _concluded(check: str, result: bytes | None, refused: Refused | None) -> boo
     return True
 
 
+def words_of(tool: str) -> tuple[str, ...]:
+    """The command that runs a tool's body in its cell; what it is to do comes by stdin."""
+    return (PYTHON, "-I", "-B", f"/tools/{tool}.py")
+
+
 def _cell(job: Job, manifest: ToolManifest, golden: Golden, mounts: tuple[Mount, ...]) -> Cell:
     names = sorted({*job.trees, *job.directories})
     request = {
@@ -451,7 +456,7 @@ def _cell(job: Job, manifest: ToolManifest, golden: Golden, mounts: tuple[Mount,
         "deps": "/deps" if golden.deps is not None else None,
     }
     return Cell(
-        argv=(PYTHON, "-I", "-B", f"/tools/{manifest.name}.py"),
+        argv=words_of(manifest.name),
         mounts=mounts,
         caps=manifest.caps,
         env=golden.environment or ENVIRONMENT,

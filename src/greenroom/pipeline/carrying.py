@@ -11,7 +11,7 @@ from greenroom.domain.plan import Plan
 from greenroom.domain.verdict import Held, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Stage, State, Subject
 from greenroom.pipeline.board import row
-from greenroom.pipeline.holds import BASE_MOVED, REVERTING
+from greenroom.pipeline.holds import BASE_MOVED, REVERTING, queued, uncarried
 from greenroom.pipeline.house import House, Tell
 from greenroom.pipeline.plain import verdict_plain
 
@@ -51,6 +51,8 @@ def settle_siblings(house: House, subject: Subject) -> None:
             where = f"Blue is {live[:21]}, the change was made against {change.base[:21]}"
             hold = Held(rule=BASE_MOVED, where=where, remedy="`greenroom improve` proposes it again on what is live")
             house.changes.save(dataclasses.replace(change, hold=hold))
+        elif moved and change.base == live and uncarried(change):
+            house.changes.save(dataclasses.replace(change, hold=queued()))
         elif change.base == live and moved:
             house.runs.carry(house.changes.save(dataclasses.replace(change, hold=None)).id)
 

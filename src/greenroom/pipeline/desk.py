@@ -9,12 +9,15 @@ from greenroom.domain.errors import Unusable
 from greenroom.domain.vocabulary import Mode
 from greenroom.pipeline import improving, verbs
 from greenroom.pipeline.house import House
+from greenroom.pipeline.queue import MOST, Limits
 
 Progress = Callable[[Any], None]
 Handler = Callable[[Mapping[str, Any], tuple[int, ...], Progress, int], Any]
 Call = Callable[[Mapping[str, Any], Progress], Any]
 MAX_TEXT = 4096
 MAX_ENVELOPE_HEX = 256 * 1024
+MAX_CARRIED, MAX_SECONDS = 10_000, 7 * 24 * 3600
+"""Bounds of what one `improve` may be asked for."""
 
 
 def handlers(house: House) -> Mapping[str, Handler]:
@@ -36,6 +39,7 @@ def handlers(house: House) -> Mapping[str, Handler]:
             only=[str(name) for name in only],
             mode=_mode(mode) if mode is not None else None,
             test_command=_text(arguments, "test_command") if arguments.get("test_command") is not None else None,
+            limits=_limits(arguments),
             tell=tell,
         )
 
@@ -88,6 +92,15 @@ def _mode(value: object) -> Mode:
         return Mode(str(value))
     except ValueError:
         raise Unusable("bad-call", f"no mode {str(value)[:40]!r}", remedy="propose, supervised, autonomous") from None
+
+
+def _limits(arguments: Mapping[str, Any]) -> Limits:
+    most, seconds = arguments.get("max"), arguments.get("budget_s")
+    if most is not None and (type(most) is not int or not 0 <= most <= MAX_CARRIED):
+        raise Unusable("bad-call", f"`max` is a number from 0 to {MAX_CARRIED}")
+    if seconds is not None and (type(seconds) is not int or not 0 <= seconds <= MAX_SECONDS):
+        raise Unusable("bad-call", f"`budget_s` is a number of seconds from 0 to {MAX_SECONDS}")
+    return Limits(most=MOST if most is None else most, seconds=seconds)
 
 
 def _unhex(text: str) -> bytes:

@@ -14,6 +14,10 @@ REVERTING = "reverting"
 """The hold of a change whose revert began: a crash leaves it to `resume`."""
 BASE_MOVED = "base-moved"
 STOPPED = "stopped"
+QUEUED = "queued"
+"""The hold of a proposal that no run has carried yet."""
+GONE = "finding-gone"
+"""The end of a queued proposal whose finding is there no longer."""
 ANSWERED = frozenset({NEEDS_APPROVAL, "consent-expired", PROMOTE_LATER, REVERTING, BASE_MOVED, STOPPED, "live-differs"})
 """Holds whose remedy is a command of its own; every other is tried again by `greenroom resume ID`."""
 RETRIED = frozenset({"inconclusive", "disk-low", "policy-mismatch", "bug", "rate-limit"})
@@ -37,6 +41,18 @@ def told(verdict: Verdict, change: Change, stage: Stage) -> Verdict:
         return verdict
     cause = f"{verdict.remedy.rstrip('.')}; then " if verdict.remedy else ""
     return dataclasses.replace(verdict, remedy=f"{cause}`{again(change.id)}` tries it again")
+
+
+def queued() -> Held:
+    """The hold of a proposal that waits to be carried."""
+    remedy = "`greenroom improve REPO` carries the cheapest first; `greenroom resume ID` carries this one"
+    return Held(rule=QUEUED, where="proposed, nothing of it is verified yet", remedy=remedy)
+
+
+def uncarried(change: Change) -> bool:
+    """True for a proposal of which nothing but the proposal exists: it can still be brought up to another base."""
+    waits = change.hold is not None and change.hold.rule in (QUEUED, BASE_MOVED)
+    return change.state is State.PROPOSED and change.plan is None and waits
 
 
 def waits_for_condition(hold: Held) -> bool:

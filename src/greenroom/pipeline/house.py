@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from greenroom.domain.change import Change
@@ -38,6 +39,19 @@ def _no_point(point: str) -> None:
     del point
 
 
+class Turns:
+    """One lock a name, for what only one command at a time may do to the same thing."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._locks: dict[str, threading.Lock] = {}
+
+    def of(self, name: str) -> threading.Lock:
+        """The lock of `name`."""
+        with self._lock:
+            return self._locks.setdefault(name, threading.Lock())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class House:
     """All that the verbs work with; put together by bootstrap. `crash_point` is told each place between two saves."""
@@ -58,3 +72,4 @@ class House:
     crash_point: Callable[[str], None] = _no_point
     optional: frozenset[str] = frozenset()
     """Proposers that run only when they are asked for."""
+    turns: Turns = field(default_factory=Turns)

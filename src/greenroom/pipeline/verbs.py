@@ -30,6 +30,7 @@ from greenroom.pipeline.carrying import (
 from greenroom.pipeline.holds import BASE_MOVED, NEEDS_APPROVAL, PROMOTE_LATER, REVERTING, STOPPED, waits_for_condition
 from greenroom.pipeline.house import House, Tell
 from greenroom.pipeline.plain import verdict_plain
+from greenroom.pipeline.queue import golden_for
 from greenroom.pipeline.runs import runs_of
 from greenroom.pipeline.stages.plan import read_proposal
 
@@ -185,7 +186,10 @@ def _try_again(house: House, change: Change, tell: Tell) -> dict[str, Any]:
         why, remedy = f"it is held as {change.hold.rule} ({change.hold.where})", change.hold.remedy
         raise _wrong_state(change, "resume", why, remedy)
     if change.hold is not None:
-        house.changes.save(dataclasses.replace(change, hold=None))
+        golden = golden_for(house, change)
+        if isinstance(golden, Held):
+            return {**row_of(house, change), "verdict": verdict_plain(golden)}
+        house.changes.save(dataclasses.replace(change, golden=golden, hold=None))
     house.crash_point("again.saved")
     return carry_on(house, change.id, tell)
 

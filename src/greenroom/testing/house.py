@@ -36,6 +36,7 @@ from greenroom.pipeline.changes import Board, DatabaseChanges, Deliveries, Setti
 from greenroom.pipeline.facts import gather
 from greenroom.pipeline.flow import Flow, StageRoom
 from greenroom.pipeline.house import House
+from greenroom.pipeline.queue import Limits
 from greenroom.pipeline.stages import approve, debate, plan, promote, simulate, verify, watch
 from greenroom.policy.bundle import load_policy, save_policy
 from greenroom.policy.decide import CedarPolicy
@@ -196,12 +197,13 @@ class MemoryHouse:
 
     # What doors ask for.
 
-    def improve(self, *, mode: Mode | None = None, only: tuple[str, ...] = ()) -> dict[str, Any]:
-        """Take the repository in and carry a change for each finding."""
+    def improve(
+        self, *, mode: Mode | None = None, only: tuple[str, ...] = (), limits: Limits | None = None
+    ) -> dict[str, Any]:
+        """Take the repository in and carry a change for each finding, within `limits`."""
         self.clock.advance(1)
-        return improving.improve(
-            self.house, 0, path=self.path, branch=self.branch, only=only, mode=mode, tell=self.tell
-        )
+        place = {"path": self.path, "branch": self.branch}
+        return improving.improve(self.house, 0, **place, only=only, mode=mode, tell=self.tell, limits=limits)
 
     def proposed(self) -> ChangeId:
         """Improve, where one change is expected; its id."""

@@ -10,7 +10,7 @@ from greenroom.config import Box
 from greenroom.domain import documents
 from greenroom.domain.card import Card
 from greenroom.domain.digest import parse_digest
-from greenroom.domain.errors import NotFound, Unusable
+from greenroom.domain.errors import NoSandbox, NotFound, Unusable
 from greenroom.domain.metrics import Metrics, measure
 from greenroom.domain.vocabulary import Mode
 from greenroom.entrypoints.services import Passphrase, Progress
@@ -30,6 +30,7 @@ class MemoryServices:
         self.box = Box(house.directory)
         self.asked: list[str] = []
         self.locked = False
+        self.walls = True
         self.health: dict[str, Any] = {"ok": True, "box": True, "facts": {"separation": "users"}, "problems": []}
         self.report: dict[str, Any] = {"ok": True, "size": 0, "notes": ["no outside witness"], "problem": ""}
 
@@ -187,6 +188,22 @@ class MemoryServices:
     def doctor(self) -> Mapping[str, Any]:
         """See Services."""
         return self.health
+
+    def require_sandbox(self) -> None:
+        """See Services; `walls` False is a machine without any."""
+        if not self.walls:
+            raise NoSandbox("no-sandbox", "this machine lets no sandbox be made", where="x=0", remedy="set x to 1")
+
+    def foresee(self, place: Mapping[str, Any], wish: Mapping[str, Any], out: str | None) -> Mapping[str, Any]:
+        """See Services."""
+        return {
+            "box": {"path": str(self.box.root), "there": True},
+            "sandbox": {"available": self.walls, "setting": "x=0", "remedy": "set x to 1"},
+            "reads": [{"where": place["path"], "what": "all"}],
+            "fetches": {"hosts": {"index.example": "package index"}, "problem": "", "what": "wheels", "argv": ["pip"]},
+            "runs": [{"tool": name, "argv": ["python"], "what": "", "often": "once"} for name in wish["only"]],
+            "stores": [{"where": out or "the box", "what": "cards"}],
+        }
 
     def down(self) -> None:
         """See Services."""

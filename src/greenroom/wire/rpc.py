@@ -30,6 +30,7 @@ _CLASSES: Mapping[str, type[errors.GreenroomError]] = {
         errors.NotFound,
         errors.Unreachable,
         errors.TooLarge,
+        errors.NoSandbox,
         errors.Tampered,
         errors.Bug,
     )

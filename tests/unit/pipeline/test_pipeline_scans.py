@@ -12,6 +12,8 @@ import pytest
 
 from greenroom.domain.errors import Unusable
 from greenroom.domain.scan import Counts, Note, Report, Scan
+from greenroom.pipeline import improving
+from greenroom.pipeline.languages import suffixes_of
 from greenroom.testing.house import MemoryHouse
 
 SCAN = Scan(
@@ -25,6 +27,7 @@ class Looking:
     """Proposes nothing, reports."""
 
     name = "looking"
+    reads: Any = (".md", ".sh")
 
     def __init__(self) -> None:
         self.scan: Any = SCAN
@@ -35,6 +38,8 @@ class Looking:
 
 class Lying(Looking):
     """A plug-in whose `scan` is something else."""
+
+    reads = None
 
     def __init__(self) -> None:
         self.scan = {"reports": ["x"] * 10}
@@ -69,3 +74,37 @@ def test_optional_proposers_run_when_asked_for(house: MemoryHouse) -> None:
     with pytest.raises(Unusable) as caught:
         house.improve(only=("nope",))
     assert "looking" in caught.value.remedy
+
+
+def test_languages_that_nobody_read_are_named_with_a_remedy(house: MemoryHouse) -> None:
+    """By the number of their files; where an installed proposer reads them, the remedy names it."""
+    house.commit({"a.rs": b"", "lib/b.RS": b"", "run.sh": b"", "web.js": b"", "page.md": b"", "no": b"", "a.png": b""})
+    found = {each["language"]: each for each in house.improve()["unread"]}
+    assert {name: each["files"] for name, each in found.items()} == {
+        "Rust": 2,
+        "shell": 1,
+        "JavaScript": 1,
+        "Python": 1,
+    }
+    assert found["shell"]["remedy"] == "`--only looking` reads it"
+    assert "plug-in" in found["Rust"]["remedy"]
+    assert "shell" not in {each["language"] for each in house.improve(only=("looking",))["unread"]}
+
+
+def test_an_answer_that_is_too_long_goes_without_reports() -> None:
+    """Counts stay, and a note says how to see the reports; a short answer is left as it is."""
+    scan = {"counts": {"reported": 9}, "reports": [{"message": "x" * 100_000}] * 9}
+    answer = {"scans": [scan], "notes": []}
+    cut = improving.fitted(answer)
+    assert cut["scans"] == [{**scan, "reports": []}]
+    assert "--only" in cut["notes"][0]
+    assert improving.fitted(cut) is cut
+
+
+@pytest.mark.parametrize("said", [None, 7, "py", {"a": 1}])
+def test_a_proposer_that_says_nothing_sensible_of_what_it_reads_reads_nothing(said: Any) -> None:
+    """A plug-in's word is taken for what it is worth."""
+    looking = Looking()
+    looking.reads = said
+    assert suffixes_of(looking) == frozenset()
+    assert suffixes_of(object()) == frozenset()

@@ -62,12 +62,14 @@ class Generated:
 class CodegenProposer:
     """The Proposer port over one generator of `codegen_t0`; `tool` is the digest of that tool's manifest.
 
-    `program` names the tool whose version proposals carry, where that is not the generator's name. `scan` is what the
-    last scan saw besides its proposals, None before the first.
+    `program` names the tool whose version proposals carry, where that is not the generator's name. `reads` are the
+    suffixes of the files that it looks at. `scan` is what the last scan saw besides its proposals, None before the
+    first.
     """
 
     generator = ""
     program = ""
+    reads: tuple[str, ...] = ()
 
     def __init__(self, *, keeper: Keeper, store: Store, attestor: Attestor, golden: Digest, tool: Digest) -> None:
         self._keeper = keeper

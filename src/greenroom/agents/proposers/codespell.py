@@ -9,3 +9,4 @@ class CodespellProposer(CodegenProposer):
     """Proposes what `codegen_t0` generates with codespell; only corrections with one answer."""
 
     generator = "codespell"
+    reads = (".adoc", ".markdown", ".md", ".py", ".pyi", ".rst", ".txt")

@@ -9,3 +9,4 @@ class DataProposer(CodegenProposer):
     """Proposes nothing; its scan has a report for each file that its own format's parser refuses."""
 
     generator = "data"
+    reads = (".json", ".toml", ".yaml", ".yml")

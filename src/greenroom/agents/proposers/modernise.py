@@ -10,3 +10,4 @@ class ModerniseProposer(CodegenProposer):
 
     generator = "modernise"
     program = "ruff"
+    reads = (".py", ".pyi")

@@ -9,3 +9,4 @@ class RuffProposer(CodegenProposer):
     """Proposes what `codegen_t0` generates with ruff; the repository's own ignores are read as data."""
 
     generator = "ruff"
+    reads = (".py", ".pyi")

@@ -10,3 +10,4 @@ class ShellProposer(CodegenProposer):
 
     generator = "shell"
     program = "shfmt"
+    reads = (".bash", ".sh")

@@ -10,3 +10,4 @@ class StringsProposer(CodegenProposer):
 
     generator = "strings"
     program = "codespell"
+    reads = (".py", ".pyi")

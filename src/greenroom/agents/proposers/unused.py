@@ -10,3 +10,4 @@ class UnusedProposer(CodegenProposer):
 
     generator = "unused"
     program = "ruff"
+    reads = (".py", ".pyi")

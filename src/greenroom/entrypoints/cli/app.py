@@ -17,11 +17,12 @@ from greenroom.entrypoints.services import Services
 
 INTERRUPTED = (
     "greenroom: interrupted; nothing is half done. The change under way is finished in the box; "
-    "`greenroom improve` again looks for the rest"
+    "`greenroom improve` again carries the rest"
 )
 
 
 COMMANDS = (
+    "improve_command",
     "change_commands",
     "house_commands",
     "owner_commands",

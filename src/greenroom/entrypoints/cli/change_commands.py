@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from greenroom.domain.errors import Exit, Unusable
-from greenroom.domain.vocabulary import Mode
-from greenroom.entrypoints.cli import consent, output, render, runs, scans
+from greenroom.entrypoints.cli import consent, output, render, runs
 from greenroom.entrypoints.cli.completion import Id
 from greenroom.entrypoints.cli.safe import safe
 
@@ -24,51 +22,9 @@ NoInput = Annotated[bool, typer.Option("--no-input", help="Never ask; fail where
 
 def register(app: typer.Typer, context: Context) -> None:
     """Add the commands to `app`."""
-    _improve(app, context)
     _looking(app, context)
     _approving(app, context)
     _taking_back(app, context)
-
-
-def _improve(app: typer.Typer, context: Context) -> None:
-    @app.command()
-    def improve(
-        repo: Annotated[str, typer.Argument(metavar="REPO", help="A git repository or an unpacked source release.")],
-        branch: Annotated[str | None, typer.Option(help="The branch; the checked-out one unless named.")] = None,
-        only: Annotated[
-            list[str] | None, typer.Option(help="Only this proposer, optional ones too; may be repeated.")
-        ] = None,
-        mode: Annotated[Mode | None, typer.Option(help="May only lower the box's mode.")] = None,
-        test_command: Annotated[
-            str | None, typer.Option(help="How this repository's tests run (pytest or unittest); empty forgets it.")
-        ] = None,
-        json: Json = False,
-    ) -> None:
-        """Scan REPO and propose small changes, each carried through the gate up to approval.
-
-        Examples:
-          greenroom improve .
-          greenroom improve ~/src/project --branch main --only ruff
-          greenroom improve ./package-1.2.3 --json
-          greenroom improve . --test-command "python -m pytest -q checks"
-        """
-        del json
-        services = context.services
-        deliver_waiting(context)
-        place = services.repository(repo, branch)
-        descriptor = os.open(place["path"], os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            wish = {
-                "path": place["path"],
-                "branch": place["branch"],
-                "only": only or [],
-                "mode": mode.value if mode else None,
-                "test_command": test_command,
-            }
-            answer = services.desk("improve", wish, descriptors=(descriptor,), progress=render.tell)
-        finally:
-            os.close(descriptor)
-        _finish(context, answer, lambda: _show_improved(answer), output.exit_of_scan)
 
 
 def _looking(app: typer.Typer, context: Context) -> None:
@@ -151,7 +107,7 @@ def _approving(app: typer.Typer, context: Context) -> None:
         deliver_waiting(context)
         offer = services.desk("offer", {"change": change})
         if offer["verdict"]["is"] != "passed":
-            _finish(context, offer, lambda: _say(offer))
+            finish(context, offer, lambda: _say(offer))
         _require_deliverable(context, change)
         shown = {**offer["show"], "card": services.card(change, offer)}
         if not context.as_json:
@@ -163,7 +119,7 @@ def _approving(app: typer.Typer, context: Context) -> None:
         envelope = services.consent(offer, actor or consent.actor(), consent.passphrase)
         wish = {"change": change, "envelope": envelope.hex(), "promote": not no_promote}
         answer = {**_delivered(context, services.desk("approve", wish, progress=render.tell)), "card": shown["card"]}
-        _finish(context, answer, lambda: _say(answer))
+        finish(context, answer, lambda: _say(answer))
 
     @app.command()
     def promote(change: Id, json: Json = False) -> None:
@@ -176,7 +132,7 @@ def _approving(app: typer.Typer, context: Context) -> None:
         deliver_waiting(context)
         _require_deliverable(context, change)
         answer = _delivered(context, context.services.desk("promote", {"change": change}, progress=render.tell))
-        _finish(context, answer, lambda: _say(answer))
+        finish(context, answer, lambda: _say(answer))
 
     @app.command()
     def reject(
@@ -190,7 +146,7 @@ def _approving(app: typer.Typer, context: Context) -> None:
         del json
         wish = {"change": change, "why": why, "actor": consent.actor()}
         answer = context.services.desk("reject", wish)
-        _finish(context, answer, lambda: _say(answer))
+        finish(context, answer, lambda: _say(answer))
 
 
 def _taking_back(app: typer.Typer, context: Context) -> None:
@@ -204,7 +160,7 @@ def _taking_back(app: typer.Typer, context: Context) -> None:
         del json
         wish = {"change": change, "actor": consent.actor()}
         answer = _delivered(context, context.services.desk("revert", wish))
-        _finish(context, answer, lambda: _say(answer))
+        finish(context, answer, lambda: _say(answer))
 
     @app.command()
     def resume(
@@ -228,7 +184,7 @@ def _taking_back(app: typer.Typer, context: Context) -> None:
         wish = {"change": change} if change is not None else {}
         answer = dict(context.services.desk("resume", wish, progress=render.tell))
         answer["delivered"] = deliver_waiting(context)
-        _finish(context, answer, lambda: _show_resumed(answer), output.exit_of_resumed)
+        finish(context, answer, lambda: _show_resumed(answer), output.exit_of_resumed)
 
 
 def _show(shown: Mapping[str, Any], *, with_runs: bool) -> None:
@@ -274,7 +230,7 @@ def _require_deliverable(context: Context, change: str) -> None:
     if found:
         verdict = {"is": "held", **found}
         answer = {"id": change, "verdict": verdict}
-        _finish(context, answer, lambda: render.console().print(render.verdict_line(verdict)))
+        finish(context, answer, lambda: render.console().print(render.verdict_line(verdict)))
 
 
 def _delivered(context: Context, answer: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -304,12 +260,13 @@ def deliver_waiting(context: Context) -> list[Mapping[str, Any]]:
     return verdicts
 
 
-def _finish(
+def finish(
     context: Context,
     answer: Mapping[str, Any],
     show: Any,
     code_of: Callable[[Mapping[str, Any]], Exit] = output.exit_of_answer,
 ) -> None:
+    """Answer, and leave with the code that `code_of` finds for the answer."""
     context.answer(answer, show)
     code = code_of(answer)
     if code:
@@ -343,27 +300,3 @@ def _show_board(rows: Any) -> None:
         print("no changes; `greenroom improve REPO` looks for some")
         return
     render.console().print(render.board(rows))
-
-
-def _show_improved(answer: Mapping[str, Any]) -> None:
-    out = render.console()
-    if answer["verdict"]["is"] != "passed":
-        out.print(render.verdict_line(answer["verdict"]))
-        return
-    rows = [*answer["changes"], *answer["known"]]
-    if rows:
-        out.print(render.board(rows))
-    for row in (*answer["ended"], *rows):
-        said = row["refused"] or row["held"]
-        if said and said["rule"] != "needs-approval":
-            out.print(f"{row['id']} {safe(str(row['summary']))}")
-            out.print(render.verdict_line({"is": "refused" if row["refused"] else "held", **said}))
-    for failed in answer["failed"]:
-        out.print(f"proposer {safe(failed['proposer'])} failed: {safe(failed['message'])}", style="red")
-    for note in answer["notes"]:
-        print(f"note: {safe(note)}")
-    scans.show(out, answer.get("scans", ()))
-    waiting = [row for row in rows if row["held"] and row["held"]["rule"] == "needs-approval"]
-    print(f"{len(rows)} proposal(s), {len(waiting)} wait for approval; live is unchanged: {answer['live'][:21]}")
-    if waiting:
-        print(f"next: greenroom approve {waiting[0]['id']}")

@@ -13,6 +13,8 @@ from greenroom.domain.errors import Exit, GreenroomError
 from greenroom.entrypoints.cli.safe import safe, safe_block
 
 PASSED: Mapping[str, Any] = {"is": "passed"}
+WALLS = frozenset({"layer-missing", "wall-failed", "cgroup-failed"})
+"""Rules that say that this machine cannot give a sandbox."""
 
 
 def print_json(value: Any) -> None:
@@ -47,16 +49,47 @@ def exit_of_answer(answer: Mapping[str, Any]) -> Exit:
 def exit_of_scan(answer: Mapping[str, Any]) -> Exit:
     """The exit code of a scan: OK when it found something to approve, something is done already, or nothing was found.
 
-    Otherwise that of what became of the proposals: HELD when one of them is only held, REFUSED when all are refused,
-    USAGE when no proposer could give any.
+    What is only queued is a proposal like any other, unless what was carried is held. Otherwise that of what became of
+    the proposals: HELD when one of them is only held, REFUSED when all are refused, USAGE when no proposer could give
+    any; SANDBOX when this machine has not the walls.
     """
-    code = exit_of(answer["verdict"])
-    rows = [*answer["changes"], *answer.get("known", ())]
+    code = _exit_of_walls(answer) or exit_of(answer["verdict"])
+    rows = [*answer["changes"], *answer["known"]]
     if code is not Exit.OK or any(_waits_or_done(row) for row in rows):
         return code
-    if answer["changes"]:
-        return Exit.HELD if any(row["held"] for row in answer["changes"]) else Exit.REFUSED
-    return Exit.USAGE if answer.get("failed") else Exit.OK
+    if any(row["held"] for row in answer["changes"]):
+        return Exit.HELD
+    if answer["left"]:
+        return Exit.OK
+    return Exit.REFUSED if answer["changes"] else Exit.USAGE if answer["failed"] else Exit.OK
+
+
+def exit_of_headless(answer: Mapping[str, Any]) -> Exit:
+    """The exit code of a scan that tells apart what a script wants to know: OK where nothing waits for anybody.
+
+    PROPOSALS where a proposal waits for a yes, or is queued and nothing that was carried is held; the others as
+    `exit_of_scan` has them.
+    """
+    code = _exit_of_walls(answer) or exit_of(answer["verdict"])
+    if code is not Exit.OK:
+        return code
+    rows = [*answer["changes"], *answer["known"]]
+    if any(row["held"] and _waits_or_done(row) for row in rows):
+        return Exit.PROPOSALS
+    if any(row["held"] for row in rows):
+        return Exit.HELD
+    if answer["left"]:
+        return Exit.PROPOSALS
+    if any(_waits_or_done(row) for row in rows):
+        return Exit.OK
+    return Exit.REFUSED if answer["changes"] else Exit.USAGE if answer["failed"] else Exit.OK
+
+
+def _exit_of_walls(answer: Mapping[str, Any]) -> Exit | None:
+    """SANDBOX where the walls were missing, for the import or for every proposer that looked."""
+    verdict, failed = answer["verdict"], answer["failed"]
+    without = bool(failed) and not answer["scans"] and all(each["reference"] in WALLS for each in failed)
+    return Exit.SANDBOX if verdict.get("rule") in WALLS or without else None
 
 
 def exit_of_resumed(answer: Mapping[str, Any]) -> Exit:
@@ -73,8 +106,8 @@ def _waits_or_done(row: Mapping[str, Any]) -> bool:
     return not row["refused"] and row["state"] in ("promoted", "kept", "reverted")
 
 
-def report(error: GreenroomError, *, as_json: bool) -> Exit:
-    """Say what is wrong, where, and what would help; returns the exit code."""
+def report(error: GreenroomError, *, as_json: bool, beside: Mapping[str, Any] | None = None) -> Exit:
+    """Say what is wrong, where, and what would help; returns the exit code. `beside` is what was done until then."""
     if as_json:
         body = {
             "reference": error.reference,
@@ -85,7 +118,7 @@ def report(error: GreenroomError, *, as_json: bool) -> Exit:
         }
         # Where stdout cannot be written, the words on stderr are all there is.
         with contextlib.suppress(OSError):
-            print_json({"error": body})
+            print_json({**(beside or {}), "error": body})
             sys.stdout.flush()
     lines = [f"greenroom: {safe_block(error.message)} [{error.reference}]"]
     if error.where:

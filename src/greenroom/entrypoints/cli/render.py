@@ -104,6 +104,12 @@ def progress(event: Mapping[str, Any]) -> str | None:
         return f"importing {safe(event['subject'])}"
     if kind == "imported":
         return f"imported, tree {event['tree'][:17]}"
+    if kind == "proposal":
+        return proposal(event)
+    if kind == "prepare":
+        return "getting what the base needs to run its tests"
+    if kind in ("carrying", "carried"):
+        return _carried(event)
     if kind == "prepared":
         return "dependencies ready" + "".join(f"\n  note: {safe(note)}" for note in event["notes"])
     if kind == "propose":
@@ -113,6 +119,33 @@ def progress(event: Mapping[str, Any]) -> str | None:
         said = verdict["is"] if verdict["is"] == "passed" else f"{verdict['is']}: {verdict['rule']}"
         return f"  {event['change']}  {event['stage']:<9} {safe(said)}"
     return None
+
+
+def proposal(event: Mapping[str, Any]) -> str:
+    """A proposal in two lines, before anything of it is tried: rule, lines, files; what it is about."""
+    more = f" and {event['more_files']} more" if event["more_files"] else ""
+    files = ", ".join(event["files"]) + more
+    head = f"{event['id']}  {event['rule']}  +{event['added']} -{event['removed']}  {files}"
+    return f"{safe(head)}\n        {safe(event['summary'])}"
+
+
+def seconds(count: float) -> str:
+    """A span of time in words: `4.2 s`, `2 min 5 s`, `1 h 0 min`."""
+    if count < 60:
+        return f"{count:.1f} s" if count < 10 else f"{count:.0f} s"
+    minutes, rest = divmod(round(count), 60)
+    hours, left = divmod(minutes, 60)
+    return f"{hours} h {left} min" if hours else f"{minutes} min {rest} s"
+
+
+def _carried(event: Mapping[str, Any]) -> str:
+    left = "" if event["left_s"] is None else f", {seconds(event['left_s'])} left"
+    clock = f"[{seconds(event['spent_s'])} spent{left}]"
+    if event["event"] == "carrying":
+        return f"{clock} {safe(event['change'])}, {event['number']} of {event['of']}"
+    row = event["row"]
+    said = row["refused"] or row["held"] or {"rule": row["state"]}
+    return f"{clock} {safe(row['id'])} took {seconds(row['seconds'])}: {safe(said['rule'])}"
 
 
 def tell(event: Mapping[str, Any]) -> None:

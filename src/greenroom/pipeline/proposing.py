@@ -1,0 +1,178 @@
+"""Propose: each chosen proposer looks once, and what it finds becomes a queued change, or is known already.
+
+No finding is proposed twice. A queued change whose finding is still there on another base is brought up to that base;
+one whose finding is gone ends.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from greenroom.domain import documents
+from greenroom.domain.change import Change, advance
+from greenroom.domain.digest import Digest
+from greenroom.domain.errors import Unusable
+from greenroom.domain.events import Event
+from greenroom.domain.ports import Proposer
+from greenroom.domain.proof import Import
+from greenroom.domain.proposal import MAX_PROPOSAL_BYTES, Proposal, origin_of
+from greenroom.domain.scan import Scan
+from greenroom.domain.verdict import Refused
+from greenroom.domain.vocabulary import ChangeId, Mode, Move, State, Subject, Trust
+from greenroom.pipeline.carrying import carry_on, outdated, row_of
+from greenroom.pipeline.changes import Line
+from greenroom.pipeline.holds import GONE, QUEUED, RETRIED, queued, uncarried
+from greenroom.pipeline.house import House, Tell
+from greenroom.pipeline.queue import Item, item_of, short_card
+from greenroom.pipeline.stages.plan import read_proposal
+
+_ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What all proposals of one scan share. `golden` is the toolchain that the scan runs on, without dependencies."""
+
+    subject: Subject
+    brought: Import
+    golden: Digest
+    mode: Mode
+
+
+def propose(
+    house: House,
+    chosen: Mapping[str, Callable[[Digest], Proposer]],
+    scene: Scene,
+    answer: dict[str, Any],
+    tell: Tell,
+) -> list[Item]:
+    """What waits to be carried of all that was found, each told as a short card; `answer` gets the rest."""
+    items: list[Item] = []
+    whole: set[str] = set()
+    for name, make in chosen.items():
+        if getattr(tell, "gone", False):
+            break
+        tell({"event": "propose", "proposer": name})
+        found = _look(name, make(scene.golden), scene, answer, tell)
+        if found is None:
+            continue
+        whole.add(name)
+        for body in found:
+            item = _take_in(house, name, body, scene, answer, tell)
+            if item is not None:
+                items.append(item)
+                tell(short_card(item))
+    _end_what_is_gone(house, whole, scene, {item.change.id for item in items}, answer)
+    return items
+
+
+def _look(name: str, proposer: Proposer, scene: Scene, answer: dict[str, Any], tell: Tell) -> list[bytes] | None:
+    """What the proposer says; None where it failed."""
+    try:
+        found = list(proposer.propose(scene.subject, scene.brought.tree))
+    except Unusable as error:
+        _failed(answer, name, error)
+        return None
+    scan = getattr(proposer, "scan", None)
+    if isinstance(scan, Scan):
+        plain = {"proposer": name, **documents.to_plain(scan)}
+        answer["scans"].append(plain)
+        tell({"event": "scanned", "scan": plain})
+    return found
+
+
+def _take_in(house: House, name: str, body: bytes, scene: Scene, answer: dict[str, Any], tell: Tell) -> Item | None:
+    """The queued change for a proposal; None where it is known, or where no change can be made of it."""
+    if len(body) > MAX_PROPOSAL_BYTES:
+        answer["failed"].append({"proposer": name, "reference": "proposal-too-large", "message": f"{len(body)} bytes"})
+        return None
+    change = _draft(house, name, body, scene)
+    try:
+        proposal = read_proposal(house.store, change)
+        if proposal.proposer != name:
+            raise Unusable("another-proposer", f"{name} proposed in the name of {proposal.proposer[:80]!r}")
+    except Unusable as error:
+        _failed(answer, name, error)
+        return None
+    with house.turns.of(str(scene.subject)):
+        saved = _settle(house, change, proposal, answer, tell)
+    return item_of(house.store, saved, proposal) if saved is not None else None
+
+
+def _settle(house: House, draft: Change, proposal: Proposal, answer: dict[str, Any], tell: Tell) -> Change | None:
+    """The change that stands for the finding from here on and waits to be carried; None where none does."""
+    same = [house.changes.get(found) for found in house.board.known(draft.subject, proposal.fingerprint)]
+    earlier = next((found for found in reversed(same) if uncarried(found) and found.base != draft.base), None)
+    if earlier is not None:
+        return house.changes.save(dataclasses.replace(draft, id=earlier.id, version=earlier.version))
+    known = [found for found in same if found.base == draft.base and _settled(found)]
+    if known and outdated(house, known[-1]):
+        # The policy refuses it by the rule that says why, which ends it; the finding is then a new change.
+        ended = house.changes.save(dataclasses.replace(known.pop(), hold=None))
+        answer["ended"].append(carry_on(house, ended.id, tell))
+    if known and known[-1].hold is not None and known[-1].hold.rule in (QUEUED, *RETRIED):
+        return known[-1]
+    if known:
+        answer["known"].append(row_of(house, known[-1]))
+        return None
+    line = Line(change=draft.id, summary=proposal.summary, rule=proposal.rule, fingerprint=proposal.fingerprint)
+    house.board.put(line)
+    house.crash_point("propose.lined")
+    saved = house.changes.save(draft)
+    house.crash_point("propose.saved")
+    return saved
+
+
+def _draft(house: House, name: str, body: bytes, scene: Scene) -> Change:
+    """A change as it waits in the queue; its golden is the one of its base when it is carried."""
+    identity = ChangeId("".join(secrets.choice(_ALPHABET) for _ in range(6)))
+    return Change(
+        id=identity,
+        subject=scene.subject,
+        origin=origin_of(name, min(Trust.BOX, Trust(scene.brought.trust))),
+        request=house.store.put("text", body),
+        mode=scene.mode,
+        state=State.PROPOSED,
+        base=scene.brought.tree,
+        golden=scene.golden,
+        hold=queued(),
+    )
+
+
+def _settled(change: Change) -> bool:
+    """True when a finding is not proposed again on the same base: it is open, live, or a person said no to it."""
+    return not change.terminal or change.state is State.KEPT or change.ended in ("rejected", "reverted")
+
+
+def _end_what_is_gone(
+    house: House, whole: set[str], scene: Scene, found: set[ChangeId], answer: dict[str, Any]
+) -> None:
+    """End what was never carried and what its proposer, having looked at everything, finds no longer."""
+    actors = {f"proposer:{name}": name for name in whole}
+    for change in house.changes.list(subject=scene.subject, open_only=True):
+        name = actors.get(change.origin.actor)
+        if name is None or change.id in found or not uncarried(change):
+            continue
+        event = Event(
+            key=f"{change.id}/gone",
+            at=house.clock.now(),
+            actor="executor",
+            name="change.gone",
+            change=change.id,
+            about=GONE,
+            digests={"base": scene.brought.tree},
+        )
+        house.guard.append(event)
+        why = Refused(rule=GONE, where=f"{name} on {scene.brought.tree[:21]}", remedy="nothing is left to be done")
+        ended = dataclasses.replace(
+            change, state=advance(change.state, Move.ABORT), hold=None, ended=why.rule, refused=why
+        )
+        answer["ended"].append(row_of(house, house.changes.save(ended)))
+
+
+def _failed(answer: dict[str, Any], name: str, error: Unusable) -> None:
+    answer["failed"].append({"proposer": name, "reference": error.reference, "message": str(error)})
