@@ -8,6 +8,7 @@ from typing import Any
 from greenroom.domain.errors import Unusable
 from greenroom.domain.vocabulary import Mode
 from greenroom.pipeline import improving, verbs
+from greenroom.pipeline import restack as restacking
 from greenroom.pipeline.house import House
 
 Progress = Callable[[Any], None]
@@ -53,6 +54,7 @@ def handlers(house: House) -> Mapping[str, Handler]:
         "offer": lambda a, _: verbs.offer(house, _text(a, "change")),
         "branch": lambda a, _: verbs.branch_of(house, _text(a, "change")),
         "promote": lambda a, tell: verbs.promote(house, _text(a, "change"), tell=tell),
+        "restack": lambda a, tell: restacking.restack(house, _text(a, "change"), tell=tell),
         "reject": lambda a, _: verbs.reject(house, _text(a, "change"), why=_text(a, "why"), actor=_text(a, "actor")),
         "revert": lambda a, _: verbs.revert(house, _text(a, "change"), actor=_text(a, "actor")),
         "resume": lambda a, tell: verbs.resume(house, change_id=_text(a, "change") if "change" in a else "", tell=tell),

@@ -6,7 +6,6 @@ A finding that is known is not proposed again; one whose change was held for a p
 from __future__ import annotations
 
 import dataclasses
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -19,17 +18,17 @@ from greenroom.domain.proof import Import, Predicate
 from greenroom.domain.proposal import MAX_PROPOSAL_BYTES, origin_of
 from greenroom.domain.scan import Scan
 from greenroom.domain.verdict import Held, Passed, Refused
-from greenroom.domain.vocabulary import ChangeId, Kind, Mode, State, Subject, Trust, address_of
+from greenroom.domain.vocabulary import Kind, Mode, State, Subject, Trust, address_of
 from greenroom.pipeline.carrying import carry_on, cut_short, last_live, outdated, row_of, settle_siblings, want
 from greenroom.pipeline.changes import Delivery, Line
-from greenroom.pipeline.holds import RETRIED
+from greenroom.pipeline.holds import MOVED, RETRIED
 from greenroom.pipeline.house import House, Tell
 from greenroom.pipeline.plain import verdict_plain
+from greenroom.pipeline.restack import new_id
 from greenroom.pipeline.stages.plan import read_proposal
 
 MODES = tuple(Mode)
 TEST_COMMAND = "test-command"
-_ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 
 
 def improve(
@@ -154,7 +153,7 @@ def _new_change(
     request = house.store.put("text", body)
     trust = min(Trust.BOX, Trust(brought.trust))
     change = Change(
-        id=ChangeId("".join(secrets.choice(_ALPHABET) for _ in range(6))),
+        id=new_id(),
         subject=subject,
         origin=origin_of(name, trust),
         request=request,
@@ -171,7 +170,7 @@ def _new_change(
         _failed(answer, name, error)
         return None
     same = [house.changes.get(found) for found in house.board.known(subject, proposal.fingerprint)]
-    known = [found for found in same if found.base == brought.tree and _settled(found)]
+    known = [found for found in same if (found.base == brought.tree and _settled(found)) or _restacks(found)]
     if known and outdated(house, known[-1]):
         # The policy refuses it by the rule that says why, which ends it; the finding is then a new change.
         _propose_anew(house, known.pop(), answer, tell)
@@ -200,6 +199,11 @@ def _failed(answer: dict[str, Any], name: str, error: Unusable) -> None:
 def _settled(change: Change) -> bool:
     """True when a finding is not proposed again on the same base: it is open, live, or a person said no to it."""
     return not change.terminal or change.state is State.KEPT or change.ended in ("rejected", "reverted")
+
+
+def _restacks(change: Change) -> bool:
+    """True for a finding of an earlier base whose change waits: it goes on, on what is live, when somebody asks."""
+    return change.hold is not None and change.hold.rule in MOVED
 
 
 def _note_import(house: House, subject: Subject, brought: Import, path: str, at: str) -> None:

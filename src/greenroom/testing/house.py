@@ -30,7 +30,7 @@ from greenroom.evaluation.verify import KeeperEvaluator, Known
 from greenroom.guard.papers import ConstitutionOrder, Lift, ModeOrder, sign
 from greenroom.guard.room import Rules
 from greenroom.guard.service import GuardService
-from greenroom.pipeline import history, improving, tables, verbs
+from greenroom.pipeline import history, improving, restack, tables, verbs
 from greenroom.pipeline.card import CardMaker
 from greenroom.pipeline.changes import Board, DatabaseChanges, Deliveries, Settings
 from greenroom.pipeline.facts import gather
@@ -148,7 +148,7 @@ class MemoryHouse:
         changes = DatabaseChanges(self.engine, self.clock)
         watched: Any = self.points.wrap("changes", changes, ("save",))
         guard: Any = self.points.wrap(
-            "guard", self.guard, ("append", "warrant", "promote", "mark_good", "revert", "consent", "adopt")
+            "guard", self.guard, ("append", "warrant", "promote", "mark_good", "revert", "consent", "carry", "adopt")
         )
         flow = Flow(
             changes=watched,
@@ -226,6 +226,11 @@ class MemoryHouse:
         """Carry an approved change on."""
         self.clock.advance(1)
         return verbs.promote(self.house, change, tell=self.tell)
+
+    def restack(self, change: str) -> dict[str, Any]:
+        """Move a change onto what is live."""
+        self.clock.advance(1)
+        return restack.restack(self.house, change, tell=self.tell)
 
     def reject(self, change: str) -> dict[str, Any]:
         """Say no."""

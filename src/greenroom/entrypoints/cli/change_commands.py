@@ -11,7 +11,7 @@ import typer
 
 from greenroom.domain.errors import Exit, Unusable
 from greenroom.domain.vocabulary import Mode
-from greenroom.entrypoints.cli import consent, output, render, runs, scans
+from greenroom.entrypoints.cli import consent, output, render, restacks, runs, scans
 from greenroom.entrypoints.cli.safe import safe
 
 if TYPE_CHECKING:
@@ -120,14 +120,14 @@ def _looking(app: typer.Typer, context: Context) -> None:
           greenroom diff k3f9x2 --patch | git apply
         """
         del json
-        data = _patch(context, change)
+        found = context.services.desk("diff", {"change": change})
+        data = context.services.read(found["patch"])
         if patch and not context.as_json:
             sys.stdout.buffer.write(data)
             return
         text = data.decode("utf-8", "backslashreplace")
-        context.answer(
-            {"change": change, "text": text}, lambda: render.console().print(render.diff(text), soft_wrap=True)
-        )
+        answer = {"change": change, "text": text, "conflicts": found["conflicts"]}
+        context.answer(answer, lambda: _show_diff(text, found["conflicts"]))
 
 
 def _approving(app: typer.Typer, context: Context) -> None:
@@ -142,6 +142,10 @@ def _approving(app: typer.Typer, context: Context) -> None:
     ) -> None:
         """Show the whole card, sign your agreement, and carry the change through promote and watch.
 
+        A change whose base moved (`base-moved`) goes on as a child: the same patch on what is live, verified again.
+        Where you agreed to it before, and patch and risk are the same, your yes holds; otherwise the card of the child
+        is shown.
+
         Examples:
           greenroom approve k3f9x2
           greenroom approve k3f9x2 --no-promote
@@ -150,6 +154,8 @@ def _approving(app: typer.Typer, context: Context) -> None:
         services = context.services
         deliver_waiting(context)
         offer = services.desk("offer", {"change": change})
+        if restacks.moved(offer):
+            change, offer = _restacked(context, change, promote=not no_promote)
         if offer["verdict"]["is"] != "passed":
             _finish(context, offer, lambda: _say(offer))
         _require_deliverable(context, change)
@@ -169,6 +175,8 @@ def _approving(app: typer.Typer, context: Context) -> None:
     def promote(change: Id, json: Json = False) -> None:
         """Carry an approved change through promote and watch; otherwise say which step is missing.
 
+        A change whose base moved is restacked first: see `greenroom restack --help`.
+
         Example:
           greenroom promote k3f9x2
         """
@@ -176,6 +184,24 @@ def _approving(app: typer.Typer, context: Context) -> None:
         deliver_waiting(context)
         _require_deliverable(context, change)
         answer = _delivered(context, context.services.desk("promote", {"change": change}, progress=render.tell))
+        _finish(context, answer, lambda: _say(answer))
+
+    @app.command()
+    def restack(change: Id, json: Json = False) -> None:
+        """Move a change whose base is live no more onto what is live, as a child that is verified again.
+
+        The same patch, where its lines stand beyond doubt; the parent ends `superseded`. Your yes to the parent holds
+        for the child if the patch is the same and the risk no greater: the guard checks it. A patch that has no place
+        is held as `restack-conflict`; `greenroom diff` shows both sides. Nothing goes live.
+
+        Examples:
+          greenroom restack k3f9x2
+          greenroom restack k3f9x2 --json
+        """
+        del json
+        deliver_waiting(context)
+        _require_deliverable(context, change)
+        answer = restacks.restack(context, change)
         _finish(context, answer, lambda: _say(answer))
 
     @app.command()
@@ -234,6 +260,7 @@ def _taking_back(app: typer.Typer, context: Context) -> None:
 def _show(shown: Mapping[str, Any], *, with_runs: bool) -> None:
     out = render.console()
     out.print(render.card(shown))
+    restacks.show_conflicts(out, shown["conflicts"])
     if with_runs:
         runs.show(out, shown["runs"])
 
@@ -252,9 +279,24 @@ def _show_whole_card(shown: Mapping[str, Any], patch: bytes) -> None:
         ) from None
 
 
-def _patch(context: Context, change: str) -> bytes:
-    services = context.services
-    return services.read(services.desk("diff", {"change": change})["patch"])
+def _show_diff(text: str, conflicts: Any) -> None:
+    out = render.console()
+    out.print(render.diff(text), soft_wrap=True)
+    restacks.show_conflicts(out, conflicts)
+
+
+def _restacked(context: Context, change: str, *, promote: bool) -> tuple[str, Mapping[str, Any]]:
+    """The child of a change whose base moved, and its offer; leaves where there is nothing that a person has to say."""
+    _require_deliverable(context, change)
+    row = restacks.restack(context, change)
+    if promote and restacks.agreed(row):
+        row = _delivered(context, restacks.promote(context, row))
+    if not restacks.asks(row):
+        _finish(context, row, lambda: _say(row))
+        raise typer.Exit(0)
+    if not context.as_json:
+        restacks.say(render.console(), row)
+    return str(row["id"]), context.services.desk("offer", {"change": row["id"]})
 
 
 def _require_deliverable(context: Context, change: str) -> None:
@@ -318,6 +360,7 @@ def _finish(
 
 def _say(answer: Mapping[str, Any]) -> None:
     out = render.console()
+    restacks.say(out, answer)
     out.print(render.verdict_line(answer["verdict"]))
     out.print(f"{answer['id']} is {answer['state']}" + (f", live at {answer['commit']}" if answer["commit"] else ""))
     delivered = answer.get("delivered")
