@@ -4,17 +4,22 @@
 2. all lines from its beginning are unchanged: as far from the end as it was;
 3. else where its old lines stand, when they stand exactly once in the file, before and after.
 
+By the first two only where its old lines stand as often as before: nobody put a copy of them beside it.
+
 Restacking places hunks by this rule, and the guard checks by it that a moved patch is still the same one. Files that
 are created, deleted or binary have no place to look for (`FilePatch.moves`): they must be as they were.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from greenroom.domain.errors import Unusable
 from greenroom.domain.patches import FilePatch, Hunk, split
+
+MAX_COMPARED = 20_000_000
+"""Lines times hunks that are compared for one file at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,29 +34,17 @@ class Conflict:
     theirs: tuple[bytes, ...]
 
 
-def apply(each: FilePatch, before: bytes, places: Sequence[int]) -> bytes:
-    """The file after the hunks at `places`; raises Unusable `bad-patch` where the old lines are not there."""
-    lines, done = split(before), 0
-    out: list[bytes] = []
-    for hunk, at in zip(each.hunks, places, strict=True):
-        end = at + len(hunk.old)
-        if at < done or tuple(lines[at:end]) != hunk.old:
-            raise Unusable("bad-patch", "the old lines of a hunk are not there")
-        out += [*lines[done:at], *hunk.new]
-        done = end
-    return b"".join((*out, *lines[done:]))
-
-
 def place(each: FilePatch, before: bytes, after: bytes) -> tuple[int, ...] | Conflict:
     """Where the hunks of `each`, made on `before`, stand in `after`; or the first one that has no place."""
     old, live = split(before), split(after)
     if before == after:
         return tuple(hunk.at for hunk in each.hunks)
     same = _Same.between(old, live)
+    large = len(each.hunks) * (len(old) + len(live)) > MAX_COMPARED
     places: list[int] = []
     done = 0
     for hunk in each.hunks:
-        found = _place(hunk, old, live, same)
+        found = "the file is too large to look for so many places" if large else _place(hunk, old, live, same)
         if isinstance(found, int) and (found < done or (hunk.ends_in_change and found + len(hunk.old) != len(live))):
             found = "the end of the file, or the order of its parts, is another"
         if isinstance(found, str):
@@ -66,6 +59,19 @@ def place(each: FilePatch, before: bytes, after: bytes) -> tuple[int, ...] | Con
         places.append(found)
         done = found + len(hunk.old)
     return tuple(places)
+
+
+def apply(each: FilePatch, before: bytes, places: Sequence[int]) -> bytes:
+    """The file after the hunks at `places`; raises Unusable `bad-patch` where the old lines are not there."""
+    lines, done = split(before), 0
+    out: list[bytes] = []
+    for hunk, at in zip(each.hunks, places, strict=True):
+        end = at + len(hunk.old)
+        if at < done or tuple(lines[at:end]) != hunk.old:
+            raise Unusable("bad-patch", "the old lines of a hunk are not there")
+        out += [*lines[done:at], *hunk.new]
+        done = end
+    return b"".join((*out, *lines[done:]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,22 +97,24 @@ class _Same:
 
 
 def _place(hunk: Hunk, old: Sequence[bytes], live: Sequence[bytes], same: _Same) -> int | str:
-    end = hunk.at + len(hunk.old)
-    if tuple(old[hunk.at : end]) == hunk.old:
-        if hunk.old and end <= same.head:
-            return hunk.at
-        if hunk.old and hunk.at >= len(old) - same.tail:
-            return hunk.at + len(live) - len(old)
-    found = list(_standing(hunk.old, live))
-    if not found:
+    """Its index in `live`, or in words why it has none."""
+    before, there = _standing(hunk.old, old), _standing(hunk.old, live)
+    if not there:
         return "the lines are others there"
-    if len(found) > 1 or len(list(_standing(hunk.old, old))) != 1:
+    end = hunk.at + len(hunk.old)
+    if len(before) == len(there) and hunk.at in before:
+        if end <= same.head:
+            return hunk.at
+        if hunk.at >= len(old) - same.tail:
+            return hunk.at + len(live) - len(old)
+    if (len(before), len(there)) != (1, 1):
         return "the same lines stand there more than once"
-    return found[0]
+    return there[0]
 
 
-def _standing(wanted: tuple[bytes, ...], lines: Sequence[bytes]) -> Iterator[int]:
-    if wanted:
-        for at in range(len(lines) - len(wanted) + 1):
-            if lines[at] == wanted[0] and tuple(lines[at : at + len(wanted)]) == wanted:
-                yield at
+def _standing(wanted: tuple[bytes, ...], lines: Sequence[bytes]) -> list[int]:
+    """Every place where those lines stand one after another."""
+    if not wanted:
+        return []
+    starts = range(len(lines) - len(wanted) + 1)
+    return [at for at in starts if lines[at] == wanted[0] and tuple(lines[at : at + len(wanted)]) == wanted]

@@ -38,6 +38,7 @@ from greenroom.pipeline.holds import (
 )
 from greenroom.pipeline.house import House, Tell
 from greenroom.pipeline.moving import conflicts_of
+from greenroom.pipeline.offers import NOT_LAST, offers, remedy
 from greenroom.pipeline.plain import verdict_plain
 from greenroom.pipeline.restack import restack
 from greenroom.pipeline.runs import runs_of
@@ -148,8 +149,12 @@ def reject(house: House, change_id: str, *, why: str, actor: str) -> dict[str, A
     return {**row_of(house, saved), "verdict": verdict_plain(Passed())}
 
 
-def revert(house: House, change_id: str, *, actor: str) -> dict[str, Any]:
-    """Take a promoted or kept change back: a new commit with the earlier tree. Works under a stop."""
+def revert(house: House, change_id: str, *, actor: str, settle: bool = True) -> dict[str, Any]:
+    """Take a promoted or kept change back: a new commit with the earlier tree. Works under a stop.
+
+    One that others stand on is refused `not-last`, with `offers`: both ways to take it back all the same. `settle`
+    lets changes go on whose base is live again.
+    """
     change = house.changes.get(ChangeId(change_id))
     if change.state is State.REVERTED:
         return {
@@ -166,7 +171,10 @@ def revert(house: House, change_id: str, *, actor: str) -> dict[str, Any]:
     house.crash_point("revert.taken-back")
     if not isinstance(verdict, Passed):
         kept = house.changes.save(dataclasses.replace(noted, hold=None if reverting(change) else change.hold))
-        return {**row_of(house, kept), "verdict": verdict_plain(verdict)}
+        if verdict.rule != NOT_LAST:
+            return {**row_of(house, kept), "verdict": verdict_plain(verdict)}
+        offered = dataclasses.replace(verdict, remedy=remedy(house, change))
+        return {**row_of(house, kept), "verdict": verdict_plain(offered), **offers(house, change)}
     commit = house.guard.position(change.subject)
     live = State.PROMOTED if change.state is State.APPROVED else change.state
     state = advance(live, Move.REVERT)
@@ -174,7 +182,8 @@ def revert(house: House, change_id: str, *, actor: str) -> dict[str, Any]:
     house.crash_point("revert.saved")
     want(house, saved.subject)
     house.crash_point("revert.wanted")
-    settle_siblings(house, change.subject)
+    if settle:
+        settle_siblings(house, change.subject)
     row = {**row_of(house, saved), "verdict": verdict_plain(Passed())}
     return {**row, "delivery": delivery_of(house, change.subject)}
 

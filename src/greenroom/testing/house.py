@@ -30,7 +30,7 @@ from greenroom.evaluation.verify import KeeperEvaluator, Known
 from greenroom.guard.papers import ConstitutionOrder, Lift, ModeOrder, sign
 from greenroom.guard.room import Rules
 from greenroom.guard.service import GuardService
-from greenroom.pipeline import history, improving, restack, tables, verbs
+from greenroom.pipeline import history, improving, restack, tables, undoing, verbs
 from greenroom.pipeline.card import CardMaker
 from greenroom.pipeline.changes import Board, DatabaseChanges, Deliveries, Settings
 from greenroom.pipeline.facts import gather
@@ -240,6 +240,16 @@ class MemoryHouse:
         """Take a change back."""
         self.clock.advance(1)
         return verbs.revert(self.house, change, actor=OWNER)
+
+    def revert_all_after(self, change: str) -> dict[str, Any]:
+        """Take a change back, and all that stand on it."""
+        self.clock.advance(1)
+        return undoing.all_after(self.house, change, actor=OWNER)
+
+    def undo(self, change: str) -> dict[str, Any]:
+        """Propose the opposite of a live change."""
+        self.clock.advance(1)
+        return undoing.as_change(self.house, change, tell=self.tell)
 
     def resume(self) -> dict[str, Any]:
         """Go on after a crash or a lift."""

@@ -11,7 +11,7 @@ import typer
 
 from greenroom.domain.errors import Exit, Unusable
 from greenroom.domain.vocabulary import Mode
-from greenroom.entrypoints.cli import consent, output, render, restacks, runs, scans
+from greenroom.entrypoints.cli import consent, output, render, restacks, reverts, runs, scans
 from greenroom.entrypoints.cli.safe import safe
 
 if TYPE_CHECKING:
@@ -221,16 +221,37 @@ def _approving(app: typer.Typer, context: Context) -> None:
 
 def _taking_back(app: typer.Typer, context: Context) -> None:
     @app.command()
-    def revert(change: Id, json: Json = False) -> None:
+    def revert(
+        change: Id,
+        every: Annotated[
+            bool, typer.Option("--all-after", help="Also every change that stands on it, the last one first.")
+        ] = False,
+        undo: Annotated[
+            bool, typer.Option("--as-change", help="Propose its opposite as a change of its own, on what is live.")
+        ] = False,
+        json: Json = False,
+    ) -> None:
         """Take a promoted change back: the earlier tree, as a further commit. Works under a stop.
 
-        Example:
+        The last promoted change goes first. One that others stand on is refused, with both ways to take it back all
+        the same: `--all-after` reverts those too, each logged; `--as-change` undoes it alone, by a change that goes
+        through the gate and waits for your approval. At a terminal it asks which.
+
+        Examples:
           greenroom revert k3f9x2
+          greenroom revert k3f9x2 --all-after
+          greenroom revert k3f9x2 --as-change
         """
         del json
-        wish = {"change": change, "actor": consent.actor()}
-        answer = _delivered(context, context.services.desk("revert", wish))
-        _finish(context, answer, lambda: _say(answer))
+        if every and undo:
+            raise Unusable("two-ways", "a change is taken back one way", remedy="--all-after or --as-change")
+        wish = {"change": change, "actor": consent.actor(), "how": reverts.how(every=every, undo=undo)}
+        answer = context.services.desk("revert", wish, progress=render.tell)
+        chosen = reverts.ask(answer, no_input=context.as_json)
+        if chosen:
+            answer = context.services.desk("revert", {**wish, "how": chosen}, progress=render.tell)
+        told = _delivered(context, answer)
+        _finish(context, told, lambda: _say(told))
 
     @app.command()
     def resume(
@@ -361,6 +382,7 @@ def _finish(
 def _say(answer: Mapping[str, Any]) -> None:
     out = render.console()
     restacks.say(out, answer)
+    reverts.say(out, answer)
     out.print(render.verdict_line(answer["verdict"]))
     out.print(f"{answer['id']} is {answer['state']}" + (f", live at {answer['commit']}" if answer["commit"] else ""))
     delivered = answer.get("delivered")
