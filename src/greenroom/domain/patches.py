@@ -189,7 +189,7 @@ def _path(head: Sequence[bytes]) -> bytes:
     both = head[0][len(b"diff --git ") :]
     half = len(both) // 2
     one, other = (_unquoted(name) for name in (both[:half], both[half + 1 :]))
-    if len(both) % 2 == 0 or one[:2] != b"a/" or other[:2] != b"b/" or one[2:] != other[2:]:
+    if len(both) % 2 == 0 or not {one[:2], other[:2]} <= {b"a/", b"b/"} or one[2:] != other[2:]:
         raise _bad("it does not say which file it is about")
     return one[2:]
 
