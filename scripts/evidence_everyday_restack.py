@@ -239,6 +239,8 @@ def greenroom(*words: str) -> dict[str, Any]:
     """Run a command and read its JSON."""
     done = subprocess.run([GREENROOM, *words, "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
     if done.returncode not in (0, 3, 4):
+        log = Path(os.environ["GREENROOM_HOME"]) / "run" / "processes.log"
+        print(log.read_text()[-4000:], file=sys.stderr)
         raise SystemExit(f"greenroom {' '.join(words)} ended with {done.returncode}: {done.stdout.decode()[:500]}")
     plain: dict[str, Any] = json.loads(done.stdout)
     return plain

@@ -35,7 +35,7 @@ def proposed(house: House, place: Path) -> list[str]:
 
 
 def test_e2e_restack_and_both_ways_back(house: House) -> None:
-    """Each follows the last onto what is live; a yes is carried, a conflict held; what others stand on goes both ways."""
+    """Each follows the last onto what is live; a yes is carried, a conflict held; what others stand on goes back."""
     place = house.repository("restack", {**CALM, PAGE: TEXT})
     first, second, third, fourth, fifth = proposed(house, place)
     page = place / PAGE

@@ -8,7 +8,7 @@ databases.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from importlib import resources
 from pathlib import Path
@@ -85,7 +85,7 @@ class MemoryHouse:
 
     `checks` says how each check (`tests`, `own-tests`, `scan`, `loosened`, `live-tests`) comes out from then on;
     what it does not name passes. A run that was made already stays as it came out. `branch` empty makes the
-    repository an unpacked release.
+    repository an unpacked release. `at_guard_point` is told each named point of the guard.
     """
 
     def __init__(
@@ -99,6 +99,7 @@ class MemoryHouse:
     ) -> None:
         self.directory = directory
         self.log_writable = True
+        self.at_guard_point: Callable[[str], None] = _nothing
         self.path, self.branch = path, branch
         self.subject = Subject(kind=Kind.WORKSPACE, address=address_of(path, branch))
         self.clock, self.store, self.log = ManualClock(), MemoryStore(), MemoryLog()
@@ -141,6 +142,7 @@ class MemoryHouse:
             checkpoint=lambda: "checkpoint",
             belongs=lambda brought: brought.subject.address == address_of(brought.source, brought.branch),
             log_writable=lambda: self.log_writable,
+            crash_point=lambda point: self.at_guard_point(point),
         )
 
     def start(self) -> House:
@@ -407,6 +409,10 @@ class MemoryHouse:
             Stage.PROMOTE: promote.PromoteStage(store=store, guard=guard),
             Stage.WATCH: watch.WatchStage(store=store, evaluator=evaluator, guard=guard),
         }
+
+
+def _nothing(point: str) -> None:
+    del point
 
 
 def _database() -> sa.Engine:

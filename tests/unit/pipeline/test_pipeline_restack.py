@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -168,6 +169,48 @@ def test_a_stop_restacks_nothing(house: MemoryHouse) -> None:
     assert held is not None
     assert held.rule == "base-moved"
     assert len(house.changes()) == 3
+
+
+POINTS = (
+    "restack.child-saved",
+    "restack.logged",
+    "restack.saved",
+    "restack.carried",
+    "carry.signed",
+    "carry.logged",
+)
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_restack_that_is_cut_is_gone_on_with(house: MemoryHouse, point: str) -> None:
+    """Killed at a named point, of the executor or the guard, and asked again: one child, and it is promoted once."""
+    first, second, _ = proposed(house)
+    house.approve(second, promote=False)
+    house.approve(first)
+    passed: list[str] = []
+
+    def kill(here: str) -> None:
+        passed.append(here)
+        if here == point:
+            raise Killed(here)
+
+    house.at_guard_point = kill
+    doomed = dataclasses.replace(house.house, crash_point=kill)
+    with pytest.raises(Killed):
+        verbs.promote(doomed, second, tell=house.tell)
+    assert passed[-1] == point
+    house.at_guard_point = passed.append
+    house.restart_guard()
+    house.resume()
+    again = next(c for c in house.changes() if second in (c.id, c.parent) and c.hold is not None)
+    if again.state is State.VERIFIED and again.id != second:
+        assert house.approve(again.id)["state"] == "kept"
+    else:
+        assert house.promote(again.id)["state"] == "kept"
+    assert len([change for change in house.changes() if change.parent == second]) == 1
+    assert house.change(second).ended == "superseded"
+    assert house.names().count("change.superseded") == 1
+    assert house.names().count("live.promoted") == 2
 
 
 @pytest.mark.parametrize("at", range(1, 64, 3))

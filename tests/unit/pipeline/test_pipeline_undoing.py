@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from greenroom.domain.errors import Unusable
 from greenroom.domain.vocabulary import ChangeId, State
-from greenroom.pipeline import desk, holds
+from greenroom.pipeline import desk, holds, undoing
 from greenroom.testing.house import MemoryHouse
 from greenroom.testing.parts import Finding, Killed
 
@@ -146,6 +147,23 @@ def test_all_after_goes_on_after_a_crash(house: MemoryHouse, at: int) -> None:
     taken = [str(event.change) for event in house.log.events() if event.name == "live.reverted"]
     assert taken == [changes[4], changes[3], changes[2]]
     assert house.live_files()[b"notes.md"] == text_with(*AT[:2])
+
+
+def test_an_undo_that_is_cut_is_gone_on_with(house: MemoryHouse) -> None:
+    """Killed as soon as it is saved and asked again, it is the same undo."""
+    changes = promoted(house)
+
+    def kill(point: str) -> None:
+        if point == "undo.saved":
+            raise Killed(point)
+
+    doomed = dataclasses.replace(house.house, crash_point=kill)
+    with pytest.raises(Killed):
+        undoing.as_change(doomed, changes[2], tell=house.tell)
+    house.restart()
+    row = house.undo(changes[2])
+    assert row["held"]["rule"] == holds.NEEDS_APPROVAL
+    assert [change.id for change in house.changes() if change.parent == changes[2]] == [row["id"]]
 
 
 def test_only_what_is_live_can_be_undone(house: MemoryHouse) -> None:
