@@ -11,7 +11,7 @@ from greenroom.domain.plan import Plan
 from greenroom.domain.verdict import Held, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Stage, State, Subject
 from greenroom.pipeline.board import row
-from greenroom.pipeline.holds import MOVED, PROMOTE_LATER, REVERTING, base_moved
+from greenroom.pipeline.holds import BASE_MOVED, MOVED, PROMOTE_LATER, REVERTING, base_moved
 from greenroom.pipeline.house import House, Tell
 from greenroom.pipeline.plain import verdict_plain
 
@@ -33,7 +33,16 @@ def carry_on(house: House, change_id: ChangeId, tell: Tell) -> dict[str, Any]:
     if change.state in (State.ABORTED, State.REVERTED):
         asked = Refused(rule=change.ended or "", where=change.state.value, remedy=f"greenroom show {change.id}")
         verdict = change.refused or asked
-    return {**row_of(house, change), "verdict": verdict_plain(verdict), "delivery": delivery_of(house, change.subject)}
+    answer = {**row_of(house, change), "verdict": verdict_plain(verdict)}
+    return answer | {"delivery": delivery_of(house, change.subject), "next": _next(house, change)}
+
+
+def _next(house: House, change: Change) -> str:
+    """The change that has waited longest for what was promoted; empty where none has, or nothing was promoted."""
+    if change.state is not State.KEPT:
+        return ""
+    waiting = house.changes.list(subject=change.subject, open_only=True)
+    return next((each.id for each in waiting if each.hold is not None and each.hold.rule == BASE_MOVED), "")
 
 
 def settle_siblings(house: House, subject: Subject) -> None:

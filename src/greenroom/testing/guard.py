@@ -150,10 +150,14 @@ class FakeGuard:
         if given.subject != dossier.subject:
             return Refused(rule="carry-of-another-subject", where=str(given.subject), remedy=again)
         try:
-            missing = self._missing_consent(dataclasses.replace(given, carry=None))
-            if missing is not None or not given.consents:
-                return missing or Refused(rule="no-consent", where=given.change, remedy=again)
+            if not given.consents:
+                return Refused(rule="no-consent", where=given.change, remedy=again)
             consent = open_paper(self._attestor, self._store.get(given.consents[-1]), Consent)
+            if self._clock.now() >= consent.expires:
+                return Held(rule="consent-expired", where=given.change, remedy=again)
+            missing = self._missing_consent(dataclasses.replace(given, carry=None))
+            if missing is not None:
+                return missing
         except Unusable as error:
             return _refused(error)
         said = Carry(

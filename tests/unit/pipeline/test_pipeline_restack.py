@@ -35,7 +35,7 @@ def proposed(house: MemoryHouse) -> list[ChangeId]:
 def test_a_moved_change_goes_on_as_a_child(house: MemoryHouse) -> None:
     """The child has the same patch on what is live and asks again; its parent ends superseded and names it."""
     first, second, third = proposed(house)
-    house.approve(first)
+    assert house.approve(first)["next"] == second
     row = house.restack(second)
     child, parent = house.change(row["id"]), house.change(second)
     assert (child.parent, child.base, child.state) == (second, house.live(), State.VERIFIED)
@@ -44,7 +44,7 @@ def test_a_moved_change_goes_on_as_a_child(house: MemoryHouse) -> None:
     assert parent.refused is not None
     assert child.id in parent.refused.where
     assert house.change(third).hold is not None
-    house.approve(child.id)
+    assert house.approve(child.id)["next"] == third
     assert house.live_files()[b"notes.md"] == TEXT.replace(b"line 15\n", b"LINE 15\n").replace(
         b"line 30\n", b"LINE 30\n"
     )

@@ -389,6 +389,7 @@ def _say(answer: Mapping[str, Any]) -> None:
     if delivered is not None:
         if delivered["is"] == "passed":
             out.print("delivered to your branch")
+            restacks.say_next(out, answer)
             return
         out.print("delivery-pending: live in the box, and not in your branch yet; the next command tries again")
         out.print(render.verdict_line(delivered))

@@ -63,6 +63,12 @@ def say(out: Console, answer: Mapping[str, Any]) -> None:
         )
 
 
+def say_next(out: Console, answer: Mapping[str, Any]) -> None:
+    """The change that is next in line for what was promoted."""
+    if answer.get("next"):
+        out.print(f"next: greenroom approve {answer['next']} goes on with it, on what is live now")
+
+
 def show_conflicts(out: Console, conflicts: Sequence[Mapping[str, Any]]) -> None:
     """Each conflict with its three sides; every line is escaped."""
     for each in conflicts:
