@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -211,3 +212,31 @@ def test_contract_guard_unknown_subject(house: PaperHouse) -> None:
     with pytest.raises(Unusable, match="unknown-subject"):
         _guard(house).reserve(ChangeId("c"), nowhere, CAPS)
     assert _guard(house).status().live == {str(SUBJECT): house.base}
+
+
+def test_contract_guard_says_what_live_stands_on(house: PaperHouse) -> None:
+    """The import first, then each promoted change, until it is taken back; nothing for a subject that nobody knows."""
+    guard = _guard(house)
+    assert [(each.change, each.green) for each in guard.standing(SUBJECT)] == [(None, house.base)]
+    made, _ = promoted(house)
+    found = [(each.change, each.green) for each in guard.standing(SUBJECT)]
+    assert found == [(None, house.base), (made.change, made.green)]
+    guard.revert(SUBJECT, made.change, "ada")
+    assert len(guard.standing(SUBJECT)) == 1
+    assert guard.standing(Subject(kind=Kind.WORKSPACE, address="/nowhere")) == ()
+
+
+def test_contract_guard_carries_a_yes_and_nothing_else(house: PaperHouse) -> None:
+    """A statement needs a consent that is in time, for the same subject, and no stop; else rule, place and remedy."""
+    guard = _guard(house)
+    made = papers(house)
+    given = made.dossier()
+    assert _rule(guard.carry(dataclasses.replace(given, consents=()), given)) == "no-consent"
+    made.approve()
+    elsewhere = dataclasses.replace(given, subject=Subject(kind=Kind.WORKSPACE, address="/other"))
+    assert _rule(guard.carry(made.dossier(), elsewhere)) == "carry-of-another-subject"
+    house.clock.advance(100_000)
+    assert _rule(guard.carry(made.dossier(), made.dossier())) == "consent-expired"
+    guard.stop("ada")
+    assert _rule(guard.carry(made.dossier(), made.dossier())) == "stopped"
+    assert "consent.carried" not in house.names()

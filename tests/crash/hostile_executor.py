@@ -29,9 +29,9 @@ from greenroom.domain.errors import GreenroomError
 from greenroom.domain.events import GUARD_ONLY, Event
 from greenroom.domain.plan import Plan
 from greenroom.domain.ports import CheckRun, Dossier
-from greenroom.domain.proof import Consent, Import, Predicate, Receipt, Role, Seal, Warrant
+from greenroom.domain.proof import Carry, Consent, Import, Predicate, Receipt, Role, Seal, Warrant
 from greenroom.domain.verdict import Held, Instant, Passed, Refused
-from greenroom.domain.vocabulary import ChangeId, Mode
+from greenroom.domain.vocabulary import ChangeId, ConsentLevel, Mode
 from greenroom.guard.client import GuardClient
 from greenroom.guard.papers import ConstitutionOrder, Lift, ModeOrder, sign
 from greenroom.keeper.server import RemoteKeeper
@@ -128,6 +128,36 @@ def another_consent(me: Hostile) -> Sequence[str]:
         me.promote(me.dossier("open", consents=other.consents, card=other.card, plan=other.plan)),
         me.promote(dataclasses.replace(other, change=ChangeId(me.wish["open"]))),
     ]
+
+
+def another_carry(me: Hostile) -> Sequence[str]:
+    """A yes that was given to one change, carried onto another: asked of the guard, and in a statement of its own."""
+    mine, given = me.dossier("open"), me.dossier("agreed")
+    asked = [
+        me.guard.carry(given, mine),
+        me.guard.carry(dataclasses.replace(given, card=mine.card), mine),
+        me.guard.carry(dataclasses.replace(given, plan=mine.plan, green=mine.green), mine),
+        me.guard.carry(dataclasses.replace(mine, consents=given.consents), mine),
+    ]
+    said = Carry(
+        change=mine.change,
+        plan=mine.plan,
+        green=mine.green,
+        shown=mine.card or mine.plan,
+        risk=0,
+        consent=given.consents[0],
+        given=given.change,
+        given_plan=given.plan,
+        given_green=given.green,
+        given_shown=given.card or given.plan,
+        given_risk=100,
+        given_level=ConsentLevel.PERSON,
+        patch=mine.plan,
+        expires=Instant(parts.SystemClock().now() + FAR),
+    )
+    forged = [me.forged(role, Predicate.CARRY, said.green, said) for role in ("guard", "keeper", "owner")]
+    tried = [dataclasses.replace(mine, consents=given.consents, carry=digest) for digest in forged]
+    return [*(rule(answer) for answer in asked), *(me.promote(dossier) for dossier in tried)]
 
 
 def another_green(me: Hostile) -> Sequence[str]:
@@ -570,6 +600,7 @@ ATTACKS: Mapping[str, Callable[[Hostile], Sequence[str]]] = {
     for attack in (
         no_consent,
         another_consent,
+        another_carry,
         another_green,
         another_plan,
         another_card,

@@ -24,7 +24,7 @@ from greenroom.domain.change import Change
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Bug, GreenroomError
 from greenroom.domain.events import Event
-from greenroom.domain.proof import Consent, Evidence, Predicate, Receipt, Warrant
+from greenroom.domain.proof import Carry, Consent, Evidence, Predicate, Receipt, Warrant
 from greenroom.domain.verdict import Instant, Passed, Refused
 from greenroom.domain.vocabulary import State
 from greenroom.testing.clock import SECOND
@@ -33,7 +33,9 @@ from greenroom.testing.parts import Finding, Killed
 
 TYPOS = (b"teh", b"recieve", b"adress")
 FINDINGS = [Finding(path="README.md", old=typo, new=typo[::-1]) for typo in TYPOS]
-TEXT = b"\n\n".join((b"# Project", *TYPOS, b"%d")) + b"\n"
+FILLED = [word for typo in TYPOS for word in (b"Before " + typo[::-1], typo, b"After " + typo[::-1])]
+TEXT = b"\n\n".join((b"# Project", *FILLED, b"%d")) + b"\n"
+"""No two typos stand in one hunk: each can be mended after the others."""
 KILL = st.none() | st.integers(1, 90)
 SHORT_KILL = st.none() | st.integers(1, 40)
 BENT = ("right", "right", "right", "stranger", "expired", "replayed", "foreign", "other-green", "other-card")
@@ -153,6 +155,31 @@ class FlowMachine(RuleBasedStateMachine):
         if change is not None:
             self.do(kill, self.house.promote, change.id)
 
+    @rule(data=st.data(), kill=KILL)
+    def restack(self, data: st.DataObject, kill: int | None) -> None:
+        """Move a change onto what is live; live stays as it is, and any other change is told why not."""
+        change = self.any_change(data)
+        if change is not None:
+            before = self.house.live()
+            self.do(kill, self.house.restack, change.id)
+            assert self.house.live() == before
+
+    @rule(data=st.data(), kill=KILL)
+    def undo(self, data: st.DataObject, kill: int | None) -> None:
+        """Propose the opposite of what is live."""
+        change = self.any_change(data, State.KEPT)
+        if change is not None:
+            before = self.house.live()
+            self.do(kill, self.house.undo, change.id)
+            assert self.house.live() == before
+
+    @rule(data=st.data(), kill=st.none() | st.integers(1, 16))
+    def revert_all_after(self, data: st.DataObject, kill: int | None) -> None:
+        """Take a change back with all that stand on it."""
+        change = self.any_change(data, State.PROMOTED, State.KEPT, State.REVERTED)
+        if change is not None:
+            self.do(kill, self.house.revert_all_after, change.id)
+
     @rule(data=st.data(), kill=st.none() | st.integers(1, 6))
     def reject(self, data: st.DataObject, kill: int | None) -> None:
         """A person says no."""
@@ -249,7 +276,7 @@ class FlowMachine(RuleBasedStateMachine):
             assert paper.change == event.change
             assert paper.policy == self.house.policy.digest
             (consent,) = (self.consent_paper(digest) for digest in paper.consents)
-            assert (consent.change, consent.plan, consent.green) == (paper.change, paper.plan, paper.green)
+            assert (consent.change, consent.plan, consent.green) == self.agreed_to(paper)
             used.update(paper.consents)
         assert all(count == 1 for count in used.values())
 
@@ -338,6 +365,17 @@ class FlowMachine(RuleBasedStateMachine):
         """A warrant that the guard signed."""
         body = self.house.signers["owner"].open(self.house.store.get(digest), Predicate.WARRANT, "guard").body
         return documents.decode(Warrant, body)
+
+    def agreed_to(self, paper: Warrant) -> tuple[object, ...]:
+        """Change, plan and Green that the person said yes to: the warrant's own, or those that a carry names."""
+        if paper.carry is None:
+            return paper.change, paper.plan, paper.green
+        body = self.house.signers["owner"].open(self.house.store.get(paper.carry), Predicate.CARRY, "guard").body
+        carry = documents.decode(Carry, body)
+        assert (carry.change, carry.plan, carry.green) == (paper.change, paper.plan, paper.green)
+        assert (carry.consent,) == paper.consents
+        assert carry.risk <= carry.given_risk
+        return carry.given, carry.given_plan, carry.given_green
 
     def consent_paper(self, digest: Digest) -> Consent:
         """A consent that the owner signed."""

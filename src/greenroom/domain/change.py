@@ -54,7 +54,8 @@ MOVES: Mapping[State, Mapping[Move, State]] = MappingProxyType(
 class Change:
     """One change. `request` names the stored words or proposal; `version` counts saves (compare-and-swap).
 
-    `ended` is the rule or the word that ended it; `refused` is that rule with its place and remedy.
+    `ended` is the rule or the word that ended it; `refused` is that rule with its place and remedy. `carry` is the
+    guard's statement that the consent of an earlier change holds for this one; `parent` the change that it follows.
     """
 
     id: ChangeId
@@ -72,6 +73,7 @@ class Change:
     card: Digest | None = None
     evidence: tuple[Digest, ...] = ()
     consents: tuple[Digest, ...] = ()
+    carry: Digest | None = None
     warrant: Digest | None = None
     commit: str | None = None
     risk: Risk | None = None

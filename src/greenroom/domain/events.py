@@ -21,6 +21,7 @@ GUARD_ONLY = frozenset(
         "warrant.refused",
         "consent.given",
         "consent.refused",
+        "consent.carried",
         "constitution.changed",
         "mode.changed",
         "floor.set",

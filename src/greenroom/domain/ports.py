@@ -232,7 +232,10 @@ class Policy(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dossier:
-    """What the guard needs to decide: the change's documents by digest. It trusts none of them unread."""
+    """What the guard needs to decide: the change's documents by digest. It trusts none of them unread.
+
+    `carry` is the guard's own statement that one of `consents`, given to an earlier change, holds for this one.
+    """
 
     change: ChangeId
     subject: Subject
@@ -244,6 +247,15 @@ class Dossier:
     seals: tuple[Digest, ...]
     consents: tuple[Digest, ...]
     card: Digest | None = None
+    carry: Digest | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """One of the steps that live stands on: a promoted change, or, with `change` None, an import."""
+
+    change: ChangeId | None
+    green: Digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,8 +281,10 @@ class Guard(Protocol):
     def live(self, subject: Subject) -> Digest | None: ...
     def position(self, subject: Subject) -> str: ...
     def health(self, subject: Subject) -> tuple[Held, ...]: ...
+    def standing(self, subject: Subject) -> tuple[Standing, ...]: ...
     def adopt(self, imported: Digest) -> Digest | Refused: ...
     def consent(self, envelope: bytes) -> Digest | Refused: ...
+    def carry(self, given: Dossier, dossier: Dossier) -> Digest | Refused | Held: ...
     def warrant(self, dossier: Dossier) -> Digest | Refused | Held: ...
     def promote(self, warrant: Digest) -> Verdict: ...
     def mark_good(self, change: ChangeId, receipts: tuple[Digest, ...]) -> Verdict: ...

@@ -23,6 +23,7 @@ class Predicate(StrEnum):
     SEAL = "https://greenroom.example/seal/v1"
     IMPORT = "https://greenroom.example/import/v1"
     CONSENT = "https://greenroom.example/consent/v1"
+    CARRY = "https://greenroom.example/carry/v1"
     WARRANT = "https://greenroom.example/warrant/v1"
     UNDO = "https://greenroom.example/undo/v1"
     MODE = "https://greenroom.example/mode/v1"
@@ -175,8 +176,36 @@ class Consent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Carry:
+    """The guard's word that a person's yes holds for `change` too: the same patch on what is live; Predicate.CARRY.
+
+    `consent` is the yes itself, given to `given_plan`, `given_green` and `given_shown` of the change `given`; `patch`
+    what both patches say, wherever they stand (`domain.patches.words`). Risks are scores from 0 to 100. It holds as
+    long as the consent does, and is spent with it.
+    """
+
+    change: ChangeId
+    plan: Digest
+    green: Digest
+    shown: Digest
+    risk: int
+    consent: Digest
+    given: ChangeId
+    given_plan: Digest
+    given_green: Digest
+    given_shown: Digest
+    given_risk: int
+    given_level: ConsentLevel
+    patch: Digest
+    expires: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Warrant:
-    """The guard's single-use permission to promote exactly this green over exactly this base."""
+    """The guard's single-use permission to promote exactly this green over exactly this base.
+
+    `carry` is the statement by which its consent, given to an earlier change, holds for this one.
+    """
 
     change: ChangeId
     subject: Subject
@@ -189,6 +218,7 @@ class Warrant:
     undo: Digest
     expires: Instant
     nonce: str
+    carry: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

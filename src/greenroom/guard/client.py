@@ -10,7 +10,7 @@ from greenroom.domain.digest import Digest, parse_digest
 from greenroom.domain.errors import Bug
 from greenroom.domain.events import Event
 from greenroom.domain.plan import Caps
-from greenroom.domain.ports import Dossier, GuardStatus
+from greenroom.domain.ports import Dossier, GuardStatus, Standing
 from greenroom.domain.verdict import Held, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Subject
 
@@ -52,6 +52,12 @@ class GuardClient:
         found: tuple[Held, ...] = documents.from_plain(tuple[Held, ...], said)
         return found
 
+    def standing(self, subject: Subject) -> tuple[Standing, ...]:
+        """What live stands on, oldest first."""
+        said = self._call("standing", {"subject": documents.to_plain(subject)})
+        found: tuple[Standing, ...] = documents.from_plain(tuple[Standing, ...], said)
+        return found
+
     def adopt(self, imported: Digest) -> Digest | Refused:
         """Take an import in."""
         return _not_held(_digest_or(self._call("adopt", {"imported": imported})))
@@ -59,6 +65,12 @@ class GuardClient:
     def consent(self, envelope: bytes) -> Digest | Refused:
         """Hand a signed consent in."""
         return _not_held(_digest_or(self._call("consent", {"envelope": envelope.hex()})))
+
+    def carry(self, given: Dossier, dossier: Dossier) -> Digest | Refused | Held:
+        """Ask that the yes to one change holds for another."""
+        return _digest_or(
+            self._call("carry", {"given": documents.to_plain(given), "dossier": documents.to_plain(dossier)})
+        )
 
     def warrant(self, dossier: Dossier) -> Digest | Refused | Held:
         """Ask for a warrant."""

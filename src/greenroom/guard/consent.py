@@ -17,6 +17,7 @@ from greenroom.domain.proposal import origin_of
 from greenroom.domain.proposal import read as read_proposal
 from greenroom.domain.verdict import Held, Instant, Refused
 from greenroom.domain.vocabulary import Agree, Trust
+from greenroom.guard.carried import carried
 from greenroom.guard.evidence import Found
 from greenroom.guard.journal import tidy
 from greenroom.guard.papers import MAX_PAPER_BYTES, open_paper
@@ -93,27 +94,33 @@ def agreed(room: Room, made: Recomputed, now: Instant) -> tuple[tuple[Digest, Co
         return None, Refused(rule="too-many-consents", where=change, remedy=f"at most {MAX_CONSENTS} in a dossier")
     missing: Refused | Held = Held(rule="needs-approval", where="a person must agree", remedy=_again(change))
     for digest in reversed(made.dossier.consents):
-        consent, problem = _check(room, made, digest, now)
+        consent, problem = consent_to(room, made, digest, now)
         if consent is not None:
             return (digest, consent), None
         missing = problem or missing
     return None, missing
 
 
-def _check(room: Room, made: Recomputed, digest: Digest, now: Instant) -> tuple[Consent | None, Refused | Held | None]:
+def consent_to(
+    room: Room, made: Recomputed, digest: Digest, now: Instant
+) -> tuple[Consent | None, Refused | Held | None]:
+    """The consent that `digest` names, where it allows this change as it was shown; else what stands against it."""
     dossier = made.dossier
     again = _again(dossier.change)
     if prefix_of(digest) != "statement":
         return None, Refused(rule="not-a-statement", where=digest, remedy=again)
     consent = open_paper(room.attestor, room.store.get(digest, MAX_PAPER_BYTES), Consent)
     said = (consent.change, consent.plan, consent.green, consent.shown)
-    if said != (dossier.change, dossier.plan, dossier.green, dossier.card):
+    shown = dossier.card
+    if shown is None or (
+        said != (dossier.change, dossier.plan, dossier.green, shown) and not carried(room, made, digest)
+    ):
         return None, Refused(rule="consent-of-another-change", where=f"consent to {consent.green}", remedy=again)
     if room.ledger.spent(consent.nonce):
         return None, Refused(rule="consent-spent", where=dossier.change, remedy=again)
     if now >= consent.expires:
         return None, Held(rule="consent-expired", where=dossier.change, remedy=again)
-    problem = _card_differs(room.store, read_card(room.store, consent.shown), made)
+    problem = card_differs(room.store, read_card(room.store, shown), made)
     return (None, problem) if problem else (consent, None)
 
 
@@ -122,8 +129,8 @@ def read_card(store: Store, digest: Digest) -> Card:
     return documents.decode(Card, store.get(digest))
 
 
-def _card_differs(store: Store, card: Card, made: Recomputed) -> Refused | None:
-    """The card that was shown must be the one that the papers give, member by member."""
+def card_differs(store: Store, card: Card, made: Recomputed) -> Refused | None:
+    """None where a card is true: the card that was shown must be the one that the papers give, member by member."""
     expected = card_of(_papers(store, card, made))
     for name in differences(card, expected):
         return _differs(name, getattr(card, name), getattr(expected, name))

@@ -7,7 +7,7 @@ dependencies in it is the golden's `tree`: a golden of another tree could lack a
 from __future__ import annotations
 
 from greenroom.domain import documents
-from greenroom.domain.digest import prefix_of
+from greenroom.domain.digest import Digest, prefix_of
 from greenroom.domain.errors import Unusable
 from greenroom.domain.plan import Plan
 from greenroom.domain.ports import Store
@@ -30,3 +30,10 @@ def check_golden(store: Store, plan: Plan) -> None:
         where=plan.golden,
         remedy="propose the change again, so that it is made on base's own dependencies",
     )
+
+
+def same_toolchain(store: Store, one: Digest, other: Digest) -> bool:
+    """True when two goldens differ in nothing but the tree that they were prepared from."""
+    documented = [documents.load_json(store.get(digest, MAX_GOLDEN_BYTES)) for digest in (one, other)]
+    first, second = ({**each, "tree": None} if isinstance(each, dict) else {} for each in documented)
+    return bool(first) and first == second

@@ -135,6 +135,7 @@ def _finish(room: Room, generation: int, warrant: Warrant, digest: Digest, at: I
         "policy": warrant.policy,
         "undo": warrant.undo,
     } | {f"consent-{number}": consent for number, consent in enumerate(warrant.consents)}
+    papers |= {"carry": warrant.carry} if warrant.carry is not None else {}
     actor = tidy(consents[0].actor) if consents else "guard"
     room.journal.write("live.promoted", f"promoted/{digest}", actor=actor, change=warrant.change, digests=papers)
     room.crash_point("promote.logged")

@@ -10,11 +10,25 @@ from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Unusable
 from greenroom.domain.events import Event
 from greenroom.domain.plan import Caps
-from greenroom.domain.ports import Attestor, Clock, Dossier, Epochs, GuardStatus, Log, Release, Store
+from greenroom.domain.ports import Attestor, Clock, Dossier, Epochs, GuardStatus, Log, Release, Standing, Store
 from greenroom.domain.proof import Import
 from greenroom.domain.verdict import Held, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Subject
-from greenroom.guard import adopt, budget, consent, facts, floors, looks, orders, promote, revert, stop, warrants, watch
+from greenroom.guard import (
+    adopt,
+    budget,
+    carry,
+    consent,
+    facts,
+    floors,
+    looks,
+    orders,
+    promote,
+    revert,
+    stop,
+    warrants,
+    watch,
+)
 from greenroom.guard.epochs import EPOCH_SECONDS, FreshAttestor, FreshKeys
 from greenroom.guard.journal import Journal, SteadyClock
 from greenroom.guard.ledger import Generation, Ledger
@@ -150,6 +164,10 @@ class GuardService:
         """What is not well with box and subject; empty when health is green."""
         return facts.health(self._room, subject)
 
+    def standing(self, subject: Subject) -> tuple[Standing, ...]:
+        """What live stands on, oldest first."""
+        return tuple(Standing(change=each.change, green=each.green) for each in self._room.ledger.standing(subject))
+
     def adopt(self, imported: Digest) -> Digest | Refused:
         """Take an import of the keeper in; the live digest afterwards."""
         return adopt.adopt(self._room, imported)
@@ -157,6 +175,10 @@ class GuardService:
     def consent(self, envelope: bytes) -> Digest | Refused:
         """Take a person's signed consent in; the digest of the stored envelope."""
         return consent.give(self._room, envelope)
+
+    def carry(self, given: Dossier, dossier: Dossier) -> Digest | Refused | Held:
+        """Say that the yes given to one change holds for another: the same patch on what is live."""
+        return carry.carry(self._room, given, dossier)
 
     def warrant(self, dossier: Dossier) -> Digest | Refused | Held:
         """Recompute everything that the dossier names; the digest of a signed warrant."""

@@ -23,6 +23,7 @@ from greenroom.domain.proof import Consent, Predicate, Risk, Warrant
 from greenroom.domain.verdict import Held, Instant, Passed, Refused
 from greenroom.domain.vocabulary import ChangeId, Mode, Origin, Stage, State, Trust
 from greenroom.guard.budget import over_cap
+from greenroom.guard.carried import carry_of
 from greenroom.guard.consent import Recomputed, agreed, read_card
 from greenroom.guard.evidence import Case, EvidenceRoom, Found
 from greenroom.guard.facts import ailing, gather
@@ -48,7 +49,7 @@ def warrant(room: Room, dossier: Dossier) -> Digest | Refused | Held:
         answer = Refused(rule=error.reference, where=error.where or error.message, remedy=remedy)
     if isinstance(answer, Refused):
         key = f"warrant-refused/{secrets.token_hex(16)}"
-        room.journal.write("warrant.refused", key, change=_bounded(dossier.change), about=answer.rule[:64])
+        room.journal.write("warrant.refused", key, change=bounded(dossier.change), about=answer.rule[:64])
     return answer
 
 
@@ -62,34 +63,16 @@ def decide(room: Room, dossier: Dossier) -> Digest | Refused | Held:
         return held
     now = room.clock.now()
     rules = room.rules.current()
-    plan = _plan(room, rules, dossier)  # 2: the plan is about this
+    plan = read_plan(room, rules, dossier)  # 2: the plan is about this
     refused = _live_is_base(room, dossier)  # 3: live == base, and health is green
     if refused is not None:
         return refused
-    case = Case(
-        plan_digest=dossier.plan,
-        plan=plan,
-        green=dossier.green,
-        policy=rules.policy,
-        min_share=rules.constitution.tests.min_share,
-        trust=_most_trust(room, dossier),
-    )
-    checks = _with_reseal(rules.policy.checks(plan))
-    found = EvidenceRoom(room.store, room.attestor).recompute(case, checks, dossier.receipts, dossier.seals)  # 4, 5, 6
-    risk = rules.policy.weigh(plan, found.evidence, _debate(room, dossier))  # 7: risk
+    made = recomputed(room, rules, dossier, plan)  # 4, 5, 6: evidence; 7: risk
+    found, risk = made.found, made.risk
     mode = room.lowest(dossier.mode)
     verdict = _policy_says(room, rules, dossier, plan, found, risk, mode, now)  # 8: the policy
     if not isinstance(verdict, Passed):
         return verdict
-    made = Recomputed(
-        dossier=dossier,
-        plan=plan,
-        trust=_most_trust(room, dossier),
-        patches=_patches(plan) | found.diffs,
-        found=found,
-        risk=risk,
-        agree=rules.policy.agree(mode, risk.level),
-    )
     consent, missing = agreed(room, made, now)  # 9: who must agree has agreed
     if missing is not None:
         return missing
@@ -100,6 +83,31 @@ def decide(room: Room, dossier: Dossier) -> Digest | Refused | Held:
     if full is not None:
         return full
     return _issue(room, rules, dossier, found, consent, _Weight(lines, risk.score), now)  # 11: undo saved, signed
+
+
+def recomputed(room: Room, rules: Rules, dossier: Dossier, plan: Plan) -> Recomputed:
+    """What the papers of a dossier prove, and the risk; raises Unusable for papers that cannot be believed or read."""
+    trust = _most_trust(room, dossier)
+    case = Case(
+        plan_digest=dossier.plan,
+        plan=plan,
+        green=dossier.green,
+        policy=rules.policy,
+        min_share=rules.constitution.tests.min_share,
+        trust=trust,
+    )
+    checks = _with_reseal(rules.policy.checks(plan))
+    found = EvidenceRoom(room.store, room.attestor).recompute(case, checks, dossier.receipts, dossier.seals)
+    risk = rules.policy.weigh(plan, found.evidence, _debate(room, dossier))
+    return Recomputed(
+        dossier=dossier,
+        plan=plan,
+        trust=trust,
+        patches=_patches(plan) | found.diffs,
+        found=found,
+        risk=risk,
+        agree=rules.policy.agree(room.lowest(dossier.mode), risk.level),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +125,11 @@ def _promoted_already(room: Room, dossier: Dossier) -> Digest | None:
     return None
 
 
-def _plan(room: Room, rules: Rules, dossier: Dossier) -> Plan:
+def read_plan(room: Room, rules: Rules, dossier: Dossier) -> Plan:
+    """The plan of a dossier, with labels that claim no more than what was taken in; raises Unusable."""
     if prefix_of(dossier.plan) != "plan" or prefix_of(dossier.green) != "tree":
         raise Unusable("dossier-malformed", "a dossier names a plan and a tree", where=dossier.change[:128])
-    if not dossier.change or _bounded(dossier.change) != dossier.change:
+    if not dossier.change or bounded(dossier.change) != dossier.change:
         raise Unusable("dossier-malformed", "a change's id is printable and short")
     plan = documents.decode(Plan, room.store.get(dossier.plan, MAX_PLAN_BYTES), limit=MAX_PLAN_BYTES)
     if (plan.subject, plan.base) != (dossier.subject, dossier.base):
@@ -234,6 +243,7 @@ def _issue(
         undo=save_undo(room, dossier, now),
         expires=Instant(now + seconds * _SECOND),
         nonce=secrets.token_hex(16),
+        carry=None if consent is None else carry_of(dossier, consent[1]),
     )
     envelope = room.attestor.sign(Predicate.WARRANT, warrant.green, documents.encode(warrant))
     digest = room.store.put("statement", envelope)
@@ -295,5 +305,6 @@ def open_warrant(room: Room, digest: Digest) -> Warrant:
     return documents.decode(Warrant, room.attestor.open(envelope, Predicate.WARRANT, "guard").body)
 
 
-def _bounded(change: ChangeId) -> ChangeId:
+def bounded(change: ChangeId) -> ChangeId:
+    """A caller's id for the log: printable and short."""
     return ChangeId("".join(c for c in change if c.isprintable())[:128])

@@ -38,6 +38,7 @@ def row(change: Change, summary: str, rule: str) -> dict[str, Any]:
         "commit": change.commit,
         "base": change.base,
         "green": change.green,
+        "parent": change.parent,
     }
 
 

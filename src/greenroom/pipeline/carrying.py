@@ -11,7 +11,7 @@ from greenroom.domain.plan import Plan
 from greenroom.domain.verdict import Held, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Stage, State, Subject
 from greenroom.pipeline.board import row
-from greenroom.pipeline.holds import BASE_MOVED, REVERTING, queued, uncarried
+from greenroom.pipeline.holds import BASE_MOVED, MOVED, PROMOTE_LATER, REVERTING, base_moved, queued, uncarried
 from greenroom.pipeline.house import House, Tell
 from greenroom.pipeline.plain import verdict_plain
 
@@ -33,7 +33,16 @@ def carry_on(house: House, change_id: ChangeId, tell: Tell) -> dict[str, Any]:
     if change.state in (State.ABORTED, State.REVERTED):
         asked = Refused(rule=change.ended or "", where=change.state.value, remedy=f"greenroom show {change.id}")
         verdict = change.refused or asked
-    return {**row_of(house, change), "verdict": verdict_plain(verdict), "delivery": delivery_of(house, change.subject)}
+    answer = {**row_of(house, change), "verdict": verdict_plain(verdict)}
+    return answer | {"delivery": delivery_of(house, change.subject), "next": _next(house, change)}
+
+
+def _next(house: House, change: Change) -> str:
+    """The change that has waited longest for what was promoted; empty where none has, or nothing was promoted."""
+    if change.state is not State.KEPT:
+        return ""
+    waiting = house.changes.list(subject=change.subject, open_only=True)
+    return next((each.id for each in waiting if each.hold is not None and each.hold.rule == BASE_MOVED), "")
 
 
 def settle_siblings(house: House, subject: Subject) -> None:
@@ -46,15 +55,21 @@ def settle_siblings(house: House, subject: Subject) -> None:
         cut = change.hold is None or live_unnoted(house, change)
         if live is None or change.state is State.PROMOTED or cut:
             continue
-        moved = change.hold is not None and change.hold.rule == BASE_MOVED
+        moved = change.hold is not None and change.hold.rule in MOVED
         if change.base != live and not moved:
             where = f"Blue is {live[:21]}, the change was made against {change.base[:21]}"
-            hold = Held(rule=BASE_MOVED, where=where, remedy="`greenroom improve` proposes it again on what is live")
-            house.changes.save(dataclasses.replace(change, hold=hold))
+            house.changes.save(dataclasses.replace(change, hold=base_moved(change.id, where)))
         elif moved and change.base == live and uncarried(change):
             house.changes.save(dataclasses.replace(change, hold=queued()))
         elif change.base == live and moved:
-            house.runs.carry(house.changes.save(dataclasses.replace(change, hold=None)).id)
+            house.runs.carry(release(house, change).id)
+
+
+def release(house: House, change: Change) -> Change:
+    """The change, held no more for its base, which is live again; one that was approved still waits for `promote`."""
+    later = Held(rule=PROMOTE_LATER, where="approved", remedy=f"greenroom promote {change.id}")
+    hold = later if change.state is State.APPROVED else None
+    return house.changes.save(dataclasses.replace(change, hold=hold))
 
 
 def want(house: House, subject: Subject) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 from greenroom.domain.errors import Unusable
 from greenroom.domain.vocabulary import Mode
-from greenroom.pipeline import improving, verbs
+from greenroom.pipeline import improving, undoing, verbs
+from greenroom.pipeline import restack as restacking
 from greenroom.pipeline.house import House
 from greenroom.pipeline.queue import MOST, Limits
 
@@ -57,8 +58,9 @@ def handlers(house: House) -> Mapping[str, Handler]:
         "offer": lambda a, _: verbs.offer(house, _text(a, "change")),
         "branch": lambda a, _: verbs.branch_of(house, _text(a, "change")),
         "promote": lambda a, tell: verbs.promote(house, _text(a, "change"), tell=tell),
+        "restack": lambda a, tell: restacking.restack(house, _text(a, "change"), tell=tell),
         "reject": lambda a, _: verbs.reject(house, _text(a, "change"), why=_text(a, "why"), actor=_text(a, "actor")),
-        "revert": lambda a, _: verbs.revert(house, _text(a, "change"), actor=_text(a, "actor")),
+        "revert": lambda a, tell: _revert(house, a, tell),
         "resume": lambda a, tell: verbs.resume(house, change_id=_text(a, "change") if "change" in a else "", tell=tell),
         "outdated": lambda _, __: verbs.outdated_changes(house),
         "pending": lambda _, __: verbs.pending(house),
@@ -68,6 +70,18 @@ def handlers(house: House) -> Mapping[str, Handler]:
         "layers": lambda _, __: dict(house.keeper.layers()),
     }
     return {"improve": improve, "approve": approve} | {name: _handler(call) for name, call in calls.items()}
+
+
+def _revert(house: House, arguments: Mapping[str, Any], tell: Progress) -> Any:
+    change, actor = _text(arguments, "change"), _text(arguments, "actor")
+    how = arguments.get("how", "")
+    if how == "all-after":
+        return undoing.all_after(house, change, actor=actor)
+    if how == "as-change":
+        return undoing.as_change(house, change, tell=tell)
+    if how:
+        raise Unusable("bad-call", "a change is taken back alone, with all after it, or as a change")
+    return verbs.revert(house, change, actor=actor)
 
 
 def _handler(call: Call) -> Handler:

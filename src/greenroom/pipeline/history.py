@@ -19,7 +19,7 @@ def counts(changes: Changes, store: Store, change: Change) -> Mapping[str, int]:
     rule = read_proposal(store, change).rule
     found: Counter[str] = Counter({"passed": 0, "failed": 0, "others-passed": 0, "others-failed": 0})
     for other in changes.list():
-        if other.id == change.id or not other.evidence:
+        if other.id == change.id or not other.evidence or other.ended == "superseded":
             continue
         same = "" if read_proposal(store, other).rule == rule else "others-"
         found[same + ("passed" if other.state in PASSED else "failed")] += 1

@@ -13,12 +13,18 @@ PROMOTE_LATER = "promote-on-request"
 REVERTING = "reverting"
 """The hold of a change whose revert began: a crash leaves it to `resume`."""
 BASE_MOVED = "base-moved"
+CONFLICT = "restack-conflict"
+"""The hold of a change whose patch has no place on what is live."""
+MOVED = frozenset({BASE_MOVED, CONFLICT})
+"""Holds that end with a restack, or when the base is live again."""
 STOPPED = "stopped"
 QUEUED = "queued"
 """The hold of a proposal that no run has carried yet."""
 GONE = "finding-gone"
 """The end of a queued proposal whose finding is there no longer."""
-ANSWERED = frozenset({NEEDS_APPROVAL, "consent-expired", PROMOTE_LATER, REVERTING, BASE_MOVED, STOPPED, "live-differs"})
+ANSWERED = frozenset(
+    {NEEDS_APPROVAL, "consent-expired", PROMOTE_LATER, REVERTING, BASE_MOVED, CONFLICT, STOPPED, "live-differs"}
+)
 """Holds whose remedy is a command of its own; every other is tried again by `greenroom resume ID`."""
 RETRIED = frozenset({"inconclusive", "disk-low", "policy-mismatch", "bug", "rate-limit"})
 """Holds that nobody has to answer: `improve` tries such a change again, too."""
@@ -30,10 +36,18 @@ def again(change: ChangeId) -> str:
     return f"greenroom resume {change}"
 
 
+def base_moved(change: ChangeId, where: str) -> Held:
+    """The hold of a change whose base is live no more: it can go on as a child, when somebody asks for it."""
+    remedy = f"`greenroom approve {change}` moves it onto what is live, verifies it again and asks"
+    return Held(rule=BASE_MOVED, where=where, remedy=remedy)
+
+
 def told(verdict: Verdict, change: Change, stage: Stage) -> Verdict:
     """`verdict` with a remedy that names the command to type, where the rule that spoke cannot know it."""
     if isinstance(verdict, Passed) or change.state is State.PROMOTED:
         return verdict
+    if verdict.rule == BASE_MOVED:
+        return base_moved(change.id, verdict.where)
     if isinstance(verdict, Refused):
         outdated = verdict.rule == "unknown-tool" and stage is not Stage.PLAN
         return dataclasses.replace(verdict, remedy=_REPLAN) if outdated else verdict

@@ -7,7 +7,6 @@ one whose finding is gone ends.
 from __future__ import annotations
 
 import dataclasses
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,12 +24,11 @@ from greenroom.domain.verdict import Refused
 from greenroom.domain.vocabulary import ChangeId, Mode, Move, State, Subject, Trust
 from greenroom.pipeline.carrying import carry_on, outdated, row_of
 from greenroom.pipeline.changes import Line
-from greenroom.pipeline.holds import GONE, QUEUED, RETRIED, queued, uncarried
+from greenroom.pipeline.holds import GONE, MOVED, QUEUED, RETRIED, queued, uncarried
 from greenroom.pipeline.house import House, Tell
 from greenroom.pipeline.queue import Item, item_of, short_card
+from greenroom.pipeline.restack import new_id
 from greenroom.pipeline.stages.plan import read_proposal
-
-_ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +107,7 @@ def _settle(house: House, draft: Change, proposal: Proposal, answer: dict[str, A
     earlier = next((found for found in reversed(same) if uncarried(found) and found.base != draft.base), None)
     if earlier is not None:
         return house.changes.save(dataclasses.replace(draft, id=earlier.id, version=earlier.version))
-    known = [found for found in same if found.base == draft.base and _settled(found)]
+    known = [found for found in same if (found.base == draft.base and _settled(found)) or _restacks(found)]
     if known and outdated(house, known[-1]):
         # The policy refuses it by the rule that says why, which ends it; the finding is then a new change.
         ended = house.changes.save(dataclasses.replace(known.pop(), hold=None))
@@ -129,9 +127,8 @@ def _settle(house: House, draft: Change, proposal: Proposal, answer: dict[str, A
 
 def _draft(house: House, name: str, body: bytes, scene: Scene) -> Change:
     """A change as it waits in the queue; its golden is the one of its base when it is carried."""
-    identity = ChangeId("".join(secrets.choice(_ALPHABET) for _ in range(6)))
     return Change(
-        id=identity,
+        id=new_id(),
         subject=scene.subject,
         origin=origin_of(name, min(Trust.BOX, Trust(scene.brought.trust))),
         request=house.store.put("text", body),
@@ -146,6 +143,11 @@ def _draft(house: House, name: str, body: bytes, scene: Scene) -> Change:
 def _settled(change: Change) -> bool:
     """True when a finding is not proposed again on the same base: it is open, live, or a person said no to it."""
     return not change.terminal or change.state is State.KEPT or change.ended in ("rejected", "reverted")
+
+
+def _restacks(change: Change) -> bool:
+    """True for a finding of an earlier base whose change waits: it goes on, on what is live, when somebody asks."""
+    return change.hold is not None and change.hold.rule in MOVED
 
 
 def _end_what_is_gone(

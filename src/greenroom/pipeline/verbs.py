@@ -27,10 +27,21 @@ from greenroom.pipeline.carrying import (
     under_stop,
     want,
 )
-from greenroom.pipeline.holds import BASE_MOVED, NEEDS_APPROVAL, PROMOTE_LATER, REVERTING, STOPPED, waits_for_condition
+from greenroom.pipeline.holds import (
+    CONFLICT,
+    MOVED,
+    NEEDS_APPROVAL,
+    PROMOTE_LATER,
+    REVERTING,
+    STOPPED,
+    waits_for_condition,
+)
 from greenroom.pipeline.house import House, Tell
+from greenroom.pipeline.moving import conflicts_of
+from greenroom.pipeline.offers import NOT_LAST, offers, remedy
 from greenroom.pipeline.plain import verdict_plain
 from greenroom.pipeline.queue import golden_for
+from greenroom.pipeline.restack import restack
 from greenroom.pipeline.runs import runs_of
 from greenroom.pipeline.stages.plan import read_proposal
 
@@ -46,19 +57,21 @@ def show(house: House, change_id: str) -> dict[str, Any]:
         "card": documents.to_plain(_card(house, change)) if change.card else None,
         "debate": documents.load_json(house.store.get(change.debate)) if change.debate else None,
         "runs": runs_of(change, house.store, house.attestor),
+        "conflicts": _conflicts(house, change),
     }
 
 
 def diff(house: House, change_id: str) -> dict[str, Any]:
-    """The digest of a change's patch in the store; patches are too large for a frame."""
-    proposal = read_proposal(house.store, house.changes.get(ChangeId(change_id)))
-    return {"change": change_id, "patch": proposal.patch}
+    """The digest of a change's patch in the store, patches being too large for a frame; and what stands against it."""
+    change = house.changes.get(ChangeId(change_id))
+    proposal = read_proposal(house.store, change)
+    return {"change": change_id, "patch": proposal.patch, "conflicts": _conflicts(house, change)}
 
 
 def offer(house: House, change_id: str) -> dict[str, Any]:
     """What a person is asked to agree to: the papers to sign over, and the card they stand for."""
     change = house.changes.get(ChangeId(change_id))
-    if change.hold is not None and change.hold.rule == BASE_MOVED:
+    if change.hold is not None and change.hold.rule in MOVED:
         return {**row_of(house, change), "verdict": verdict_plain(change.hold)}
     _require_approvable(change)
     return {
@@ -82,7 +95,7 @@ def approve(house: House, change_id: str, envelope: bytes, *, promote: bool, tel
     house.crash_point("consent.taken")
     if isinstance(consent, Refused):
         return {**row_of(house, change), "verdict": verdict_plain(consent)}
-    agreed = dataclasses.replace(change, consents=(*change.consents, consent), hold=None)
+    agreed = dataclasses.replace(change, consents=(*change.consents, consent), carry=None, hold=None)
     if promote:
         house.changes.save(agreed)
         house.crash_point("consent.saved")
@@ -96,8 +109,17 @@ def approve(house: House, change_id: str, envelope: bytes, *, promote: bool, tel
 
 
 def promote(house: House, change_id: str, *, tell: Tell) -> dict[str, Any]:
-    """Carry an approved change through promote and watch; otherwise name the missing step."""
+    """Carry an approved change through promote and watch; otherwise name the missing step.
+
+    One whose base moved is restacked first, and goes on where the person's yes holds for the child too.
+    """
     change = house.changes.get(ChangeId(change_id))
+    if change.hold is not None and change.hold.rule in MOVED:
+        moved = restack(house, change_id, tell=tell)
+        change = house.changes.get(ChangeId(moved["id"]))
+        if change.state is not State.APPROVED or change.hold is None or change.hold.rule != PROMOTE_LATER:
+            return moved
+        return {**promote(house, change.id, tell=tell), "restacked": moved.get("restacked")}
     if change.state is not State.APPROVED or reverting(change):
         raise _wrong_state(change, "promote", _missing_step(change))
     if change.hold is not None:
@@ -128,8 +150,12 @@ def reject(house: House, change_id: str, *, why: str, actor: str) -> dict[str, A
     return {**row_of(house, saved), "verdict": verdict_plain(Passed())}
 
 
-def revert(house: House, change_id: str, *, actor: str) -> dict[str, Any]:
-    """Take a promoted or kept change back: a new commit with the earlier tree. Works under a stop."""
+def revert(house: House, change_id: str, *, actor: str, settle: bool = True) -> dict[str, Any]:
+    """Take a promoted or kept change back: a new commit with the earlier tree. Works under a stop.
+
+    One that others stand on is refused `not-last`, with `offers`: both ways to take it back all the same. `settle`
+    lets changes go on whose base is live again.
+    """
     change = house.changes.get(ChangeId(change_id))
     if change.state is State.REVERTED:
         return {
@@ -146,7 +172,10 @@ def revert(house: House, change_id: str, *, actor: str) -> dict[str, Any]:
     house.crash_point("revert.taken-back")
     if not isinstance(verdict, Passed):
         kept = house.changes.save(dataclasses.replace(noted, hold=None if reverting(change) else change.hold))
-        return {**row_of(house, kept), "verdict": verdict_plain(verdict)}
+        if verdict.rule != NOT_LAST:
+            return {**row_of(house, kept), "verdict": verdict_plain(verdict)}
+        offered = dataclasses.replace(verdict, remedy=remedy(house, change))
+        return {**row_of(house, kept), "verdict": verdict_plain(offered), **offers(house, change)}
     commit = house.guard.position(change.subject)
     live = State.PROMOTED if change.state is State.APPROVED else change.state
     state = advance(live, Move.REVERT)
@@ -154,7 +183,8 @@ def revert(house: House, change_id: str, *, actor: str) -> dict[str, Any]:
     house.crash_point("revert.saved")
     want(house, saved.subject)
     house.crash_point("revert.wanted")
-    settle_siblings(house, change.subject)
+    if settle:
+        settle_siblings(house, change.subject)
     row = {**row_of(house, saved), "verdict": verdict_plain(Passed())}
     return {**row, "delivery": delivery_of(house, change.subject)}
 
@@ -180,6 +210,8 @@ def resume(house: House, *, change_id: str = "", tell: Tell) -> dict[str, Any]:
 def _try_again(house: House, change: Change, tell: Tell) -> dict[str, Any]:
     if change.hold is not None and change.hold.rule == REVERTING:
         return revert(house, change.id, actor="executor")
+    if change.hold is not None and change.hold.rule in MOVED:
+        return restack(house, change.id, tell=tell)
     if change.terminal or change.state is State.KEPT:
         raise _wrong_state(change, "resume", "it is over: nothing is left to do")
     if change.hold is not None and not waits_for_condition(change.hold):
@@ -236,6 +268,11 @@ def outdated_changes(house: House) -> list[str]:
 def pending(house: House) -> list[dict[str, Any]]:
     """The deliveries that wait for the person's branch."""
     return [dataclasses.asdict(delivery) for delivery in house.deliveries.pending()]
+
+
+def _conflicts(house: House, change: Change) -> list[dict[str, Any]]:
+    held = change.hold is not None and change.hold.rule == CONFLICT
+    return conflicts_of(house, change) if held else []
 
 
 def _card(house: House, change: Change) -> Card:

@@ -12,10 +12,10 @@ from greenroom.domain.digest import Digest, digest_of
 from greenroom.domain.errors import Unusable
 from greenroom.domain.events import Event
 from greenroom.domain.plan import Caps
-from greenroom.domain.ports import Attestor, Clock, Dossier, GuardStatus, Log, Store
-from greenroom.domain.proof import Consent, Import, Predicate, Receipt, Warrant
+from greenroom.domain.ports import Attestor, Clock, Dossier, GuardStatus, Log, Standing, Store
+from greenroom.domain.proof import Carry, Consent, Import, Predicate, Receipt, Warrant
 from greenroom.domain.verdict import Held, Instant, Passed, Refused, Verdict
-from greenroom.domain.vocabulary import ChangeId, Mode, Subject
+from greenroom.domain.vocabulary import ChangeId, ConsentLevel, Mode, Subject
 from greenroom.guard.journal import check_event, tidy
 from greenroom.guard.papers import Lift, open_paper
 
@@ -106,6 +106,10 @@ class FakeGuard:
         ]
         return (*stopped, *baking)
 
+    def standing(self, subject: Subject) -> tuple[Standing, ...]:
+        """What live stands on."""
+        return tuple(Standing(change=each.change, green=each.green) for each in self._lines.get(subject, []))
+
     def adopt(self, imported: Digest) -> Digest | Refused:
         """Take an import in."""
         try:
@@ -137,6 +141,45 @@ class FakeGuard:
         digest = self._store.put("statement", envelope)
         self._write("consent.given", f"consent/{digest}", change=consent.change, actor=tidy(consent.actor))
         return digest
+
+    def carry(self, given: Dossier, dossier: Dossier) -> Digest | Refused | Held:
+        """Say that a yes holds for another change; that the patches are the same is believed."""
+        if self._stop is not None:
+            return Held(rule="stopped", where=self._stop[1], remedy="greenroom lift")
+        again = f"greenroom approve {dossier.change}"
+        if given.subject != dossier.subject:
+            return Refused(rule="carry-of-another-subject", where=str(given.subject), remedy=again)
+        try:
+            if not given.consents:
+                return Refused(rule="no-consent", where=given.change, remedy=again)
+            consent = open_paper(self._attestor, self._store.get(given.consents[-1]), Consent)
+            if self._clock.now() >= consent.expires:
+                return Held(rule="consent-expired", where=given.change, remedy=again)
+            missing = self._missing_consent(dataclasses.replace(given, carry=None))
+            if missing is not None:
+                return missing
+        except Unusable as error:
+            return _refused(error)
+        said = Carry(
+            change=dossier.change,
+            plan=dossier.plan,
+            green=dossier.green,
+            shown=dossier.card or consent.shown,
+            risk=0,
+            consent=given.consents[-1],
+            given=consent.change,
+            given_plan=consent.plan,
+            given_green=consent.green,
+            given_shown=consent.shown,
+            given_risk=0,
+            given_level=ConsentLevel.INFORM,
+            patch=digest_of("text", b"believed"),
+            expires=consent.expires,
+        )
+        signed = self._attestor.sign(Predicate.CARRY, said.green, documents.encode(said))
+        statement = self._store.put("statement", signed)
+        self._write("consent.carried", f"carried/{statement}", change=dossier.change)
+        return statement
 
     def warrant(self, dossier: Dossier) -> Digest | Refused | Held:
         """A warrant where stop, base, watch and consent allow it; evidence is believed."""
@@ -261,13 +304,23 @@ class FakeGuard:
         again = f"greenroom approve {dossier.change}"
         for digest in reversed(dossier.consents):
             consent = open_paper(self._attestor, self._store.get(digest), Consent)
-            if (consent.change, consent.plan, consent.green) != (dossier.change, dossier.plan, dossier.green):
+            said = (consent.change, consent.plan, consent.green)
+            if said != (dossier.change, dossier.plan, dossier.green) and not self._carried(dossier, digest):
                 return Refused(rule="consent-of-another-change", where=consent.green, remedy=again)
             if digest in self._spent:
                 return Refused(rule="consent-spent", where=dossier.change, remedy=again)
             if self._clock.now() < consent.expires:
                 return None
         return Held(rule="needs-approval", where="a person must agree", remedy=again)
+
+    def _carried(self, dossier: Dossier, consent: Digest) -> bool:
+        if dossier.carry is None:
+            return False
+        carry = documents.decode(
+            Carry, self._attestor.open(self._store.get(dossier.carry), Predicate.CARRY, "guard").body
+        )
+        said = (carry.change, carry.plan, carry.green, carry.consent)
+        return said == (dossier.change, dossier.plan, dossier.green, consent)
 
     def _issue(self, dossier: Dossier) -> Digest:
         warrant = Warrant(
@@ -282,6 +335,7 @@ class FakeGuard:
             undo=digest_of("undo", b"in memory"),
             expires=Instant(self._clock.now() + _WARRANT_NS),
             nonce=secrets.token_hex(16),
+            carry=dossier.carry,
         )
         envelope = self._attestor.sign(Predicate.WARRANT, warrant.green, documents.encode(warrant))
         digest = self._store.put("statement", envelope)

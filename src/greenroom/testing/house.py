@@ -30,7 +30,7 @@ from greenroom.evaluation.verify import KeeperEvaluator, Known
 from greenroom.guard.papers import ConstitutionOrder, FloorOrder, Lift, LookOrder, ModeOrder, Paper, sign
 from greenroom.guard.room import Rules
 from greenroom.guard.service import GuardService
-from greenroom.pipeline import history, improving, tables, verbs
+from greenroom.pipeline import history, improving, restack, tables, undoing, verbs
 from greenroom.pipeline.card import CardMaker
 from greenroom.pipeline.changes import Board, DatabaseChanges, Deliveries, Settings
 from greenroom.pipeline.facts import gather
@@ -86,7 +86,7 @@ class MemoryHouse:
 
     `checks` says how each check (`tests`, `own-tests`, `scan`, `loosened`, `live-tests`) comes out from then on;
     what it does not name passes. A run that was made already stays as it came out. `branch` empty makes the
-    repository an unpacked release.
+    repository an unpacked release. `at_guard_point` is told each named point of the guard.
     """
 
     def __init__(
@@ -100,6 +100,7 @@ class MemoryHouse:
     ) -> None:
         self.directory = directory
         self.log_writable = True
+        self.at_guard_point: Callable[[str], None] = _nothing
         self.path, self.branch = path, branch
         self.subject = Subject(kind=Kind.WORKSPACE, address=address_of(path, branch))
         self.clock, self.store, self.log = ManualClock(), MemoryStore(), MemoryLog()
@@ -142,6 +143,7 @@ class MemoryHouse:
             checkpoint=lambda: "checkpoint",
             belongs=lambda brought: brought.subject.address == address_of(brought.source, brought.branch),
             log_writable=lambda: self.log_writable,
+            crash_point=lambda point: self.at_guard_point(point),
         )
 
     def start(self) -> House:
@@ -149,7 +151,7 @@ class MemoryHouse:
         changes = DatabaseChanges(self.engine, self.clock)
         watched: Any = self.points.wrap("changes", changes, ("save",))
         guard: Any = self.points.wrap(
-            "guard", self.guard, ("append", "warrant", "promote", "mark_good", "revert", "consent", "adopt")
+            "guard", self.guard, ("append", "warrant", "promote", "mark_good", "revert", "consent", "carry", "adopt")
         )
         flow = Flow(
             changes=watched,
@@ -229,6 +231,11 @@ class MemoryHouse:
         self.clock.advance(1)
         return verbs.promote(self.house, change, tell=self.tell)
 
+    def restack(self, change: str) -> dict[str, Any]:
+        """Move a change onto what is live."""
+        self.clock.advance(1)
+        return restack.restack(self.house, change, tell=self.tell)
+
     def reject(self, change: str) -> dict[str, Any]:
         """Say no."""
         return verbs.reject(self.house, change, why="no", actor=OWNER)
@@ -237,6 +244,16 @@ class MemoryHouse:
         """Take a change back."""
         self.clock.advance(1)
         return verbs.revert(self.house, change, actor=OWNER)
+
+    def revert_all_after(self, change: str) -> dict[str, Any]:
+        """Take a change back, and all that stand on it."""
+        self.clock.advance(1)
+        return undoing.all_after(self.house, change, actor=OWNER)
+
+    def undo(self, change: str) -> dict[str, Any]:
+        """Propose the opposite of a live change."""
+        self.clock.advance(1)
+        return undoing.as_change(self.house, change, tell=self.tell)
 
     def resume(self) -> dict[str, Any]:
         """Go on after a crash or a lift."""
@@ -404,6 +421,10 @@ class MemoryHouse:
             Stage.PROMOTE: promote.PromoteStage(store=store, guard=guard),
             Stage.WATCH: watch.WatchStage(store=store, evaluator=evaluator, guard=guard),
         }
+
+
+def _nothing(point: str) -> None:
+    del point
 
 
 def _database() -> sa.Engine:

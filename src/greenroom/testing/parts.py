@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, Literal
 
-from greenroom.domain import documents, outcomes
+from greenroom.domain import documents, outcomes, patches, placing
 from greenroom.domain.change import Change
 from greenroom.domain.digest import Digest, digest_of
+from greenroom.domain.errors import Unusable
 from greenroom.domain.outcomes import AGAIN, DiffClass, FileDiff, LineClass, ScanResult, TestOutcome, TestRun
 from greenroom.domain.plan import Plan
 from greenroom.domain.ports import Attestor, Changes, CheckRun, Clock, Store
@@ -104,7 +105,10 @@ class Workshop:
     def apply(self, plan: Plan, files: MutableMapping[bytes, bytes]) -> Refused | None:
         """Do to `files` what the plan's patch says."""
         for step in plan.steps:
-            finding = self.patches[Digest(str(step.args["patch"].value))]
+            digest = Digest(str(step.args["patch"].value))
+            finding = self.patches.get(digest)
+            if finding is None:
+                return _apply(self._store.get(digest), files)
             before = files.get(finding.path.encode(), b"")
             if finding.old not in before:
                 return Refused(rule="patch-does-not-apply", where=finding.path, remedy="greenroom improve")
@@ -129,6 +133,17 @@ class Workshop:
                 name = path.decode()
                 kind = LINE_CLASSES.get(Path(name).suffix, "config")
                 yield FileDiff(path=name, line_class=kind, added=1, removed=1, why="by its name")
+
+
+def _apply(patch: bytes, files: MutableMapping[bytes, bytes]) -> Refused | None:
+    """What git would do with a patch whose hunks stand where they say."""
+    try:
+        for each in patches.parse(patch):
+            after = placing.apply(each, files.get(each.path, b""), [hunk.at for hunk in each.hunks])
+            files[each.path] = after
+    except Unusable as error:
+        return Refused(rule="patch-does-not-apply", where=error.message, remedy="greenroom improve")
+    return None
 
 
 BLOCKING = outcomes.Finding(rule="secret", path="a.py", line=1, message="a key stands here", points=50, blocks=True)

@@ -23,8 +23,10 @@ NAMES = (
     "live",
     "position",
     "health",
+    "standing",
     "adopt",
     "consent",
+    "carry",
     "warrant",
     "promote",
     "mark_good",
@@ -39,7 +41,19 @@ NAMES = (
     "looked",
     "unseen",
 )
-MEMBERS = ("event", "subject", "imported", "envelope", "dossier", "warrant", "change", "receipts", "caps", "actor")
+MEMBERS = (
+    "event",
+    "subject",
+    "imported",
+    "envelope",
+    "given",
+    "dossier",
+    "warrant",
+    "change",
+    "receipts",
+    "caps",
+    "actor",
+)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=20) | st.just("statement:" + "0" * 64),
     lambda inner: (

@@ -52,12 +52,17 @@ def test_improve_proposes_and_changes_nothing(house: MemoryHouse) -> None:
 
 
 def test_known_findings_are_not_repeated(house: MemoryHouse) -> None:
-    """A second run names the change of the first; a new base proposes anew."""
+    """A second run names the change of the first, on the same base or, where it can be moved to it, on another."""
     first = house.proposed()
     again = house.improve()
     assert again["changes"] == []
     assert [row["id"] for row in again["known"]] == [first]
     house.commit({"b.py": b"y = 1\n"})
+    moved = house.improve()
+    assert moved["changes"] == []
+    assert [(row["id"], row["held"]["rule"]) for row in moved["known"]] == [(first, "base-moved")]
+    house.reject(first)
+    house.commit({"b.py": b"y = 2\n"})
     (anew,) = house.improve()["changes"]
     assert anew["id"] != first
 
@@ -78,7 +83,7 @@ def test_a_moved_base_holds_what_waits(house: MemoryHouse) -> None:
     held = house.change(change).hold
     assert held is not None
     assert held.rule == "base-moved"
-    assert "improve" in held.remedy
+    assert f"greenroom approve {change}" in held.remedy
     assert house.live_files() == house.repository.files
     with pytest.raises(Unusable):
         house.approve(change, envelope=b"{}")
@@ -529,6 +534,7 @@ def test_code_needs_a_person_s_review(house: MemoryHouse) -> None:
     house.findings[:] = [CODE]
     (row,) = house.improve()["changes"]
     assert row["level"] == 2
+    house.reject(row["id"])
     house.commit({"a.py": b"x = 1\ny = 2\n"})
     house.checks["tests"] = "fail"
     (row,) = house.improve()["changes"]

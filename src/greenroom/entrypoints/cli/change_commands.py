@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from greenroom.domain.errors import Exit, Unusable
-from greenroom.entrypoints.cli import consent, output, render, runs
+from greenroom.entrypoints.cli import consent, output, render, restacks, reverts, runs
 from greenroom.entrypoints.cli.completion import Id
 from greenroom.entrypoints.cli.safe import safe
 
@@ -76,14 +76,14 @@ def _looking(app: typer.Typer, context: Context) -> None:
           greenroom diff k3f9x2 --patch | git apply
         """
         del json
-        data = _patch(context, change)
+        found = context.services.desk("diff", {"change": change})
+        data = context.services.read(found["patch"])
         if patch and not context.as_json:
             sys.stdout.buffer.write(data)
             return
         text = data.decode("utf-8", "backslashreplace")
-        context.answer(
-            {"change": change, "text": text}, lambda: render.console().print(render.diff(text), soft_wrap=True)
-        )
+        answer = {"change": change, "text": text, "conflicts": found["conflicts"]}
+        context.answer(answer, lambda: _show_diff(text, found["conflicts"]))
 
 
 def _approving(app: typer.Typer, context: Context) -> None:
@@ -98,6 +98,10 @@ def _approving(app: typer.Typer, context: Context) -> None:
     ) -> None:
         """Show the whole card, sign your agreement, and carry the change through promote and watch.
 
+        A change whose base moved (`base-moved`) goes on as a child: the same patch on what is live, verified again.
+        Where you agreed to it before, and patch and risk are the same, your yes holds; otherwise the card of the child
+        is shown.
+
         Examples:
           greenroom approve k3f9x2
           greenroom approve k3f9x2 --no-promote
@@ -106,6 +110,8 @@ def _approving(app: typer.Typer, context: Context) -> None:
         services = context.services
         deliver_waiting(context)
         offer = services.desk("offer", {"change": change})
+        if restacks.moved(offer):
+            change, offer = _restacked(context, change, promote=not no_promote)
         if offer["verdict"]["is"] != "passed":
             finish(context, offer, lambda: _say(offer))
         _require_deliverable(context, change)
@@ -125,6 +131,8 @@ def _approving(app: typer.Typer, context: Context) -> None:
     def promote(change: Id, json: Json = False) -> None:
         """Carry an approved change through promote and watch; otherwise say which step is missing.
 
+        A change whose base moved is restacked first: see `greenroom restack --help`.
+
         Example:
           greenroom promote k3f9x2
         """
@@ -132,6 +140,24 @@ def _approving(app: typer.Typer, context: Context) -> None:
         deliver_waiting(context)
         _require_deliverable(context, change)
         answer = _delivered(context, context.services.desk("promote", {"change": change}, progress=render.tell))
+        finish(context, answer, lambda: _say(answer))
+
+    @app.command()
+    def restack(change: Id, json: Json = False) -> None:
+        """Move a change whose base is live no more onto what is live, as a child that is verified again.
+
+        The same patch, where its lines stand beyond doubt; the parent ends `superseded`. Your yes to the parent holds
+        for the child if the patch is the same and the risk no greater: the guard checks it. A patch that has no place
+        is held as `restack-conflict`; `greenroom diff` shows both sides. Nothing goes live.
+
+        Examples:
+          greenroom restack k3f9x2
+          greenroom restack k3f9x2 --json
+        """
+        del json
+        deliver_waiting(context)
+        _require_deliverable(context, change)
+        answer = restacks.restack(context, change)
         finish(context, answer, lambda: _say(answer))
 
     @app.command()
@@ -151,16 +177,37 @@ def _approving(app: typer.Typer, context: Context) -> None:
 
 def _taking_back(app: typer.Typer, context: Context) -> None:
     @app.command()
-    def revert(change: Id, json: Json = False) -> None:
+    def revert(
+        change: Id,
+        every: Annotated[
+            bool, typer.Option("--all-after", help="Also every change that stands on it, the last one first.")
+        ] = False,
+        undo: Annotated[
+            bool, typer.Option("--as-change", help="Propose its opposite as a change of its own, on what is live.")
+        ] = False,
+        json: Json = False,
+    ) -> None:
         """Take a promoted change back: the earlier tree, as a further commit. Works under a stop.
 
-        Example:
+        The last promoted change goes first. One that others stand on is refused, with both ways to take it back all
+        the same: `--all-after` reverts those too, each logged; `--as-change` undoes it alone, by a change that goes
+        through the gate and waits for your approval. At a terminal it asks which.
+
+        Examples:
           greenroom revert k3f9x2
+          greenroom revert k3f9x2 --all-after
+          greenroom revert k3f9x2 --as-change
         """
         del json
-        wish = {"change": change, "actor": consent.actor()}
-        answer = _delivered(context, context.services.desk("revert", wish))
-        finish(context, answer, lambda: _say(answer))
+        if every and undo:
+            raise Unusable("two-ways", "a change is taken back one way", remedy="--all-after or --as-change")
+        wish = {"change": change, "actor": consent.actor(), "how": reverts.how(every=every, undo=undo)}
+        answer = context.services.desk("revert", wish, progress=render.tell)
+        chosen = reverts.ask(answer, no_input=context.as_json)
+        if chosen:
+            answer = context.services.desk("revert", {**wish, "how": chosen}, progress=render.tell)
+        told = _delivered(context, answer)
+        finish(context, told, lambda: _say(told))
 
     @app.command()
     def resume(
@@ -190,6 +237,7 @@ def _taking_back(app: typer.Typer, context: Context) -> None:
 def _show(shown: Mapping[str, Any], *, with_runs: bool) -> None:
     out = render.console()
     out.print(render.card(shown))
+    restacks.show_conflicts(out, shown["conflicts"])
     if with_runs:
         runs.show(out, shown["runs"])
 
@@ -208,9 +256,24 @@ def _show_whole_card(shown: Mapping[str, Any], patch: bytes) -> None:
         ) from None
 
 
-def _patch(context: Context, change: str) -> bytes:
-    services = context.services
-    return services.read(services.desk("diff", {"change": change})["patch"])
+def _show_diff(text: str, conflicts: Any) -> None:
+    out = render.console()
+    out.print(render.diff(text), soft_wrap=True)
+    restacks.show_conflicts(out, conflicts)
+
+
+def _restacked(context: Context, change: str, *, promote: bool) -> tuple[str, Mapping[str, Any]]:
+    """The child of a change whose base moved, and its offer; leaves where there is nothing that a person has to say."""
+    _require_deliverable(context, change)
+    row = restacks.restack(context, change)
+    if promote and restacks.agreed(row):
+        row = _delivered(context, restacks.promote(context, row))
+    if not restacks.asks(row):
+        finish(context, row, lambda: _say(row))
+        raise typer.Exit(0)
+    if not context.as_json:
+        restacks.say(render.console(), row)
+    return str(row["id"]), context.services.desk("offer", {"change": row["id"]})
 
 
 def _require_deliverable(context: Context, change: str) -> None:
@@ -275,12 +338,15 @@ def finish(
 
 def _say(answer: Mapping[str, Any]) -> None:
     out = render.console()
+    restacks.say(out, answer)
+    reverts.say(out, answer)
     out.print(render.verdict_line(answer["verdict"]))
     out.print(f"{answer['id']} is {answer['state']}" + (f", live at {answer['commit']}" if answer["commit"] else ""))
     delivered = answer.get("delivered")
     if delivered is not None:
         if delivered["is"] == "passed":
             out.print("delivered to your branch")
+            restacks.say_next(out, answer)
             return
         out.print("delivery-pending: live in the box, and not in your branch yet; the next command tries again")
         out.print(render.verdict_line(delivered))

@@ -40,6 +40,8 @@ def board(rows: Sequence[Mapping[str, Any]]) -> Table:
         state = str(row["state"]) + (f" (held: {held['rule']})" if held else "")
         if row.get("ended"):
             state += f" ({row['ended']})"
+        if row.get("parent"):
+            state += f", child of {row['parent']}"
         risk = "" if row.get("risk") is None else str(row["risk"])
         level = "" if row.get("level") is None else str(row["level"])
         style = _STATE_STYLE.get(str(row["state"]), "")
@@ -114,6 +116,8 @@ def progress(event: Mapping[str, Any]) -> str | None:
         return "dependencies ready" + "".join(f"\n  note: {safe(note)}" for note in event["notes"])
     if kind == "propose":
         return f"looking for findings: {safe(event['proposer'])}"
+    if kind == "restacked":
+        return f"{safe(event['from'])} goes on as {safe(event['to'])}, on what is live"
     if kind == "stage" and event["phase"] == "result":
         verdict = event["verdict"]
         said = verdict["is"] if verdict["is"] == "passed" else f"{verdict['is']}: {verdict['rule']}"

@@ -33,23 +33,29 @@ class PromoteStage:
 
     def dossier(self, change: Change) -> Dossier:
         """The change's papers, by digest."""
-        if change.plan is None or change.green is None:
-            raise Bug("no-green", "promote needs a plan and a sealed Green")
-        evidence = [documents.decode(Evidence, self._store.get(digest)) for digest in change.evidence]
-        receipts = [digest for item in evidence if item.check != "reseal" for digest in item.receipts]
-        return Dossier(
-            change=change.id,
-            subject=change.subject,
-            mode=change.mode,
-            plan=change.plan,
-            base=change.base,
-            green=change.green,
-            receipts=tuple(dict.fromkeys(receipts)),
-            seals=change.seals,
-            consents=change.consents,
-            card=change.card,
-        )
+        return dossier_of(self._store, change)
 
     def _done(self, change: Change) -> Done:
         commit = self._guard.position(change.subject)
         return Done(Passed(), dataclasses.replace(change, commit=commit))
+
+
+def dossier_of(store: Store, change: Change) -> Dossier:
+    """The papers of a verified change, by digest, for the guard."""
+    if change.plan is None or change.green is None:
+        raise Bug("no-green", "a dossier needs a plan and a sealed Green")
+    evidence = [documents.decode(Evidence, store.get(digest)) for digest in change.evidence]
+    receipts = [digest for item in evidence if item.check != "reseal" for digest in item.receipts]
+    return Dossier(
+        change=change.id,
+        subject=change.subject,
+        mode=change.mode,
+        plan=change.plan,
+        base=change.base,
+        green=change.green,
+        receipts=tuple(dict.fromkeys(receipts)),
+        seals=change.seals,
+        consents=change.consents,
+        card=change.card,
+        carry=change.carry,
+    )

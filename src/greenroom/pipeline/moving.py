@@ -1,0 +1,94 @@
+"""A change's patch on what is live: the same patch at its place there, or what stands against it, with both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from greenroom.domain import patches, placing, trees
+from greenroom.domain.change import Change
+from greenroom.domain.digest import Digest
+from greenroom.domain.ports import Store
+from greenroom.pipeline.house import House
+from greenroom.pipeline.stages.plan import MAX_PATCH_BYTES, read_proposal
+
+MAX_CONFLICTS = 20
+MAX_SHOWN = 100
+"""Lines of each side of a conflict that an answer holds at most."""
+_MAX_LINE = 400
+
+
+def onto(store: Store, patch: bytes, base: Digest, live: Digest) -> bytes | tuple[placing.Conflict, ...]:
+    """`patch`, made on the tree `base`, as it stands on the tree `live`; or all of its hunks that have no place.
+
+    Raises Unusable `bad-patch` for what is no patch in git's format.
+    """
+    before, after = _manifest(store, base), _manifest(store, live)
+    places: dict[bytes, Sequence[int]] = {}
+    conflicts: list[placing.Conflict] = []
+    for each in patches.parse(patch):
+        one, other = before.get(each.path), after.get(each.path)
+        if one == other:
+            continue
+        if not each.moves or not isinstance(one, trees.File) or not isinstance(other, trees.File):
+            conflicts.append(_whole(store, each, one, other))
+            continue
+        found = placing.place(each, store.get(one.blob), store.get(other.blob))
+        if isinstance(found, placing.Conflict):
+            conflicts.append(found)
+        else:
+            places[each.path] = found
+    return tuple(conflicts) or patches.moved(patch, places)
+
+
+def conflicts_of(house: House, change: Change) -> list[dict[str, Any]]:
+    """What stands against a change's patch on what is live, as doors show it; empty where nothing does."""
+    live = house.guard.live(change.subject)
+    if live is None or live == change.base:
+        return []
+    patch = house.store.get(read_proposal(house.store, change).patch, MAX_PATCH_BYTES)
+    found = onto(house.store, patch, change.base, live)
+    return [] if isinstance(found, bytes) else [_shown(each) for each in found[:MAX_CONFLICTS]]
+
+
+def place_of(conflict: placing.Conflict) -> str:
+    """Where a conflict is, in words."""
+    return f"{trees.show_path(conflict.path)}, line {conflict.line}: {conflict.why}"
+
+
+def _whole(
+    store: Store, each: patches.FilePatch, one: trees.Entry | None, other: trees.Entry | None
+) -> placing.Conflict:
+    """A file that is made, deleted or replaced as a whole, and is not as it was."""
+    why = "the file is gone" if other is None else "the file is there already" if one is None else "the file is another"
+    return placing.Conflict(
+        path=each.path,
+        why=why,
+        line=1,
+        base=_lines(store, one),
+        ours=tuple(line for hunk in each.hunks for line in hunk.new),
+        theirs=_lines(store, other),
+    )
+
+
+def _lines(store: Store, entry: trees.Entry | None) -> tuple[bytes, ...]:
+    if entry is None:
+        return ()
+    if isinstance(entry, trees.Link):
+        return (b"a link to " + entry.target,)
+    return tuple(patches.split(store.get(entry.blob)))
+
+
+def _shown(conflict: placing.Conflict) -> dict[str, Any]:
+    sides = {"base": conflict.base, "ours": conflict.ours, "theirs": conflict.theirs}
+    said = {"path": trees.show_path(conflict.path), "line": conflict.line, "why": conflict.why}
+    return said | {name: _text(lines) for name, lines in sides.items()}
+
+
+def _text(lines: Sequence[bytes]) -> list[str]:
+    shown = [line.rstrip(b"\r\n").decode("utf-8", "backslashreplace")[:_MAX_LINE] for line in lines[:MAX_SHOWN]]
+    return [*shown, f"and {len(lines) - MAX_SHOWN} more lines"] if len(lines) > MAX_SHOWN else shown
+
+
+def _manifest(store: Store, tree: Digest) -> Mapping[bytes, trees.Entry]:
+    return trees.parse_manifest(store.get(tree, trees.MAX_MANIFEST_BYTES)).by_path()

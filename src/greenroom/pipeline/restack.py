@@ -1,0 +1,150 @@
+"""Restack: a change whose base is live no more goes on as a child, the same patch on what is live.
+
+Lazily: the one change that somebody asks for, and no other. The child is a change of its own, through every stage
+again; the parent ends `superseded`. A person's yes to the parent holds for the child only by the guard's own statement.
+A patch that has no place on what is live is held as `restack-conflict`, and both sides can be looked at.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+from typing import Any
+
+from greenroom.domain import documents
+from greenroom.domain.change import Change, advance
+from greenroom.domain.digest import Digest
+from greenroom.domain.errors import Unusable
+from greenroom.domain.events import Event
+from greenroom.domain.verdict import Held, Refused
+from greenroom.domain.vocabulary import ChangeId, Move, State
+from greenroom.pipeline.carrying import carry_on, release, row_of, under_stop
+from greenroom.pipeline.changes import Line
+from greenroom.pipeline.holds import CONFLICT, MOVED, NEEDS_APPROVAL, PROMOTE_LATER
+from greenroom.pipeline.house import House, Tell
+from greenroom.pipeline.moving import onto, place_of
+from greenroom.pipeline.plain import verdict_plain
+from greenroom.pipeline.stages.plan import MAX_PATCH_BYTES, read_proposal
+from greenroom.pipeline.stages.promote import dossier_of
+
+ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
+SUPERSEDED = "superseded"
+
+
+def restack(house: House, change_id: str, *, tell: Tell) -> dict[str, Any]:
+    """Carry a change whose base moved on as a child on what is live, up to approval or, with a carried yes, approved.
+
+    The row of the child, with `restacked`: which change it follows, and what became of the yes that was given to that.
+    The row of the change itself where it is held. Raises Unusable `wrong-state` for a change whose base did not move.
+    """
+    change = house.changes.get(ChangeId(change_id))
+    if change.hold is None or change.hold.rule not in MOVED:
+        why = f"held as {change.hold.rule}, {change.hold.remedy}" if change.hold is not None else "its base is live"
+        where = f"it is {change.state.value}" if change.terminal else why
+        remedy = f"greenroom show {change.id}"
+        raise Unusable("wrong-state", f"cannot restack {change.id}", where=where, remedy=remedy)
+    held = under_stop(house, f"greenroom lift, then greenroom restack {change.id}")
+    if held is not None:
+        return {**row_of(house, change), "verdict": verdict_plain(held)}
+    live = house.guard.live(change.subject)
+    if live is None or live == change.base:
+        return carry_on(house, release(house, change).id, tell)
+    child = _child_of(house, change, live) or _move(house, change, live)
+    if isinstance(child, Held):
+        return {**row_of(house, house.changes.get(change.id)), "verdict": verdict_plain(child)}
+    tell({"event": "restacked", "from": change.id, "to": child.id})
+    supersede(house, change, child)
+    row = carry_on(house, child.id, tell)
+    return _with_consent(house, change, child.id, row)
+
+
+def supersede(house: House, parent: Change, child: Change) -> None:
+    """End `parent`: `child` goes on in its place."""
+    digests = {"base": child.base}
+    event = Event(
+        key=f"{parent.id}/superseded",
+        at=house.clock.now(),
+        actor="executor",
+        name="change.superseded",
+        change=parent.id,
+        about=child.id,
+        digests=digests,
+    )
+    house.guard.append(event)
+    house.crash_point("restack.logged")
+    why = Refused(rule=SUPERSEDED, where=f"{child.id} goes on in its place", remedy=f"greenroom show {child.id}")
+    ended = dataclasses.replace(
+        parent, state=advance(parent.state, Move.ABORT), hold=None, ended=SUPERSEDED, refused=why
+    )
+    house.changes.save(ended)
+    house.crash_point("restack.saved")
+
+
+def new_id() -> ChangeId:
+    """An id that nobody has to spell twice."""
+    return ChangeId("".join(secrets.choice(ALPHABET) for _ in range(6)))
+
+
+def _child_of(house: House, change: Change, live: Digest) -> Change | None:
+    """The child that a crash kept from taking its parent's place."""
+    children = (each for each in house.changes.list(subject=change.subject, open_only=True) if each.parent == change.id)
+    return next((each for each in children if each.base == live and each.state is not State.PROMOTED), None)
+
+
+def _move(house: House, change: Change, live: Digest) -> Change | Held:
+    """A child on what is live, saved; or the hold that the change has now."""
+    proposal = read_proposal(house.store, change)
+    found = onto(house.store, house.store.get(proposal.patch, MAX_PATCH_BYTES), change.base, live)
+    if not isinstance(found, bytes):
+        more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+        remedy = f"greenroom diff {change.id} shows both sides; `greenroom reject {change.id}`, or propose it anew"
+        held = Held(rule=CONFLICT, where=f"{place_of(found[0])}{more}", remedy=remedy)
+        house.changes.save(dataclasses.replace(change, hold=held))
+        return held
+    prepared = house.prepare(live)
+    if isinstance(prepared, Held):
+        return prepared
+    moved = dataclasses.replace(proposal, patch=house.store.put("blob", found))
+    child = Change(
+        id=new_id(),
+        subject=change.subject,
+        origin=change.origin,
+        request=house.store.put("text", documents.encode(moved)),
+        mode=change.mode,
+        state=State.PROPOSED,
+        base=live,
+        golden=prepared[0],
+        parent=change.id,
+    )
+    words = {"summary": moved.summary, "rule": moved.rule, "fingerprint": moved.fingerprint}
+    house.board.put(Line(change=child.id, **words))
+    saved = house.changes.save(child)
+    house.crash_point("restack.child-saved")
+    return saved
+
+
+def _with_consent(house: House, parent: Change, child_id: ChangeId, row: dict[str, Any]) -> dict[str, Any]:
+    """The row, after the yes that was given to the parent was carried where the guard says that it holds."""
+    told: dict[str, Any] = {"from": parent.id, "consent": None}
+    given = _agreed_to(house, parent)
+    child = house.changes.get(child_id)
+    if given is None or child.hold is None or child.hold.rule != NEEDS_APPROVAL:
+        return {**row, "restacked": told}
+    answer = house.guard.carry(dossier_of(house.store, given), dossier_of(house.store, child))
+    house.crash_point("restack.carried")
+    if isinstance(answer, Refused | Held):
+        return {**row, "restacked": {**told, "consent": verdict_plain(answer)}}
+    later = Held(rule=PROMOTE_LATER, where="approved", remedy=f"greenroom promote {child.id}")
+    agreed = dataclasses.replace(
+        child, state=advance(child.state, Move.PASS), consents=given.consents, carry=answer, hold=later
+    )
+    saved = house.changes.save(agreed)
+    consent = {"is": "passed", "carry": answer}
+    return {**row, **row_of(house, saved), "verdict": {"is": "passed"}, "restacked": {**told, "consent": consent}}
+
+
+def _agreed_to(house: House, change: Change) -> Change | None:
+    """The change that the person agreed to: this one, or the one that its yes was carried from."""
+    while change.carry is not None and change.parent is not None:
+        change = house.changes.get(change.parent)
+    return change if change.consents and change.card is not None and change.green is not None else None
