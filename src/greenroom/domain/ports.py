@@ -11,6 +11,7 @@ from greenroom.domain.digest import Digest
 from greenroom.domain.events import Event
 from greenroom.domain.plan import Caps, Plan, ToolManifest
 from greenroom.domain.proof import Attestation, EndedBy, Epoch, Evidence, Risk, Role, Usage
+from greenroom.domain.standing import OptIn, Window
 from greenroom.domain.trees import Manifest
 from greenroom.domain.verdict import Held, Instant, Refused, Verdict
 from greenroom.domain.vocabulary import Agree, ChangeId, ConsentLevel, Mode, Stage, Subject
@@ -248,7 +249,7 @@ class Dossier:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardStatus:
-    """What the guard says about itself."""
+    """What the guard says about itself: also the opt-ins that count, and the windows that are open on live."""
 
     stopped: bool
     stopped_by: str | None
@@ -259,6 +260,8 @@ class GuardStatus:
     live: Mapping[str, Digest]
     epoch: int = 0
     key_since: Instant | None = None
+    opt_ins: tuple[OptIn, ...] = ()
+    windows: tuple[Window, ...] = ()
 
 
 class Guard(Protocol):

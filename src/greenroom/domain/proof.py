@@ -27,6 +27,8 @@ class Predicate(StrEnum):
     UNDO = "https://greenroom.example/undo/v1"
     MODE = "https://greenroom.example/mode/v1"
     CONSTITUTION = "https://greenroom.example/constitution/v1"
+    OPT_IN = "https://greenroom.example/opt-in/v1"
+    OPT_OUT = "https://greenroom.example/opt-out/v1"
     LIFT = "https://greenroom.example/lift/v1"
     EPOCH = "https://greenroom.example/epoch/v1"
     SUMMARY = "https://slsa.dev/verification_summary/v1"

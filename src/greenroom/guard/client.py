@@ -108,6 +108,14 @@ class GuardClient:
         """Hand a signed constitution order in."""
         return _verdict(self._call("set_constitution", {"envelope": envelope.hex()}))
 
+    def opt_in(self, envelope: bytes) -> Verdict:
+        """Hand a signed opt-in in."""
+        return _verdict(self._call("opt_in", {"envelope": envelope.hex()}))
+
+    def opt_out(self, envelope: bytes) -> Verdict:
+        """Hand the signed end of an opt-in in."""
+        return _verdict(self._call("opt_out", {"envelope": envelope.hex()}))
+
 
 _FORMS: Mapping[str, type[Passed] | type[Refused] | type[Held]] = {"passed": Passed, "refused": Refused, "held": Held}
 

@@ -1,12 +1,25 @@
-"""Orders of the owner: the constitution in force and the mode. Signed, single-use, never older than they say."""
+"""Orders of the owner, taken in and put in force: signed, single-use, never older than they say."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Tampered, Unreachable, Unusable
 from greenroom.domain.verdict import Instant, Passed, Refused, Verdict
+from greenroom.guard import optins
 from greenroom.guard.journal import tidy
-from greenroom.guard.papers import MAX_PAPER_BYTES, ConstitutionOrder, Lift, ModeOrder, open_paper
+from greenroom.guard.order_kind import Entry, Order, OrderKind
+from greenroom.guard.papers import (
+    MAX_PAPER_BYTES,
+    ConstitutionOrder,
+    Lift,
+    ModeOrder,
+    OptInOrder,
+    OptOutOrder,
+    open_paper,
+)
 from greenroom.guard.room import Room
 from greenroom.guard.stop import lift_stop
 
@@ -18,13 +31,7 @@ _PENDING = "order-pending"
 
 def set_mode(room: Room, envelope: bytes) -> Verdict:
     """Put the mode of a signed ModeOrder in force."""
-    try:
-        with room.ordering:
-            return _take(room, envelope, open_paper(room.attestor, _bounded(envelope), ModeOrder))
-    except Unreachable:
-        raise
-    except Unusable as error:
-        return _refused(error)
+    return _hand_in(room, envelope, ModeOrder)
 
 
 def set_constitution(room: Room, envelope: bytes) -> Verdict:
@@ -32,13 +39,17 @@ def set_constitution(room: Room, envelope: bytes) -> Verdict:
 
     Every warrant that is not spent is void from then on: it names the earlier policy.
     """
-    try:
-        with room.ordering:
-            return _take(room, envelope, open_paper(room.attestor, _bounded(envelope), ConstitutionOrder))
-    except Unreachable:
-        raise
-    except Unusable as error:
-        return _refused(error)
+    return _hand_in(room, envelope, ConstitutionOrder)
+
+
+def opt_in(room: Room, envelope: bytes) -> Verdict:
+    """Let a signed OptInOrder count."""
+    return _hand_in(room, envelope, OptInOrder)
+
+
+def opt_out(room: Room, envelope: bytes) -> Verdict:
+    """End the opt-in that a signed OptOutOrder names."""
+    return _hand_in(room, envelope, OptOutOrder)
 
 
 def finish(room: Room) -> None:
@@ -50,52 +61,55 @@ def finish(room: Room) -> None:
     pending = room.ledger.setting(_PENDING)
     if not pending:
         return
-    kind, _, digest = pending.partition(" ")
+    name, _, digest = pending.partition(" ")
     envelope = room.store.get(Digest(digest), MAX_PAPER_BYTES)
-    if kind == "mode":
-        _put_in_force(room, Digest(digest), open_paper(room.attestor, envelope, ModeOrder))
-    else:
-        _put_in_force(room, Digest(digest), open_paper(room.attestor, envelope, ConstitutionOrder))
+    paper = next(paper for paper, kind in KINDS.items() if kind.name == name)
+    _put_in_force(room, Digest(digest), open_paper(room.attestor, envelope, paper))
 
 
-def _take(room: Room, envelope: bytes, order: ModeOrder | ConstitutionOrder) -> Verdict:
-    kind = "mode" if isinstance(order, ModeOrder) else "constitution"
+def _hand_in(room: Room, envelope: bytes, paper: type[Any]) -> Verdict:
+    try:
+        with room.ordering:
+            order = open_paper(room.attestor, _bounded(envelope), paper)
+            return _take(room, envelope, order)
+    except Unreachable:
+        raise
+    except Unusable as error:
+        return _refused(error)
+
+
+def _take(room: Room, envelope: bytes, order: Order) -> Verdict:
+    kind = KINDS[type(order)]
     finish(room)
-    refused = _unfit(room, order.nonce, order.expires)
-    if refused is None and isinstance(order, ConstitutionOrder):
-        refused = _unfit_constitution(room, order)
+    refused = _unfit(room, order.nonce, order.expires) or kind.unfit(room, order)
     if refused is not None:
         return refused
     digest = room.store.put("statement", envelope)
     with room.ledger.transaction():
-        room.ledger.spend(order.nonce, kind)
-        room.ledger.set(_PENDING, f"{kind} {digest}")
-    room.crash_point(f"{kind}.taken")
+        room.ledger.spend(order.nonce, kind.name)
+        room.ledger.set(_PENDING, f"{kind.name} {digest}")
+    room.crash_point(f"{kind.name}.taken")
     return _put_in_force(room, digest, order)
 
 
-def _put_in_force(room: Room, digest: Digest, order: ModeOrder | ConstitutionOrder) -> Passed:
+def _put_in_force(room: Room, digest: Digest, order: Order) -> Passed:
     """Log the order, once, then let it count."""
-    produced = {"order": digest}
-    if isinstance(order, ModeOrder):
-        kind, name, about = "mode", "mode.changed", order.mode.value
-    else:
-        kind, name, about = "constitution", "constitution.changed", ""
-        produced = {"policy": order.policy, "order": digest}
-        if room.rules.digest is None:
-            name = "box.created"
-    key = f"{kind}/{order.nonce}"
-    room.journal.write(name, key, actor=tidy(order.actor), about=about, digests=produced)
-    room.crash_point(f"{kind}.logged")
+    kind = KINDS[type(order)]
+    entry = kind.entry(room, order, digest)
+    room.journal.write(
+        entry.name,
+        f"{kind.name}/{order.nonce}",
+        actor=tidy(order.actor),
+        change=entry.change,
+        about=entry.about,
+        digests=entry.digests,
+    )
+    room.crash_point(f"{kind.name}.logged")
     with room.ledger.transaction():
-        if isinstance(order, ModeOrder):
-            room.ledger.set("mode", order.mode.value)
-        else:
-            room.ledger.set("policy", order.policy)
-            room.ledger.set("policy-order", digest)
+        kind.apply(room, order, digest)
         room.ledger.set(_PENDING, "")
-    room.crash_point(f"{kind}.in-force")
-    return Passed(produced=produced)
+    room.crash_point(f"{kind.name}.in-force")
+    return Passed(produced=entry.digests)
 
 
 def check_constitution(room: Room) -> None:
@@ -137,14 +151,6 @@ def _unfit(room: Room, nonce: str, expires: Instant) -> Refused | None:
     return None
 
 
-def _unfit_constitution(room: Room, order: ConstitutionOrder) -> Refused | None:
-    if order.previous != room.rules.digest:
-        remedy = "another constitution came in between; edit that one"
-        return Refused(rule="constitution-moved", where=str(room.rules.digest), remedy=remedy)
-    room.rules.read(order.policy)
-    return None
-
-
 def _bounded(envelope: bytes) -> bytes:
     if len(envelope) > MAX_PAPER_BYTES:
         raise Unusable("order-too-large", f"an order has at most {MAX_PAPER_BYTES} bytes")
@@ -157,3 +163,46 @@ def _spent(nonce: str) -> Refused:
 
 def _refused(error: Unusable) -> Refused:
     return Refused(rule=error.reference, where=error.where or error.message, remedy=error.remedy)
+
+
+def _fit_mode(room: Room, order: ModeOrder) -> None:
+    del room, order
+
+
+def _mode_entry(room: Room, order: ModeOrder, digest: Digest) -> Entry:
+    del room
+    return Entry(name="mode.changed", about=order.mode.value, digests={"order": digest})
+
+
+def _apply_mode(room: Room, order: ModeOrder, digest: Digest) -> None:
+    del digest
+    room.ledger.set("mode", order.mode.value)
+
+
+def _unfit_constitution(room: Room, order: ConstitutionOrder) -> Refused | None:
+    if order.previous != room.rules.digest:
+        remedy = "another constitution came in between; edit that one"
+        return Refused(rule="constitution-moved", where=str(room.rules.digest), remedy=remedy)
+    room.rules.read(order.policy)
+    return None
+
+
+def _constitution_entry(room: Room, order: ConstitutionOrder, digest: Digest) -> Entry:
+    name = "box.created" if room.rules.digest is None else "constitution.changed"
+    return Entry(name=name, digests={"policy": order.policy, "order": digest})
+
+
+def _apply_constitution(room: Room, order: ConstitutionOrder, digest: Digest) -> None:
+    room.ledger.set("policy", order.policy)
+    room.ledger.set("policy-order", digest)
+
+
+KINDS: Mapping[type[Any], OrderKind[Any]] = {
+    ModeOrder: OrderKind(name="mode", unfit=_fit_mode, entry=_mode_entry, apply=_apply_mode),
+    ConstitutionOrder: OrderKind(
+        name="constitution", unfit=_unfit_constitution, entry=_constitution_entry, apply=_apply_constitution
+    ),
+    OptInOrder: optins.OPT_IN,
+    OptOutOrder: optins.OPT_OUT,
+}
+"""Every kind of order. The name of one that was taken is kept in the ledger until it is in force."""

@@ -1,4 +1,4 @@
-"""What the owner signs for the guard beside a consent: a mode, a constitution, a lift.
+"""What the owner signs for the guard beside a consent: a mode, a constitution, an opt-in and its end, a lift.
 
 Each is a stored document in a DSSE envelope signed with the owner's key. `sign` makes the envelope; the
 guard opens it with `open_paper`. Orders are single-use: they expire, and their nonce is spent for good.
@@ -42,6 +42,28 @@ class ConstitutionOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OptInOrder:
+    """The owner agrees beforehand to level 1 changes of `rule`, in `repository` (empty: in each), until `until`."""
+
+    rule: str
+    repository: str
+    until: Instant | None
+    actor: str
+    expires: Instant
+    nonce: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptOutOrder:
+    """The owner takes back the opt-in whose order has the digest `opt_in`."""
+
+    opt_in: Digest
+    actor: str
+    expires: Instant
+    nonce: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lift:
     """The owner lifts exactly the stop whose id is `stop`; a later stop has another id and stays."""
 
@@ -50,23 +72,27 @@ class Lift:
     expires: Instant
 
 
-Paper = Consent | ModeOrder | ConstitutionOrder | Lift
-P = TypeVar("P", Consent, ModeOrder, ConstitutionOrder, Lift)
+Paper = Consent | ModeOrder | ConstitutionOrder | OptInOrder | OptOutOrder | Lift
+P = TypeVar("P", Consent, ModeOrder, ConstitutionOrder, OptInOrder, OptOutOrder, Lift)
 
 PREDICATES: dict[type[Paper], Predicate] = {
     Consent: Predicate.CONSENT,
     ModeOrder: Predicate.MODE,
     ConstitutionOrder: Predicate.CONSTITUTION,
+    OptInOrder: Predicate.OPT_IN,
+    OptOutOrder: Predicate.OPT_OUT,
     Lift: Predicate.LIFT,
 }
 
 
 def about_of(paper: Paper) -> Digest:
-    """The in-toto subject of `paper`: what it allows, or, for a mode, its own words."""
+    """The in-toto subject of `paper`: what it allows or ends, or, for a mode and an opt-in, its own words."""
     if isinstance(paper, Consent):
         return paper.green
     if isinstance(paper, ConstitutionOrder):
         return paper.policy
+    if isinstance(paper, OptOutOrder):
+        return paper.opt_in
     if isinstance(paper, Lift):
         return paper.stop
     return digest_of("text", documents.encode(paper))

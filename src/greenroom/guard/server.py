@@ -45,6 +45,8 @@ def handlers(guard: GuardService) -> Mapping[str, Handler]:
         "lift": lambda a: plain_answer(guard.lift(_envelope(a))),
         "set_mode": lambda a: plain_answer(guard.set_mode(_envelope(a))),
         "set_constitution": lambda a: plain_answer(guard.set_constitution(_envelope(a))),
+        "opt_in": lambda a: plain_answer(guard.opt_in(_envelope(a))),
+        "opt_out": lambda a: plain_answer(guard.opt_out(_envelope(a))),
     }
     return {name: _handler(call) for name, call in calls.items()}
 

@@ -13,7 +13,7 @@ from greenroom.domain.ports import Attestor, Clock, Dossier, Epochs, GuardStatus
 from greenroom.domain.proof import Import
 from greenroom.domain.verdict import Held, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Subject
-from greenroom.guard import adopt, budget, consent, facts, orders, promote, revert, stop, warrants, watch
+from greenroom.guard import adopt, budget, consent, facts, optins, orders, promote, revert, stop, warrants, watch
 from greenroom.guard.epochs import EPOCH_SECONDS, FreshAttestor, FreshKeys
 from greenroom.guard.journal import Journal, SteadyClock
 from greenroom.guard.ledger import Generation, Ledger
@@ -127,6 +127,7 @@ class GuardService:
             live={name: digest for name, digest in live.items() if digest is not None},
             epoch=epoch,
             key_since=since,
+            opt_ins=optins.in_force(room, room.clock.floor()),
         )
 
     def stop_id(self) -> Digest | None:
@@ -197,3 +198,11 @@ class GuardService:
     def set_constitution(self, envelope: bytes) -> Verdict:
         """Put the policy of the owner's signed ConstitutionOrder in force; the first one makes the box."""
         return orders.set_constitution(self._room, envelope)
+
+    def opt_in(self, envelope: bytes) -> Verdict:
+        """Let the owner's signed OptInOrder count."""
+        return orders.opt_in(self._room, envelope)
+
+    def opt_out(self, envelope: bytes) -> Verdict:
+        """End the opt-in that the owner's signed OptOutOrder names."""
+        return orders.opt_out(self._room, envelope)

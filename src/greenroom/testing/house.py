@@ -27,7 +27,7 @@ from greenroom.domain.proof import Consent
 from greenroom.domain.verdict import Held, Instant, Passed, Verdict
 from greenroom.domain.vocabulary import ChangeId, Kind, Mode, Stage, Subject, address_of
 from greenroom.evaluation.verify import KeeperEvaluator, Known
-from greenroom.guard.papers import ConstitutionOrder, Lift, ModeOrder, sign
+from greenroom.guard.papers import ConstitutionOrder, Lift, ModeOrder, OptInOrder, OptOutOrder, sign
 from greenroom.guard.room import Rules
 from greenroom.guard.service import GuardService
 from greenroom.pipeline import history, improving, tables, verbs
@@ -267,6 +267,25 @@ class MemoryHouse:
         expires = Instant(self.clock.now() + 600 * SECOND)
         paper = ModeOrder(mode=mode, actor=OWNER, expires=expires, nonce=secrets.token_hex(16))
         return self.guard.set_mode(sign(self.signers["owner"], paper))
+
+    def opt_in(
+        self, rule: str, *, repository: str = "", until: Instant | None = None, envelope: bytes | None = None
+    ) -> Verdict:
+        """Agree beforehand to level 1 changes of `rule`."""
+        return self.guard.opt_in(envelope or self.opt_in_paper(rule, repository=repository, until=until))
+
+    def opt_in_paper(self, rule: str, *, repository: str = "", until: Instant | None = None) -> bytes:
+        """The owner's signed opt-in."""
+        expires = Instant(self.clock.now() + 600 * SECOND)
+        nonce = secrets.token_hex(16)
+        paper = OptInOrder(rule=rule, repository=repository, until=until, actor=OWNER, expires=expires, nonce=nonce)
+        return sign(self.signers["owner"], paper)
+
+    def opt_out(self, opt_in: Digest) -> Verdict:
+        """Take an opt-in back."""
+        expires = Instant(self.clock.now() + 600 * SECOND)
+        paper = OptOutOrder(opt_in=opt_in, actor=OWNER, expires=expires, nonce=secrets.token_hex(16))
+        return self.guard.opt_out(sign(self.signers["owner"], paper))
 
     def constitute(self, text: bytes, release: str = "") -> None:
         """Put a constitution in force, with the tools of a `release`."""

@@ -32,6 +32,8 @@ NAMES = (
     "lift",
     "set_mode",
     "set_constitution",
+    "opt_in",
+    "opt_out",
 )
 MEMBERS = ("event", "subject", "imported", "envelope", "dossier", "warrant", "change", "receipts", "caps", "actor")
 JSON = st.recursive(
@@ -106,6 +108,6 @@ def test_guard_client_speaks_all_calls(house: PaperHouse) -> None:
     assert client.stop_id() is None
     made = papers(house)
     assert client.warrant(made.dossier()) == house.guard.warrant(made.dossier())
-    for hand_in in (client.set_mode, client.set_constitution, client.lift):
+    for hand_in in (client.set_mode, client.set_constitution, client.opt_in, client.opt_out, client.lift):
         refused = hand_in(b"{}")
         assert type(refused).__name__ == "Refused"

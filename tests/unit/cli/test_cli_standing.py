@@ -1,0 +1,86 @@
+"""Standing consent at the command line: opt-ins as a person types and reads them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_cli_commands import Door, door
+
+from greenroom.domain.errors import Exit, Unusable
+from greenroom.entrypoints.cli import when
+
+__all__ = ["door"]
+SECOND = 1_000_000_000
+DAY = 86_400 * SECOND
+
+
+def test_cli_opt_in_is_added_listed_and_removed(door: Door) -> None:
+    """Each command says what it did; --json has the same."""
+    said = door.json("opt-in", "add", "codespell", "--expires", "30d")
+    assert (door.code, said["rule"], said["verdict"]["is"]) == (Exit.OK, "codespell", "passed")
+    assert int(said["until"]) == door.house.clock.now() + 30 * DAY
+    assert door("opt-in", "add", "ruff:F401", "--repo", door.repo) == Exit.OK
+    assert f"ruff:F401 in {door.repo}, without end" in door.out
+    assert door("opt-in", "list") == Exit.OK
+    assert "codespell in every repository, until" in door.out
+    assert "by person:ada" in door.out
+    assert [each["rule"] for each in door.json("opt-in", "list")["opt_ins"]] == ["codespell", "ruff:F401"]
+    assert door("opt-in", "remove", "ruff:F401", "--repo", door.repo) == Exit.OK
+    assert "removed: ruff:F401" in door.out
+    assert [each["rule"] for each in door.json("opt-in", "remove", "codespell")["removed"]] == ["codespell"]
+    assert door("opt-in", "list") == Exit.OK
+    assert "no opt-in counts" in door.out
+
+
+def test_cli_opt_in_answers_a_slip(door: Door) -> None:
+    """An unknown rule with the nearest, one of code with the way there is, an odd end, one that does not count."""
+    assert door("opt-in", "add", "F401") == Exit.USAGE
+    assert "ruff:F401" in door.err
+    assert door("opt-in", "add", "strings") == Exit.USAGE
+    assert "rule-not-low" in door.err
+    assert door("opt-in", "add", "codespell", "--expires", "soon") == Exit.USAGE
+    assert "bad-time" in door.err
+    assert door("opt-in", "add", "codespell", "--repo", "/nowhere") == Exit.NOT_FOUND
+    assert door("opt-in", "remove", "codespell") == Exit.NOT_FOUND
+    assert "no-such-opt-in" in door.err
+    assert door("opt-in", "add", "codespell") == Exit.OK
+    assert door("opt-in", "add", "codespell") == Exit.REFUSED
+    assert "opt-in-known" in door.out
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("90m", 90 * 60 * SECOND + 5),
+        ("12h", 12 * 3600 * SECOND + 5),
+        ("2w", 14 * DAY + 5),
+        ("1970-01-02", 2 * DAY),
+        ("1970-01-02T12:00", DAY + DAY // 2),
+        ("1970-01-02T12:00+01:00", DAY + DAY // 2 - 3600 * SECOND),
+    ],
+)
+def test_when_reads_points_in_time(text: str, expected: int) -> None:
+    """Lengths count from now; a day is its end; a time without a zone is UTC."""
+    assert when.instant(text, 5) == expected
+
+
+@given(st.text(max_size=40))
+def test_when_reads_any_text_or_says_that_it_cannot(text: str) -> None:
+    """Whatever is typed is a point in time within the calendar, or `bad-time`."""
+    try:
+        found = when.instant(text, 0)
+    except Unusable as error:
+        assert error.reference == "bad-time"
+    else:
+        assert found >= 0
+        assert when.said(found)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(0, ""), (-5, ""), (1, "1 s"), (59.5, "1 min"), (61, "2 min"), (3660, "1 h 1 min"), (90000, "1 d 1 h")],
+)
+def test_when_says_how_long_it_is(seconds: float, expected: str) -> None:
+    """Never less than is left."""
+    assert when.left(int(seconds * SECOND), 0) == expected
