@@ -331,6 +331,7 @@ def _stages(
     from greenroom.pipeline import history
     from greenroom.pipeline.card import CardMaker
     from greenroom.pipeline.stages import approve, debate, plan, promote, simulate, verify, watch
+    from greenroom.pipeline.standing import StandingConsent
     from greenroom.policy.judge import judge
 
     def known(digest: Digest) -> Known:
@@ -361,7 +362,9 @@ def _stages(
             policy=policy,
             card=CardMaker(store=store, attestor=opener, policy=policy, test_command=command).make,
         ),
-        Stage.APPROVE: approve.ApproveStage(policy=policy),
+        Stage.APPROVE: approve.ApproveStage(
+            policy=policy, standing=StandingConsent(store=store, guard=guard, clock=SystemClock())
+        ),
         Stage.PROMOTE: promote.PromoteStage(store=store, guard=guard),
         Stage.WATCH: watch.WatchStage(store=store, evaluator=evaluator, guard=guard),
     }

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Bug
 from greenroom.domain.proof import Risk
-from greenroom.domain.verdict import Held, Passed, Refused, Verdict
+from greenroom.domain.verdict import Held, Instant, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Mode, Move, Origin, Stage, State, Subject
 
 PATH = (
@@ -54,7 +54,8 @@ MOVES: Mapping[State, Mapping[Move, State]] = MappingProxyType(
 class Change:
     """One change. `request` names the stored words or proposal; `version` counts saves (compare-and-swap).
 
-    `ended` is the rule or the word that ended it; `refused` is that rule with its place and remedy.
+    `ended` is the rule or the word that ended it; `refused` is that rule with its place and remedy. `window` is when
+    its apply window ends: consent was given, and until then it can be cancelled; that is no hold.
     """
 
     id: ChangeId
@@ -76,6 +77,7 @@ class Change:
     commit: str | None = None
     risk: Risk | None = None
     hold: Held | None = None
+    window: Instant | None = None
     ended: str | None = None
     refused: Refused | None = None
     parent: ChangeId | None = None

@@ -9,7 +9,7 @@ from typing import Literal
 
 from greenroom.domain.digest import Digest
 from greenroom.domain.verdict import Instant
-from greenroom.domain.vocabulary import ChangeId, ConsentLevel, Subject
+from greenroom.domain.vocabulary import ChangeId, ConsentLevel, Mode, Subject
 
 EvidenceVerdict = Literal["pass", "fail", "flaky", "broken-before", "inconclusive"]
 Role = Literal["keeper", "guard", "owner"]
@@ -176,7 +176,10 @@ class Consent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Warrant:
-    """The guard's single-use permission to promote exactly this green over exactly this base."""
+    """The guard's single-use permission to promote exactly this green over exactly this base.
+
+    `opt_in` is the owner's standing consent where no person agreed to exactly this; `mode` is the one it was given in.
+    """
 
     change: ChangeId
     subject: Subject
@@ -189,6 +192,8 @@ class Warrant:
     undo: Digest
     expires: Instant
     nonce: str
+    opt_in: Digest | None = None
+    mode: Mode = Mode.PROPOSE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

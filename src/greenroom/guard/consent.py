@@ -84,7 +84,7 @@ def _unfit(room: Room, consent: Consent, now: Instant) -> Refused | None:
 def agreed(room: Room, made: Recomputed, now: Instant) -> tuple[tuple[Digest, Consent] | None, Refused | Held | None]:
     """The consent that allows this change, or what is missing. (None, None) where nobody needs to agree.
 
-    The owner's standing opt-ins and a second verify are not kept here, so whoever is not `nobody` is a person.
+    Whoever is not `nobody` is a person here; `guard/standing.py` knows who may agree in a person's place.
     """
     change = made.dossier.change
     if made.agree is Agree.NOBODY and made.found.test_command is None:

@@ -11,13 +11,28 @@ from greenroom.domain.events import Event
 from greenroom.domain.plan import Caps
 from greenroom.domain.ports import Attestor, Clock, Dossier, Epochs, GuardStatus, Log, Release, Store
 from greenroom.domain.proof import Import
-from greenroom.domain.verdict import Held, Refused, Verdict
+from greenroom.domain.verdict import Held, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Subject
-from greenroom.guard import adopt, budget, consent, facts, optins, orders, promote, revert, stop, warrants, watch
+from greenroom.guard import (
+    adopt,
+    budget,
+    consent,
+    facts,
+    optins,
+    orders,
+    promote,
+    revert,
+    stop,
+    warrants,
+    watch,
+    windows,
+)
 from greenroom.guard.epochs import EPOCH_SECONDS, FreshAttestor, FreshKeys
 from greenroom.guard.journal import Journal, SteadyClock
 from greenroom.guard.ledger import Generation, Ledger
 from greenroom.guard.room import Room, Rules, RulesInForce
+from greenroom.guard.uptime import Uptime
+from greenroom.guard.uptime import read as read_uptime
 
 
 def _settle(room: Room, generation: Generation) -> None:
@@ -42,6 +57,7 @@ class GuardService:
     (else a caller could pass any directory off as a person's repository); `log_writable` tells whether the log can
     take an entry; `crash_point` is told each named place where a crash is tried. `epochs` are the keys that `log`
     and `attestor` sign with: none signs when it is `epoch_seconds` old; without them the guard keeps one key.
+    `uptime` tells whether the machine was off.
     """
 
     def __init__(
@@ -62,6 +78,7 @@ class GuardService:
         crash_point: Callable[[str], None] = _nothing,
         epochs: Epochs | None = None,
         epoch_seconds: float = EPOCH_SECONDS,
+        uptime: Callable[[], Uptime] = read_uptime,
     ) -> None:
         """Open the ledger, check the constitution, and settle what a crash left open; raises Tampered."""
         steady = SteadyClock(clock, log)
@@ -81,6 +98,7 @@ class GuardService:
             crash_point=crash_point,
             belongs=belongs,
             log_writable=log_writable,
+            uptime=uptime,
         )
         self.recover()
 
@@ -95,6 +113,7 @@ class GuardService:
         stop.log_stop_found(room.stop, room.journal)
         try:
             orders.finish(room)
+            windows.recover(room)
             for generation in room.ledger.unsettled():
                 _settle(room, generation)
             moved = [s for s in room.ledger.subjects() if room.release.live(s) != room.ledger.standing(s)[-1].green]
@@ -116,6 +135,7 @@ class GuardService:
         """What the guard says about itself; raises NotFound `no-constitution` before the first one."""
         room = self._room
         epoch, since = self._keys.present()
+        opt_ins = optins.in_force(room, room.clock.floor())
         live = {str(subject): room.release.live(subject) for subject in room.ledger.subjects()}
         return GuardStatus(
             stopped=room.stop.pulled,
@@ -127,7 +147,8 @@ class GuardService:
             live={name: digest for name, digest in live.items() if digest is not None},
             epoch=epoch,
             key_since=since,
-            opt_ins=optins.in_force(room, room.clock.floor()),
+            opt_ins=opt_ins,
+            windows=windows.waiting(room, opt_ins),
         )
 
     def stop_id(self) -> Digest | None:
@@ -157,6 +178,10 @@ class GuardService:
     def consent(self, envelope: bytes) -> Digest | Refused:
         """Take a person's signed consent in; the digest of the stored envelope."""
         return consent.give(self._room, envelope)
+
+    def cancel_window(self, change: ChangeId, actor: str) -> Verdict:
+        """Keep what waits in its apply window from being applied without a person."""
+        return windows.cancel(self._room, change, actor)
 
     def warrant(self, dossier: Dossier) -> Digest | Refused | Held:
         """Recompute everything that the dossier names; the digest of a signed warrant."""
@@ -188,8 +213,11 @@ class GuardService:
         stop.set_stop(room.stop, room.journal, room.clock, actor, room.crash_point)
 
     def lift(self, envelope: bytes) -> Verdict:
-        """Lift the stop that the owner's signed Lift names."""
-        return orders.lift(self._room, envelope)
+        """Lift the stop that the owner's signed Lift names; windows begin afresh."""
+        lifted = orders.lift(self._room, envelope)
+        if isinstance(lifted, Passed) and lifted.produced:
+            windows.begin_afresh(self._room)
+        return lifted
 
     def set_mode(self, envelope: bytes) -> Verdict:
         """Put the mode of the owner's signed ModeOrder in force."""

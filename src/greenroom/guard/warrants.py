@@ -19,14 +19,16 @@ from greenroom.domain.digest import Digest, prefix_of
 from greenroom.domain.errors import Unreachable, Unusable
 from greenroom.domain.plan import Plan
 from greenroom.domain.ports import Dossier, UndoRecord
-from greenroom.domain.proof import Consent, Predicate, Risk, Warrant
+from greenroom.domain.proof import Predicate, Risk, Warrant
 from greenroom.domain.verdict import Held, Instant, Passed, Refused
 from greenroom.domain.vocabulary import ChangeId, Mode, Origin, Stage, State, Trust
+from greenroom.guard import standing
 from greenroom.guard.budget import over_cap
 from greenroom.guard.consent import Recomputed, agreed, read_card
 from greenroom.guard.evidence import Case, EvidenceRoom, Found
 from greenroom.guard.facts import ailing, gather
 from greenroom.guard.room import Room, Rules
+from greenroom.guard.standing import Given
 from greenroom.guard.steps import REMEDY
 
 MAX_PLAN_BYTES = 1024 * 1024
@@ -90,17 +92,24 @@ def decide(room: Room, dossier: Dossier) -> Digest | Refused | Held:
         agree=rules.policy.agree(mode, risk.level),
     )
     consent, missing = agreed(room, made, now)  # 9: who must agree has agreed
-    if missing is not None:
-        return missing
+    instead = standing.given(room, made, now) if missing is not None and not dossier.consents else None
+    if missing is not None and not isinstance(instead, Given):
+        return instead or missing
     lines = lines_of(found)
     full = over_cap(room.ledger.totals(dossier.subject, now), lines, risk.score, rules.constitution.caps, now)  # 10
     if full is not None:
         return full
-    return _issue(room, rules, dossier, found, consent, _Weight(lines, risk.score), now)  # 11: undo saved, signed
+    basis = _Basis(consent[0] if consent else None, instead, mode, lines, risk.score)
+    return _issue(room, rules, dossier, found, basis, now)  # 11: undo saved, signed
 
 
 @dataclass(frozen=True, slots=True)
-class _Weight:
+class _Basis:
+    """What a warrant rests on, and what it will count for."""
+
+    consent: Digest | None
+    instead: Given | Held | None
+    mode: Mode
     lines: int
     risk: int
 
@@ -214,8 +223,7 @@ def _issue(
     rules: Rules,
     dossier: Dossier,
     found: Found,
-    consent: tuple[Digest, Consent] | None,
-    weight: _Weight,
+    basis: _Basis,
     now: Instant,
 ) -> Digest:
     seconds = rules.constitution.warrant_seconds
@@ -227,16 +235,18 @@ def _issue(
         plan=dossier.plan,
         policy=rules.policy.digest,
         evidence=tuple(room.store.put("output", documents.encode(item)) for item in found.evidence),
-        consents=() if consent is None else (consent[0],),
+        consents=() if basis.consent is None else (basis.consent,),
         undo=save_undo(room, dossier, now),
         expires=Instant(now + seconds * _SECOND),
         nonce=secrets.token_hex(16),
+        opt_in=basis.instead.opt_in if isinstance(basis.instead, Given) else None,
+        mode=basis.mode,
     )
     envelope = room.attestor.sign(Predicate.WARRANT, warrant.green, documents.encode(warrant))
     digest = room.store.put("statement", envelope)
     summary = _summary(room, warrant, digest, now)
     room.crash_point("warrant.signed")
-    room.ledger.issue(digest, warrant.change, weight.lines, weight.risk)
+    room.ledger.issue(digest, warrant.change, basis.lines, basis.risk)
     room.crash_point("warrant.issued")
     papers = {"warrant": digest, "base": warrant.base, "green": warrant.green, "plan": warrant.plan}
     room.journal.write(

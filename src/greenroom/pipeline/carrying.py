@@ -43,14 +43,14 @@ def settle_siblings(house: House, subject: Subject) -> None:
     """
     live = house.guard.live(subject)
     for change in house.changes.list(subject=subject, open_only=True):
-        cut = change.hold is None or live_unnoted(house, change)
+        cut = (change.hold is None and change.window is None) or live_unnoted(house, change)
         if live is None or change.state is State.PROMOTED or cut:
             continue
         moved = change.hold is not None and change.hold.rule == BASE_MOVED
         if change.base != live and not moved:
             where = f"Blue is {live[:21]}, the change was made against {change.base[:21]}"
             hold = Held(rule=BASE_MOVED, where=where, remedy="`greenroom improve` proposes it again on what is live")
-            house.changes.save(dataclasses.replace(change, hold=hold))
+            house.changes.save(dataclasses.replace(change, hold=hold, window=None))
         elif change.base == live and moved:
             house.runs.carry(house.changes.save(dataclasses.replace(change, hold=None)).id)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from greenroom.domain.change import Change
+from greenroom.domain.standing import APPLY_WINDOW
 from greenroom.domain.verdict import Held, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Stage, State
 
@@ -14,7 +15,9 @@ REVERTING = "reverting"
 """The hold of a change whose revert began: a crash leaves it to `resume`."""
 BASE_MOVED = "base-moved"
 STOPPED = "stopped"
-ANSWERED = frozenset({NEEDS_APPROVAL, "consent-expired", PROMOTE_LATER, REVERTING, BASE_MOVED, STOPPED, "live-differs"})
+ANSWERED = frozenset(
+    {NEEDS_APPROVAL, "consent-expired", PROMOTE_LATER, REVERTING, BASE_MOVED, STOPPED, "live-differs", APPLY_WINDOW}
+)
 """Holds whose remedy is a command of its own; every other is tried again by `greenroom resume ID`."""
 RETRIED = frozenset({"inconclusive", "disk-low", "policy-mismatch", "bug", "rate-limit"})
 """Holds that nobody has to answer: `improve` tries such a change again, too."""

@@ -30,19 +30,20 @@ from greenroom.evaluation.verify import KeeperEvaluator, Known
 from greenroom.guard.papers import ConstitutionOrder, Lift, ModeOrder, OptInOrder, OptOutOrder, sign
 from greenroom.guard.room import Rules
 from greenroom.guard.service import GuardService
-from greenroom.pipeline import history, improving, tables, verbs
+from greenroom.pipeline import history, improving, standing, tables, verbs
 from greenroom.pipeline.card import CardMaker
 from greenroom.pipeline.changes import Board, DatabaseChanges, Deliveries, Settings
 from greenroom.pipeline.facts import gather
 from greenroom.pipeline.flow import Flow, StageRoom
 from greenroom.pipeline.house import House
 from greenroom.pipeline.stages import approve, debate, plan, promote, simulate, verify, watch
+from greenroom.pipeline.standing import StandingConsent
 from greenroom.policy.bundle import load_policy, save_policy
 from greenroom.policy.decide import CedarPolicy
 from greenroom.policy.judge import judge
 from greenroom.policy.manifests import BUILTIN, builtin_manifests
 from greenroom.release.trees import StoreTrees
-from greenroom.testing.clock import SECOND, ManualClock
+from greenroom.testing.clock import SECOND, ManualClock, ManualMachine
 from greenroom.testing.keeper import files_of
 from greenroom.testing.log import MemoryLog, attestors
 from greenroom.testing.parts import (
@@ -102,6 +103,7 @@ class MemoryHouse:
         self.path, self.branch = path, branch
         self.subject = Subject(kind=Kind.WORKSPACE, address=address_of(path, branch))
         self.clock, self.store, self.log = ManualClock(), MemoryStore(), MemoryLog()
+        self.machine = ManualMachine(self.clock)
         self.signers, self.strangers = attestors(), attestors()
         self.release = PositionRelease(self.store, StoreTrees(self.store))
         self.repository = Repository({path.encode(): data for path, data in files.items()}, secrets.token_hex(20))
@@ -141,6 +143,7 @@ class MemoryHouse:
             checkpoint=lambda: "checkpoint",
             belongs=lambda brought: brought.subject.address == address_of(brought.source, brought.branch),
             log_writable=lambda: self.log_writable,
+            uptime=self.machine,
         )
 
     def start(self) -> House:
@@ -240,6 +243,21 @@ class MemoryHouse:
         """Go on after a crash or a lift."""
         self.clock.advance(1)
         return verbs.resume(self.house, tell=self.tell)
+
+    def cancel_window(self, change: str) -> dict[str, Any]:
+        """Keep what waits in its window from being applied."""
+        return standing.cancel(self.house, change, actor=OWNER)
+
+    def apply_windows(self) -> list[dict[str, Any]]:
+        """Carry on each change whose window is over, as a door would; a dirty branch keeps them all."""
+        done: dict[str, dict[str, Any]] = {}
+        while not self.repository.dirty:
+            over = [row for row in standing.windows(self.house)["over"] if row["id"] not in done]
+            if not over:
+                break
+            change = str(over[0]["id"])
+            done[change] = verbs.resume(self.house, change_id=change, tell=self.tell)["resumed"][0]
+        return list(done.values())
 
     def show(self, change: str) -> dict[str, Any]:
         """All that is known of a change."""
@@ -407,7 +425,10 @@ class MemoryHouse:
             Stage.VERIFY: verify.VerifyStage(
                 store=store, evaluator=evaluator, policy=lambda: self.policy, card=card.make
             ),
-            Stage.APPROVE: approve.ApproveStage(policy=lambda: self.policy),
+            Stage.APPROVE: approve.ApproveStage(
+                policy=lambda: self.policy,
+                standing=StandingConsent(store=self.store, guard=guard, clock=self.clock),
+            ),
             Stage.PROMOTE: promote.PromoteStage(store=store, guard=guard),
             Stage.WATCH: watch.WatchStage(store=store, evaluator=evaluator, guard=guard),
         }

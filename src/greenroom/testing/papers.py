@@ -42,7 +42,7 @@ from greenroom.guard.room import Rules
 from greenroom.guard.service import GuardService
 from greenroom.policy.judge import judge
 from greenroom.release.trees import StoreTrees
-from greenroom.testing.clock import ManualClock
+from greenroom.testing.clock import ManualClock, ManualMachine
 from greenroom.testing.keeper import golden_of
 from greenroom.testing.log import MemoryLog, attestors
 from greenroom.testing.policy import FakePolicy
@@ -154,6 +154,7 @@ class PaperHouse:
         self.log_writable = True
         self.tools = tools
         self.clock = ManualClock()
+        self.machine = ManualMachine(self.clock)
         self.store = store or MemoryStore()
         self.trees = StoreTrees(self.store)
         self.release: Any = release(self.store) if release else MemoryRelease(self.store, self.trees)
@@ -204,6 +205,7 @@ class PaperHouse:
             checkpoint=lambda: "checkpoint",
             belongs=lambda document: document.source == document.subject.address,
             log_writable=lambda: self.log_writable,
+            uptime=self.machine,
             crash_point=self._crash_point,
             epochs=self.epochs,
         )

@@ -34,6 +34,7 @@ NAMES = (
     "set_constitution",
     "opt_in",
     "opt_out",
+    "cancel_window",
 )
 MEMBERS = ("event", "subject", "imported", "envelope", "dossier", "warrant", "change", "receipts", "caps", "actor")
 JSON = st.recursive(

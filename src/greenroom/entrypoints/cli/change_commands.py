@@ -11,7 +11,7 @@ import typer
 
 from greenroom.domain.errors import Exit, Unusable
 from greenroom.domain.vocabulary import Mode
-from greenroom.entrypoints.cli import consent, output, render, runs, scans
+from greenroom.entrypoints.cli import consent, output, render, runs, scans, when, windows
 from greenroom.entrypoints.cli.safe import safe
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def _improve(app: typer.Typer, context: Context) -> None:
         del json
         services = context.services
         deliver_waiting(context)
+        windows.apply(services, lambda change: _undeliverable(context, change))
         place = services.repository(repo, branch)
         descriptor = os.open(place["path"], os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -68,7 +69,9 @@ def _improve(app: typer.Typer, context: Context) -> None:
             answer = services.desk("improve", wish, descriptors=(descriptor,), progress=render.tell)
         finally:
             os.close(descriptor)
-        _finish(context, answer, lambda: _show_improved(answer), output.exit_of_scan)
+        if any(row["state"] in ("promoted", "kept") for row in answer["changes"]):
+            answer = {**answer, "delivered": deliver_waiting(context)}
+        _finish(context, answer, lambda: _show_improved(answer, services.now()), output.exit_of_scan)
 
 
 def _looking(app: typer.Typer, context: Context) -> None:
@@ -83,8 +86,9 @@ def _looking(app: typer.Typer, context: Context) -> None:
           greenroom list --all --json
         """
         del json
-        rows = context.services.board(everything=everything)
-        context.answer({"changes": list(rows)}, lambda: _show_board(rows))
+        services = context.services
+        rows = services.board(everything=everything)
+        context.answer({"changes": list(rows)}, lambda: _show_board(rows, services.now()))
 
     @app.command()
     def show(
@@ -211,23 +215,32 @@ def _taking_back(app: typer.Typer, context: Context) -> None:
         change: Annotated[
             str | None, typer.Argument(metavar="ID", help="Only this change: try again what held it.")
         ] = None,
+        wait: Annotated[bool, typer.Option("--wait", help="Stay until every apply window is over.")] = False,
         json: Json = False,
     ) -> None:
         """Go on after a crash or a lift: carry every change whose run was cut; retry deliveries.
 
+        Changes whose apply window is over are applied; with --wait also those whose window ends later, each then.
         With ID: try the stage again at which that change is held, once what held it is mended.
 
         Examples:
           greenroom resume
+          greenroom resume --wait
           greenroom resume k3f9x2
         """
         del json
         if change is not None:
             deliver_waiting(context)
             _require_deliverable(context, change)
-        wish = {"change": change} if change is not None else {}
-        answer = dict(context.services.desk("resume", wish, progress=render.tell))
+        if change is not None and wait:
+            raise Unusable("usage", "--wait is for every window; leave the ID out", remedy="greenroom resume --wait")
+        services, wish = context.services, {"change": change} if change is not None else {}
+        answer = dict(services.desk("resume", wish, progress=render.tell))
         answer["delivered"] = deliver_waiting(context)
+        if change is None:
+            applied = windows.apply(services, lambda each: _undeliverable(context, each), wait=wait)
+            answer["resumed"] = [*answer["resumed"], *applied]
+            answer["delivered"] += deliver_waiting(context) if applied else []
         _finish(context, answer, lambda: _show_resumed(answer), output.exit_of_resumed)
 
 
@@ -257,11 +270,11 @@ def _patch(context: Context, change: str) -> bytes:
     return services.read(services.desk("diff", {"change": change})["patch"])
 
 
-def _require_deliverable(context: Context, change: str) -> None:
-    """Leave, held, when the person's branch is dirty or moved: found before anybody agrees, and before the swap."""
+def _undeliverable(context: Context, change: str) -> Mapping[str, Any] | None:
+    """What keeps the person's branch from taking a change, as a verdict: it is dirty, or it moved."""
     delivery = context.services.desk("branch", {"change": change})
     if delivery is None:
-        return
+        return None
     trees = (delivery["base"], delivery["green"]) if delivery["green"] else None
     place = context.services.repository(delivery["repository"], delivery["branch"], trees)
     found = place["blocked"]
@@ -271,8 +284,13 @@ def _require_deliverable(context: Context, change: str) -> None:
     elif place["head"] != delivery["delivered"]:
         remedy = f"greenroom improve {delivery['repository']} takes your commits in"
         found = {"rule": "branch-moved", "where": f"{delivery['branch']} is at {place['head'][:12]}", "remedy": remedy}
-    if found:
-        verdict = {"is": "held", **found}
+    return {"is": "held", **found} if found else None
+
+
+def _require_deliverable(context: Context, change: str) -> None:
+    """Leave, held, when the person's branch is dirty or moved: found before anybody agrees, and before the swap."""
+    verdict = _undeliverable(context, change)
+    if verdict:
         answer = {"id": change, "verdict": verdict}
         _finish(context, answer, lambda: render.console().print(render.verdict_line(verdict)))
 
@@ -320,6 +338,8 @@ def _say(answer: Mapping[str, Any]) -> None:
     out = render.console()
     out.print(render.verdict_line(answer["verdict"]))
     out.print(f"{answer['id']} is {answer['state']}" + (f", live at {answer['commit']}" if answer["commit"] else ""))
+    if answer.get("window"):
+        print(f"it waits in its apply window until {when.said(int(answer['window']))}")
     delivered = answer.get("delivered")
     if delivered is not None:
         if delivered["is"] == "passed":
@@ -338,21 +358,21 @@ def _show_resumed(answer: Mapping[str, Any]) -> None:
             out.print(render.verdict_line(row["verdict"]))
 
 
-def _show_board(rows: Any) -> None:
+def _show_board(rows: Any, now: int) -> None:
     if not rows:
         print("no changes; `greenroom improve REPO` looks for some")
         return
-    render.console().print(render.board(rows))
+    render.console().print(render.board(rows, now))
 
 
-def _show_improved(answer: Mapping[str, Any]) -> None:
+def _show_improved(answer: Mapping[str, Any], now: int) -> None:
     out = render.console()
     if answer["verdict"]["is"] != "passed":
         out.print(render.verdict_line(answer["verdict"]))
         return
     rows = [*answer["changes"], *answer["known"]]
     if rows:
-        out.print(render.board(rows))
+        out.print(render.board(rows, now))
     for row in (*answer["ended"], *rows):
         said = row["refused"] or row["held"]
         if said and said["rule"] != "needs-approval":
@@ -364,6 +384,12 @@ def _show_improved(answer: Mapping[str, Any]) -> None:
         print(f"note: {safe(note)}")
     scans.show(out, answer.get("scans", ()))
     waiting = [row for row in rows if row["held"] and row["held"]["rule"] == "needs-approval"]
-    print(f"{len(rows)} proposal(s), {len(waiting)} wait for approval; live is unchanged: {answer['live'][:21]}")
+    live = sum(row["state"] in ("promoted", "kept") for row in answer["changes"])
+    told = f"{live} applied by themselves" if live else f"live is unchanged: {answer['live'][:21]}"
+    print(f"{len(rows)} proposal(s), {len(waiting)} wait for approval; {told}")
+    windowed = [row for row in rows if row.get("window")]
+    if windowed:
+        print(f"{len(windowed)} wait in their apply window; `greenroom opt-in cancel ID` keeps one from being applied:")
+        windows.show(windowed, now)
     if waiting:
         print(f"next: greenroom approve {waiting[0]['id']}")

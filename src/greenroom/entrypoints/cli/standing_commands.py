@@ -1,4 +1,4 @@
-"""The commands about standing consent: opt-in add, list, remove."""
+"""The commands about standing consent: opt-in add, list, remove, cancel."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from greenroom.domain.errors import NotFound
 from greenroom.domain.lowrules import LOW, check_low
-from greenroom.entrypoints.cli import consent, output, render, when
+from greenroom.entrypoints.cli import consent, output, render, when, windows
 from greenroom.entrypoints.cli.safe import safe
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def register(app: typer.Typer, context: Context) -> None:
     app.add_typer(group, name="opt-in")
     _adding(group, context)
     _removing(group, context)
+    _cancelling(group, context)
 
 
 def _adding(group: typer.Typer, context: Context) -> None:
@@ -62,7 +63,9 @@ def _adding(group: typer.Typer, context: Context) -> None:
         place = services.repository(repo, None)["path"] if repo is not None else ""
         verdict = services.opt_in(rule, place, until, consent.actor(), consent.passphrase)
         said = {"rule": rule, "repository": place, "until": None if until is None else str(until)}
-        _finish(context, {**said, "verdict": verdict}, lambda: _show_added(said, verdict))
+        rows = services.desk("reconsider", progress=render.tell)["changes"] if verdict["is"] == "passed" else []
+        answer = {**said, "verdict": verdict, "changes": rows}
+        _finish(context, answer, lambda: _show_added(answer, services.now()))
 
     @group.command("list")
     def list_(json: Json = False) -> None:
@@ -99,7 +102,25 @@ def _removing(group: typer.Typer, context: Context) -> None:
             )
         verdicts = services.opt_out([each["id"] for each in gone], consent.actor(), consent.passphrase)
         verdict = next((each for each in verdicts if each["is"] != "passed"), {"is": "passed"})
-        _finish(context, {"removed": gone, "verdict": verdict}, lambda: _show_removed(gone, verdicts))
+        rows = services.desk("reconsider", progress=render.tell)["changes"]
+        answer = {"removed": gone, "verdict": verdict, "changes": rows}
+        _finish(context, answer, lambda: _show_removed(answer, verdicts, services.now()))
+
+
+def _cancelling(group: typer.Typer, context: Context) -> None:
+    @group.command("cancel")
+    def cancel(
+        change: Annotated[str, typer.Argument(metavar="ID", help="A change that waits in its apply window.")],
+        json: Json = False,
+    ) -> None:
+        """Keep a change that waits in its window from being applied by itself; it then needs your approval.
+
+        Example:
+          greenroom opt-in cancel k3f9x2
+        """
+        del json
+        answer = context.services.desk("cancel_window", {"change": change, "actor": consent.actor()})
+        _finish(context, answer, lambda: _show_cancelled(answer))
 
 
 def _finish(context: Context, answer: Mapping[str, Any], show: Any) -> None:
@@ -109,11 +130,12 @@ def _finish(context: Context, answer: Mapping[str, Any], show: Any) -> None:
         raise typer.Exit(code)
 
 
-def _show_added(said: Mapping[str, Any], verdict: Mapping[str, Any]) -> None:
-    render.console().print(render.verdict_line(verdict))
-    if verdict["is"] == "passed":
-        print(f"opted in: {line(said)}")
+def _show_added(answer: Mapping[str, Any], now: int) -> None:
+    render.console().print(render.verdict_line(answer["verdict"]))
+    if answer["verdict"]["is"] == "passed":
+        print(f"opted in: {line(answer)}")
         print("it counts in the modes supervised and autonomous: `greenroom mode` says which is set")
+        windows.show(answer["changes"], now)
 
 
 def _show_list(found: Sequence[Mapping[str, Any]]) -> None:
@@ -124,11 +146,18 @@ def _show_list(found: Sequence[Mapping[str, Any]]) -> None:
     print(f"rules: {', '.join(LOW)}")
 
 
-def _show_removed(gone: Sequence[Mapping[str, Any]], verdicts: Sequence[Mapping[str, Any]]) -> None:
-    for each, verdict in zip(gone, verdicts, strict=True):
+def _show_removed(answer: Mapping[str, Any], verdicts: Sequence[Mapping[str, Any]], now: int) -> None:
+    for each, verdict in zip(answer["removed"], verdicts, strict=True):
         render.console().print(render.verdict_line(verdict))
         if verdict["is"] == "passed":
             print(f"removed: {line(each)}")
+    windows.show(answer["changes"], now)
+
+
+def _show_cancelled(answer: Mapping[str, Any]) -> None:
+    render.console().print(render.verdict_line(answer["verdict"]))
+    if answer["verdict"]["is"] == "passed":
+        print(f"{answer['id']} is not applied by itself; `greenroom approve {answer['id']}` applies it")
 
 
 def line(opt_in: Mapping[str, Any]) -> str:

@@ -12,15 +12,29 @@ from greenroom.domain.vocabulary import Agree
 from greenroom.pipeline.flow import Done
 from greenroom.pipeline.holds import NEEDS_APPROVAL
 
+WHO = {
+    Agree.PERSON: "a person must agree",
+    Agree.STANDING: "a standing opt-in or a person must agree",
+    Agree.TWO_VERIFIES: "two verify runs or a person must agree",
+}
+Standing = Callable[[Change, Agree], Done | None]
+"""Whether what is not a person agrees to a change; None where it does not, and nobody knows more."""
+
+
+def _nobody(change: Change, agree: Agree) -> Done | None:
+    del change, agree
+    return None
+
 
 class ApproveStage:
-    """Passes what nobody or a recorded consent agrees to; everything else waits for a person.
+    """Passes what nobody, a recorded consent or `standing` agrees to; everything else waits for a person.
 
-    The guard decides again, from the signed consent itself, before it gives a warrant.
+    The guard decides again, from the signed consent itself or from its own opt-ins, before it gives a warrant.
     """
 
-    def __init__(self, *, policy: Callable[[], Policy]) -> None:
+    def __init__(self, *, policy: Callable[[], Policy], standing: Standing = _nobody) -> None:
         self._policy = policy
+        self._standing = standing
 
     def run(self, change: Change) -> Done:
         """Passed with a consent or where nobody needs to agree; else held as `needs-approval`."""
@@ -29,10 +43,5 @@ class ApproveStage:
         agree = self._policy().agree(change.mode, change.risk.level)
         if agree is Agree.NOBODY or change.consents:
             return Done(Passed(), change)
-        who = {
-            Agree.PERSON: "a person must agree",
-            Agree.STANDING: "a standing opt-in or a person must agree",
-            Agree.TWO_VERIFIES: "two verify runs or a person must agree",
-        }[agree]
-        held = Held(rule=NEEDS_APPROVAL, where=who, remedy=f"greenroom approve {change.id}")
-        return Done(held, change)
+        held = Held(rule=NEEDS_APPROVAL, where=WHO[agree], remedy=f"greenroom approve {change.id}")
+        return self._standing(change, agree) or Done(held, change)
