@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from greenroom.domain import documents
+from greenroom.domain.ports import CheckRun
+from greenroom.domain.proof import Evidence, Predicate, Warrant
 from greenroom.domain.verdict import Passed
 from greenroom.domain.vocabulary import Mode, State
 from greenroom.pipeline import standing
 from greenroom.testing.house import MemoryHouse
-from greenroom.testing.parts import Finding, Killed
+from greenroom.testing.parts import Behaviour, Finding, Killed
 
 HOUR = 3600
 
@@ -161,3 +166,91 @@ def test_house_killed_anywhere_while_it_applies(tmp_path: Path) -> None:
         house.close()
     house.close()
     assert at > 10
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Iterator[MemoryHouse]:
+    """A box in mode autonomous, with one finding in code (level 2)."""
+    made = MemoryHouse(tmp_path)
+    made.set_mode(Mode.AUTONOMOUS)
+    made.findings[:] = [Finding(path="a.py", old=b"x = 1", new=b"x = 2")]
+    yield made
+    made.close()
+
+
+def test_house_alone_promotes_logic_that_was_verified_twice(alone: MemoryHouse) -> None:
+    """Two builds, two runs of every check, each of its own; the warrant names both, and no person was asked."""
+    (row,) = alone.improve()["changes"]
+    assert (row["state"], row["level"], row["verdict"]["is"]) == ("kept", 2, "passed")
+    change = alone.change(row["id"])
+    assert change.warrant is not None
+    paper = documents.decode(
+        Warrant, alone.signers["owner"].open(alone.store.get(change.warrant), Predicate.WARRANT, "guard").body
+    )
+    assert (paper.consents, paper.opt_in, paper.mode) == ((), None, Mode.AUTONOMOUS)
+    first, second = (
+        {item.check: item for item in (documents.decode(Evidence, alone.store.get(d)) for d in digests)}
+        for digests in (paper.evidence, paper.again)
+    )
+    assert set(second) == set(first) - {"reseal"}
+    assert first["reseal"].facts["builds"] == "2"
+    assert all(not set(second[check].receipts) & set(first[check].receipts) for check in second)
+    assert "consent.given" not in alone.names()
+
+
+@pytest.mark.parametrize("behaviour", ["fail", "flaky", "broken-before", "inconclusive"])
+def test_house_alone_asks_a_person_where_the_second_verify_is_worse(
+    alone: MemoryHouse, behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A test that fails, wavers or is not there the second time: held, nothing moved; the guard says the same."""
+    honest = alone.workshop.results
+
+    def worse_again(run: CheckRun) -> Any:
+        alone.checks["tests"] = behaviour if run.occasion is not None and run.check == "tests" else "pass"
+        return honest(run)
+
+    monkeypatch.setattr(alone.keeper, "_results", worse_again)
+    before = alone.live()
+    (row,) = alone.improve()["changes"]
+    assert row["held"]["rule"] == "needs-approval"
+    assert alone.live() in (before, alone.change(row["id"]).base)
+    forced = dataclasses.replace(alone.change(row["id"]), state=State.APPROVED, hold=None)
+    alone.house.changes.save(forced)
+    assert alone.promote(row["id"])["held"]["rule"] == "needs-approval"
+    assert "live.promoted" not in alone.names()
+
+
+def test_house_alone_holds_what_only_a_person_may_decide(alone: MemoryHouse) -> None:
+    """A protected path is level 3: held, the requester is told so, and no time changes it."""
+    alone.commit({".github/workflows/ci.yml": b"on: push\n"})
+    alone.findings[:] = [Finding(path=".github/workflows/ci.yml", old=b"push", new=b"pull_request")]
+    (row,) = alone.improve()["changes"]
+    assert (row["level"], row["held"]["rule"]) == (3, "needs-approval")
+    assert "nobody is asked in line" in row["held"]["where"]
+    forced = dataclasses.replace(alone.change(row["id"]), state=State.APPROVED, hold=None)
+    alone.house.changes.save(forced)
+    assert alone.promote(row["id"])["held"]["rule"] == "needs-approval"
+    assert "live.promoted" not in alone.names()
+
+
+def test_house_alone_wants_an_opt_in_for_low_changes(alone: MemoryHouse) -> None:
+    """Level 1 goes by the owner's opt-in, at once; without one it waits for a person."""
+    alone.findings[:] = [Finding(path="README.md", old=b"teh", new=b"the")]
+    (row,) = alone.improve()["changes"]
+    assert (row["level"], row["held"]["rule"]) == (1, "needs-approval")
+    alone.opt_in("codespell")
+    (row,) = standing.reconsider(alone.house, alone.tell)["changes"]
+    assert (row["state"], row["window"]) == ("kept", None)
+    assert {"window.opened", "window.applied"}.isdisjoint(alone.names())
+
+
+def test_house_alone_does_not_apply_what_was_cancelled(house: MemoryHouse) -> None:
+    """A window that a person cancelled keeps its content out in any mode, and the finding out of later windows."""
+    change = house.proposed()
+    house.cancel_window(change)
+    house.set_mode(Mode.AUTONOMOUS)
+    assert house.promote(change)["held"]["rule"] == "needs-approval"
+    house.commit({"b.md": b"more\n"})
+    (row,) = house.improve()["changes"]
+    assert (row["id"] != change, row["held"]["rule"]) == (True, "needs-approval")
+    assert "live.promoted" not in house.names()

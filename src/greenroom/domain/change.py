@@ -55,7 +55,8 @@ class Change:
     """One change. `request` names the stored words or proposal; `version` counts saves (compare-and-swap).
 
     `ended` is the rule or the word that ended it; `refused` is that rule with its place and remedy. `window` is when
-    its apply window ends: consent was given, and until then it can be cancelled; that is no hold.
+    its apply window ends: consent was given, and until then it can be cancelled; that is no hold. `cancelled`: a person
+    did. `again` is the evidence of a second verify, where that stands in a person's place.
     """
 
     id: ChangeId
@@ -78,6 +79,8 @@ class Change:
     risk: Risk | None = None
     hold: Held | None = None
     window: Instant | None = None
+    cancelled: bool = False
+    again: tuple[Digest, ...] = ()
     ended: str | None = None
     refused: Refused | None = None
     parent: ChangeId | None = None

@@ -233,7 +233,10 @@ class Policy(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dossier:
-    """What the guard needs to decide: the change's documents by digest. It trusts none of them unread."""
+    """What the guard needs to decide: the change's documents by digest. It trusts none of them unread.
+
+    `again` are the receipts of a second verify, each made for the occasion `green`.
+    """
 
     change: ChangeId
     subject: Subject
@@ -245,6 +248,7 @@ class Dossier:
     seals: tuple[Digest, ...]
     consents: tuple[Digest, ...]
     card: Digest | None = None
+    again: tuple[Digest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

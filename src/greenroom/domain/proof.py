@@ -178,7 +178,8 @@ class Consent:
 class Warrant:
     """The guard's single-use permission to promote exactly this green over exactly this base.
 
-    `opt_in` is the owner's standing consent where no person agreed to exactly this; `mode` is the one it was given in.
+    Where no person agreed to exactly this, `opt_in` is the owner's standing consent, or `again` the evidence of a
+    second verify; `mode` is the one that it was given in.
     """
 
     change: ChangeId
@@ -193,6 +194,7 @@ class Warrant:
     expires: Instant
     nonce: str
     opt_in: Digest | None = None
+    again: tuple[Digest, ...] = ()
     mode: Mode = Mode.PROPOSE
 
 

@@ -16,7 +16,7 @@ from greenroom.domain.proof import Consent, Risk
 from greenroom.domain.proposal import origin_of
 from greenroom.domain.proposal import read as read_proposal
 from greenroom.domain.verdict import Held, Instant, Refused
-from greenroom.domain.vocabulary import Agree, Trust
+from greenroom.domain.vocabulary import Agree, Mode, Trust
 from greenroom.guard.evidence import Found
 from greenroom.guard.journal import tidy
 from greenroom.guard.papers import MAX_PAPER_BYTES, open_paper
@@ -36,6 +36,7 @@ class Recomputed:
     patches: frozenset[Digest]
     found: Found
     risk: Risk
+    mode: Mode
     agree: Agree
 
 

@@ -18,6 +18,7 @@ from greenroom.domain.errors import NotFound, Tampered, Unreachable, Unusable
 from greenroom.domain.plan import Plan
 from greenroom.domain.proof import Consent, Warrant
 from greenroom.domain.verdict import Held, Instant, Passed, Refused, Verdict
+from greenroom.domain.vocabulary import Mode
 from greenroom.guard import standing
 from greenroom.guard.budget import over_cap
 from greenroom.guard.facts import ailing
@@ -138,7 +139,7 @@ def _finish(room: Room, generation: int, warrant: Warrant, digest: Digest, at: I
         papers["opt-in"] = warrant.opt_in
     actor = tidy(consents[0].actor) if consents else "guard"
     room.journal.write("live.promoted", f"promoted/{digest}", actor=actor, change=warrant.change, digests=papers)
-    if warrant.opt_in is not None:
+    if warrant.opt_in is not None and warrant.mode is Mode.SUPERVISED:
         applied = {"warrant": digest, "opt-in": warrant.opt_in, "green": warrant.green}
         room.journal.write("window.applied", f"window-applied/{digest}", change=warrant.change, digests=applied)
     room.crash_point("promote.logged")

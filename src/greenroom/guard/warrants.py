@@ -89,17 +89,20 @@ def decide(room: Room, dossier: Dossier) -> Digest | Refused | Held:
         patches=_patches(plan) | found.diffs,
         found=found,
         risk=risk,
+        mode=mode,
         agree=rules.policy.agree(mode, risk.level),
     )
     consent, missing = agreed(room, made, now)  # 9: who must agree has agreed
     instead = standing.given(room, made, now) if missing is not None and not dossier.consents else None
-    if missing is not None and not isinstance(instead, Given):
-        return instead or missing
+    if isinstance(instead, Held):
+        return instead
+    if missing is not None and instead is None:
+        return missing
     lines = lines_of(found)
     full = over_cap(room.ledger.totals(dossier.subject, now), lines, risk.score, rules.constitution.caps, now)  # 10
     if full is not None:
         return full
-    basis = _Basis(consent[0] if consent else None, instead, mode, lines, risk.score)
+    basis = _Basis(consent[0] if consent else None, instead or Given(), mode, lines, risk.score)
     return _issue(room, rules, dossier, found, basis, now)  # 11: undo saved, signed
 
 
@@ -108,7 +111,7 @@ class _Basis:
     """What a warrant rests on, and what it will count for."""
 
     consent: Digest | None
-    instead: Given | Held | None
+    instead: Given
     mode: Mode
     lines: int
     risk: int
@@ -239,7 +242,8 @@ def _issue(
         undo=save_undo(room, dossier, now),
         expires=Instant(now + seconds * _SECOND),
         nonce=secrets.token_hex(16),
-        opt_in=basis.instead.opt_in if isinstance(basis.instead, Given) else None,
+        opt_in=basis.instead.opt_in,
+        again=tuple(room.store.put("output", documents.encode(item)) for item in basis.instead.again),
         mode=basis.mode,
     )
     envelope = room.attestor.sign(Predicate.WARRANT, warrant.green, documents.encode(warrant))

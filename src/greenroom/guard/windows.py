@@ -44,9 +44,10 @@ class _Kept:
 
 def wait(room: Room, dossier: Dossier, opt_in: OptIn, now: Instant) -> Held | None:
     """None when the window of this change is over; else held until then, the window opened where there was none."""
+    stands = cancelled(room, dossier)
+    if stands is not None:
+        return stands
     kept = _find(room, dossier.subject, dossier.base, dossier.green)
-    if kept is not None and kept.cancelled:
-        return _to_a_person(dossier, "its apply window was cancelled")
     try:
         uptime = room.uptime()
     except Unusable as error:
@@ -59,6 +60,12 @@ def wait(room: Room, dossier: Dossier, opt_in: OptIn, now: Instant) -> Held | No
     if awake >= kept.length and now >= kept.window.ends:
         return None
     return _held(kept.window.change, Instant(max(kept.window.ends, now + kept.length - awake)))
+
+
+def cancelled(room: Room, dossier: Dossier) -> Held | None:
+    """Held where a person cancelled the window of what this change would make of its base."""
+    kept = _find(room, dossier.subject, dossier.base, dossier.green)
+    return _to_a_person(dossier, "its apply window was cancelled") if kept is not None and kept.cancelled else None
 
 
 def cancel(room: Room, change: ChangeId, actor: str) -> Verdict:

@@ -37,7 +37,7 @@ from greenroom.pipeline.facts import gather
 from greenroom.pipeline.flow import Flow, StageRoom
 from greenroom.pipeline.house import House
 from greenroom.pipeline.stages import approve, debate, plan, promote, simulate, verify, watch
-from greenroom.pipeline.standing import StandingConsent
+from greenroom.pipeline.standing import StandingConsent, cancelled_before
 from greenroom.policy.bundle import load_policy, save_policy
 from greenroom.policy.decide import CedarPolicy
 from greenroom.policy.judge import judge
@@ -427,7 +427,14 @@ class MemoryHouse:
             ),
             Stage.APPROVE: approve.ApproveStage(
                 policy=lambda: self.policy,
-                standing=StandingConsent(store=self.store, guard=guard, clock=self.clock),
+                standing=StandingConsent(
+                    store=store,
+                    guard=guard,
+                    clock=self.clock,
+                    evaluator=evaluator,
+                    checks=lambda plan: self.policy.checks(plan),
+                    cancelled=partial(cancelled_before, changes, Board(self.engine)),
+                ),
             ),
             Stage.PROMOTE: promote.PromoteStage(store=store, guard=guard),
             Stage.WATCH: watch.WatchStage(store=store, evaluator=evaluator, guard=guard),

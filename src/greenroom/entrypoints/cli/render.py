@@ -11,6 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from greenroom.domain.standing import APPLY_WINDOW
 from greenroom.entrypoints.cli import runs, when
 from greenroom.entrypoints.cli.safe import safe, safe_block
 
@@ -114,6 +115,7 @@ def progress(event: Mapping[str, Any]) -> str | None:
     if kind == "stage" and event["phase"] == "result":
         verdict = event["verdict"]
         said = verdict["is"] if verdict["is"] == "passed" else f"{verdict['is']}: {verdict['rule']}"
+        said = "waits in its apply window" if verdict.get("rule") == APPLY_WINDOW else said
         return f"  {event['change']}  {event['stage']:<9} {safe(said)}"
     return None
 

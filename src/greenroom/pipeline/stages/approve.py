@@ -8,7 +8,7 @@ from greenroom.domain.change import Change
 from greenroom.domain.errors import Bug
 from greenroom.domain.ports import Policy
 from greenroom.domain.verdict import Held, Passed
-from greenroom.domain.vocabulary import Agree
+from greenroom.domain.vocabulary import Agree, Mode
 from greenroom.pipeline.flow import Done
 from greenroom.pipeline.holds import NEEDS_APPROVAL
 
@@ -17,6 +17,7 @@ WHO = {
     Agree.STANDING: "a standing opt-in or a person must agree",
     Agree.TWO_VERIFIES: "two verify runs or a person must agree",
 }
+ONLY_A_PERSON = "level 3: only a person may agree, and nobody is asked in line"
 Standing = Callable[[Change, Agree], Done | None]
 """Whether what is not a person agrees to a change; None where it does not, and nobody knows more."""
 
@@ -43,5 +44,7 @@ class ApproveStage:
         agree = self._policy().agree(change.mode, change.risk.level)
         if agree is Agree.NOBODY or change.consents:
             return Done(Passed(), change)
-        held = Held(rule=NEEDS_APPROVAL, where=WHO[agree], remedy=f"greenroom approve {change.id}")
+        alone = agree is Agree.PERSON and change.mode is Mode.AUTONOMOUS
+        where = ONLY_A_PERSON if alone else WHO[agree]
+        held = Held(rule=NEEDS_APPROVAL, where=where, remedy=f"greenroom approve {change.id}")
         return self._standing(change, agree) or Done(held, change)

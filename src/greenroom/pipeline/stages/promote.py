@@ -6,6 +6,7 @@ import dataclasses
 
 from greenroom.domain import documents
 from greenroom.domain.change import Change
+from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Bug
 from greenroom.domain.ports import Dossier, Guard, Store
 from greenroom.domain.proof import Evidence
@@ -35,8 +36,6 @@ class PromoteStage:
         """The change's papers, by digest."""
         if change.plan is None or change.green is None:
             raise Bug("no-green", "promote needs a plan and a sealed Green")
-        evidence = [documents.decode(Evidence, self._store.get(digest)) for digest in change.evidence]
-        receipts = [digest for item in evidence if item.check != "reseal" for digest in item.receipts]
         return Dossier(
             change=change.id,
             subject=change.subject,
@@ -44,11 +43,16 @@ class PromoteStage:
             plan=change.plan,
             base=change.base,
             green=change.green,
-            receipts=tuple(dict.fromkeys(receipts)),
+            receipts=self._receipts(change.evidence),
             seals=change.seals,
             consents=change.consents,
             card=change.card,
+            again=self._receipts(change.again),
         )
+
+    def _receipts(self, evidence: tuple[Digest, ...]) -> tuple[Digest, ...]:
+        found = [documents.decode(Evidence, self._store.get(digest)) for digest in evidence]
+        return tuple(dict.fromkeys(digest for item in found if item.check != "reseal" for digest in item.receipts))
 
     def _done(self, change: Change) -> Done:
         commit = self._guard.position(change.subject)
