@@ -7,6 +7,7 @@ from typing import Any
 
 from greenroom.domain import documents
 from greenroom.domain.change import Change
+from greenroom.domain.digest import Digest
 from greenroom.domain.plan import Plan
 from greenroom.domain.verdict import Held, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Stage, State, Subject
@@ -23,6 +24,7 @@ def carry_on(house: House, change_id: ChangeId, tell: Tell) -> dict[str, Any]:
         event = {"event": "stage", "change": change.id, "stage": stage.value, "phase": phase}
         tell({**event, "verdict": verdict_plain(verdict) if verdict is not None else None})
 
+    _hold_where_base_moved(house, house.changes.get(change_id))
     change = house.runs.carry(change_id, watcher)
     house.crash_point("carry.ended")
     if change.state in (State.PROMOTED, State.KEPT, State.REVERTED) and change.commit:
@@ -34,6 +36,18 @@ def carry_on(house: House, change_id: ChangeId, tell: Tell) -> dict[str, Any]:
         asked = Refused(rule=change.ended or "", where=change.state.value, remedy=f"greenroom show {change.id}")
         verdict = change.refused or asked
     return {**row_of(house, change), "verdict": verdict_plain(verdict), "delivery": delivery_of(house, change.subject)}
+
+
+def _hold_where_base_moved(house: House, change: Change) -> None:
+    """Before anything is done for it: another change of the same scan may have gone live by itself meanwhile."""
+    live = house.guard.live(change.subject)
+    if change.state is State.PROPOSED and change.hold is None and live is not None and change.base != live:
+        house.changes.save(dataclasses.replace(change, hold=_base_moved(change, live)))
+
+
+def _base_moved(change: Change, live: Digest) -> Held:
+    where = f"Blue is {live[:21]}, the change was made against {change.base[:21]}"
+    return Held(rule=BASE_MOVED, where=where, remedy="`greenroom improve` proposes it again on what is live")
 
 
 def settle_siblings(house: House, subject: Subject) -> None:
@@ -48,9 +62,7 @@ def settle_siblings(house: House, subject: Subject) -> None:
             continue
         moved = change.hold is not None and change.hold.rule == BASE_MOVED
         if change.base != live and not moved:
-            where = f"Blue is {live[:21]}, the change was made against {change.base[:21]}"
-            hold = Held(rule=BASE_MOVED, where=where, remedy="`greenroom improve` proposes it again on what is live")
-            house.changes.save(dataclasses.replace(change, hold=hold, window=None))
+            house.changes.save(dataclasses.replace(change, hold=_base_moved(change, live), window=None))
         elif change.base == live and moved:
             house.runs.carry(house.changes.save(dataclasses.replace(change, hold=None)).id)
 

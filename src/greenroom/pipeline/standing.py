@@ -18,7 +18,7 @@ from greenroom.domain.ports import Changes, Clock, Evaluator, Guard, Store
 from greenroom.domain.proof import Evidence
 from greenroom.domain.standing import covering, made_again_by
 from greenroom.domain.verdict import Held, Instant, Passed
-from greenroom.domain.vocabulary import Agree, ChangeId, Mode, State
+from greenroom.domain.vocabulary import Agree, ChangeId, ConsentLevel, Mode
 from greenroom.pipeline.carrying import carry_on, live_unnoted, row_of
 from greenroom.pipeline.changes import Board
 from greenroom.pipeline.flow import Done
@@ -114,12 +114,13 @@ def reconsider(house: House, tell: Tell) -> dict[str, Any]:
     """After opt-ins changed: what one covers goes on to its window, what none covers any more needs a person."""
     rows = []
     for change in house.changes.list(open_only=True):
-        held = change.hold is not None and change.hold.rule == NEEDS_APPROVAL and change.state is State.VERIFIED
+        held = change.hold is not None and change.hold.rule == NEEDS_APPROVAL and not change.consents
         if (not held and change.window is None) or live_unnoted(house, change):
             continue
         fits = covered(change, house.store, house.guard, house.clock)
         fits = fits and not cancelled_before(house.changes, house.board, change)
-        if held and fits and change.mode is not Mode.PROPOSE:
+        low = change.risk is not None and change.risk.level is ConsentLevel.OPT_IN
+        if held and fits and low and change.mode is not Mode.PROPOSE:
             rows.append(carry_on(house, house.changes.save(dataclasses.replace(change, hold=None)).id, tell))
         elif not held and not fits:
             where = "the opt-in that let it through counts no longer: a person must agree"
