@@ -77,6 +77,8 @@ class DayMachine(RuleBasedStateMachine):
         self.papers: list[bytes] = []
         self.off: list[int] = []
         self.checked = 0
+        self.set_mode(Mode.SUPERVISED)
+        self.house.opt_in("codespell")
 
     def teardown(self) -> None:
         """Close the box."""
@@ -157,7 +159,7 @@ class DayMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def approve(self, data: st.DataObject) -> None:
         """A person says yes, perhaps to what waits in its window."""
-        change = self.any_change(data, lambda change: not change.terminal and change.state is not State.KEPT)
+        change = self.any_change(data, _waits)
         if change is not None:
             self.do(None, self.house.approve, change.id)
 
@@ -298,6 +300,11 @@ class DayMachine(RuleBasedStateMachine):
             if change.window is not None:
                 assert change.state is State.APPROVED
                 assert change.hold is None
+
+
+def _waits(change: Change) -> bool:
+    """It waits for a person, or in its window."""
+    return change.window is not None or (change.hold is not None and change.hold.rule == "needs-approval")
 
 
 FULL = os.environ.get("GREENROOM_SUITE") == "full"

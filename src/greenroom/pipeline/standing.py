@@ -18,7 +18,7 @@ from greenroom.domain.ports import Changes, Clock, Evaluator, Guard, Store
 from greenroom.domain.proof import Evidence
 from greenroom.domain.standing import covering, made_again_by
 from greenroom.domain.verdict import Held, Instant, Passed
-from greenroom.domain.vocabulary import Agree, ChangeId, ConsentLevel, Mode
+from greenroom.domain.vocabulary import Agree, ChangeId, ConsentLevel, Mode, Trust
 from greenroom.pipeline.carrying import carry_on, live_unnoted, row_of
 from greenroom.pipeline.changes import Board
 from greenroom.pipeline.flow import Done
@@ -54,7 +54,7 @@ class StandingConsent:
         """Passed where an opt-in seems to cover the change, or a second verify came out well; else None or held."""
         if self._cancelled(change):
             return None
-        if agree is Agree.TWO_VERIFIES:
+        if agree is Agree.TWO_VERIFIES and change.origin.trust is not Trust.UNTRUSTED:
             return self._verify_again(change)
         if agree is Agree.STANDING and covered(change, self._store, self._guard, self._clock):
             return Done(Passed(), change)

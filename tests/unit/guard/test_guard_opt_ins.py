@@ -110,6 +110,16 @@ def test_guard_takes_an_opt_in_once(house: PaperHouse) -> None:
     assert len(house.guard.status().opt_ins) == 3
 
 
+def test_guard_opt_in_that_was_refused_is_spent(house: PaperHouse) -> None:
+    """Kept back and handed in after the one that counted was removed, it counts for nothing either."""
+    opt_in = add(house).produced["opt-in"]
+    paper = house.paper(OptInOrder, rule="codespell", repository="", until=None)
+    assert house.hand_in(paper).rule == "opt-in-known"
+    house.order(OptOutOrder, opt_in=opt_in)
+    assert house.hand_in(paper).rule == "order-spent"
+    assert rules(house) == []
+
+
 def test_guard_bounds_the_opt_ins(house: PaperHouse) -> None:
     """So many count at a time, and no more."""
     for number in range(MOST):

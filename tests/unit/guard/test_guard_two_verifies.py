@@ -9,7 +9,7 @@ import pytest
 from greenroom.domain.digest import Digest
 from greenroom.domain.outcomes import ScanResult, TestOutcome
 from greenroom.domain.verdict import Held, Passed, Refused
-from greenroom.domain.vocabulary import ConsentLevel, Mode
+from greenroom.domain.vocabulary import ConsentLevel, Mode, Trust
 from greenroom.guard.papers import ModeOrder
 from greenroom.testing.papers import PaperHouse, Papers, papers
 
@@ -66,6 +66,14 @@ def test_guard_holds_level_three_whatever_was_verified(box: PaperHouse) -> None:
     box.use(level=ConsentLevel.PERSON)
     made = papers(box)
     assert ask(box, made, again(made)).rule == "needs-approval"
+
+
+def test_guard_two_verifies_are_not_enough_for_an_untrusted_place(box: PaperHouse) -> None:
+    """Code that came from anywhere could forge both: a person reads the diff."""
+    box.guard.adopt(box.imported(box.base, commit="1" * 40, trust=int(Trust.UNTRUSTED)))
+    made = papers(box)
+    answer = ask(box, made, again(made))
+    assert (answer.rule, answer.where) == ("needs-approval", "a person must agree")
 
 
 @pytest.mark.parametrize("left", ["classify", "scan", "loosened", "base", "green", "own", None])
