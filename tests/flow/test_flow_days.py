@@ -45,10 +45,10 @@ CAP = 6
 RULES = ("codespell", "ruff:W291", "ruff:F401")
 GUARDED = ".github/ci.yml"
 FINDINGS = [
+    Finding(path="a.py", old=b"x = 1", new=b"x = 2", reproduce="ruff:F401"),
     Finding(path="a.md", old=b"teh", new=b"the"),
     Finding(path="b.md", old=b"adress", new=b"address"),
     Finding(path="c.md", old=b"end ", new=b"end", reproduce="ruff:W291"),
-    Finding(path="a.py", old=b"x = 1", new=b"x = 2", reproduce="ruff:F401"),
     Finding(path=GUARDED, old=b"push", new=b"pull", reproduce="codespell"),
 ]
 FILES = {f.path: f.old + b"\n" for f in FINDINGS}
@@ -107,7 +107,7 @@ class DayMachine(RuleBasedStateMachine):
 
     # What may happen.
 
-    @rule(mode=st.sampled_from([Mode.SUPERVISED, Mode.AUTONOMOUS, Mode.SUPERVISED, Mode.PROPOSE]))
+    @rule(mode=st.sampled_from([Mode.SUPERVISED, Mode.AUTONOMOUS, Mode.AUTONOMOUS, Mode.PROPOSE]))
     def set_mode(self, mode: Mode) -> None:
         """The owner sets the mode."""
         self.house.set_mode(mode)

@@ -132,12 +132,11 @@ def cancel(house: House, change_id: str, *, actor: str) -> dict[str, Any]:
     """Keep a change that waits in its window from being applied by itself: it then needs a person."""
     change = house.changes.get(ChangeId(change_id))
     verdict = house.guard.cancel_window(change.id, actor)
-    house.crash_point("window.withdrawn")
-    if not isinstance(verdict, Passed) or change.window is None or live_unnoted(house, change):
+    if not isinstance(verdict, Passed) or change.terminal or live_unnoted(house, change):
         return {**row_of(house, change), "verdict": verdict_plain(verdict)}
-    saved = _hold(
-        house, dataclasses.replace(change, cancelled=True), "its apply window was cancelled: a person must agree"
-    )
+    marked = dataclasses.replace(change, cancelled=True)
+    where = "its apply window was cancelled: a person must agree"
+    saved = house.changes.save(marked) if change.window is None else _hold(house, marked, where)
     return {**row_of(house, saved), "verdict": verdict_plain(verdict)}
 
 

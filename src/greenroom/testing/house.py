@@ -151,7 +151,9 @@ class MemoryHouse:
         changes = DatabaseChanges(self.engine, self.clock)
         watched: Any = self.points.wrap("changes", changes, ("save",))
         guard: Any = self.points.wrap(
-            "guard", self.guard, ("append", "warrant", "promote", "mark_good", "revert", "consent", "adopt")
+            "guard",
+            self.guard,
+            ("append", "warrant", "promote", "mark_good", "revert", "consent", "adopt", "cancel_window"),
         )
         flow = Flow(
             changes=watched,

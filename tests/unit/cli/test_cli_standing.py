@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from test_cli_commands import Door, door
 
 from greenroom.domain.errors import Exit, Unusable
+from greenroom.domain.vocabulary import Mode, State
 from greenroom.entrypoints.cli import when
+from greenroom.testing.parts import Finding
 
 __all__ = ["door"]
 SECOND = 1_000_000_000
@@ -84,3 +86,86 @@ def test_when_reads_any_text_or_says_that_it_cannot(text: str) -> None:
 def test_when_says_how_long_it_is(seconds: float, expected: str) -> None:
     """Never less than is left."""
     assert when.left(int(seconds * SECOND), 0) == expected
+
+
+def test_cli_shows_a_window_cancels_it_and_applies_another(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`improve`, `list`, `show` and `status` say until when; `opt-in cancel` keeps one; `resume --wait` applies one."""
+    house = door.house
+    house.set_mode(Mode.SUPERVISED)
+    house.findings.append(Finding(path="README.md", old=b"words", new=b"Words"))
+    door("opt-in", "add", "codespell")
+    assert door("improve", door.repo) == Exit.OK
+    assert "2 wait in their apply window" in door.out
+    first, second = (row["id"] for row in door.json("list")["changes"])
+    assert door("list") == Exit.OK
+    assert "applied in 1 h 0 min" in door.out or "applied in 60 min" in door.out
+    assert door("show", first) == Exit.OK
+    assert f"greenroom opt-in cancel {first} prevents it" in " ".join(door.out.split())
+    assert door("status") == Exit.OK
+    assert "in apply windows: 2" in door.out
+    assert "waiting: 0" in door.out
+    assert door("opt-in", "cancel", first) == Exit.OK
+    assert door("opt-in", "cancel", first) == Exit.OK
+    assert len(door.json("status")["windows"]) == 1
+    assert door.json("resume")["resumed"] == []
+    waited: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        house.clock.advance(seconds)
+
+    monkeypatch.setattr("time.sleep", wait)
+    (applied,) = door.json("resume", "--wait")["resumed"]
+    assert (door.code, applied["id"], applied["state"]) == (Exit.OK, second, "kept")
+    assert max(waited) <= 30
+    assert house.repository.files == house.live_files()
+    assert door("resume", first, "--wait") == Exit.USAGE
+
+
+def test_cli_applies_nothing_to_a_branch_that_cannot_take_it(door: Door) -> None:
+    """A dirty branch keeps the change where it is, held, until it is clean; `improve` applies what is due, too."""
+    house = door.house
+    house.set_mode(Mode.SUPERVISED)
+    door("opt-in", "add", "codespell")
+    change = door.json("improve", door.repo)["changes"][0]["id"]
+    house.clock.advance(3700)
+    house.repository.dirty = True
+    (row,) = door.json("resume")["resumed"]
+    assert (door.code, row["verdict"]["rule"], row["state"]) == (Exit.HELD, "worktree-dirty", "approved")
+    assert "live.promoted" not in house.names()
+    house.repository.dirty = False
+    assert door.json("improve", door.repo)["changes"] == []
+    assert house.change(change).state is State.KEPT
+    assert house.repository.files == house.live_files()
+
+
+def test_cli_autonomous_delivers_what_it_applied(door: Door) -> None:
+    """Logic goes live in the same command, and into the branch."""
+    house = door.house
+    house.set_mode(Mode.AUTONOMOUS)
+    house.findings[:] = [Finding(path="a.py", old=b"x = 1", new=b"x = 2")]
+    assert door("improve", door.repo) == Exit.OK
+    assert "1 applied by themselves" in door.out
+    assert house.repository.files == house.live_files()
+
+
+def test_cli_opt_in_takes_up_what_waits(door: Door) -> None:
+    """A change that waited for a person goes to its window when its rule is opted in to, and back when it is not."""
+    house = door.house
+    house.set_mode(Mode.SUPERVISED)
+    change = door.waiting()
+    assert door("opt-in", "add", "codespell") == Exit.OK
+    assert f"{change} " in door.out
+    assert "applied in" in door.out
+    assert door("opt-in", "remove", "codespell") == Exit.OK
+    assert "counts no longer: a person must agree" in door.out
+    assert house.change(change).window is None
+    assert door("opt-in", "add", "codespell", "--expires", "1d") == Exit.OK
+    assert door("opt-in", "cancel", change) == Exit.OK
+    assert door("opt-in", "add", "codespell") == Exit.OK
+    assert house.change(change).window is None
+    house.reject(change)
+    house.commit({"b.md": b"words"})
+    other = door.waiting()
+    assert door("opt-in", "cancel", other) == Exit.REFUSED
+    assert "no-window" in door.out

@@ -55,7 +55,8 @@ def _improve(app: typer.Typer, context: Context) -> None:
         del json
         services = context.services
         deliver_waiting(context)
-        windows.apply(services, lambda change: _undeliverable(context, change))
+        if windows.apply(services, lambda change: _undeliverable(context, change)):
+            deliver_waiting(context)
         place = services.repository(repo, branch)
         descriptor = os.open(place["path"], os.O_RDONLY | os.O_DIRECTORY)
         try:
