@@ -92,6 +92,12 @@ CLI = (
 
 ELSEWHERE = {
     "tests/unit/guard/test_guard_crash.py": ("stop.pulled", "stop.logged", "lift.logged", "lift.released"),
+    "tests/unit/guard/test_guard_windows.py": (
+        "window.logged",
+        "window.opened",
+        "window.cancelled",
+        "window.cancel-logged",
+    ),
     "tests/unit/audit/test_audit_epochs.py": (
         "epoch.key-saved",
         "epoch.certified",

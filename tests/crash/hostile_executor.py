@@ -33,7 +33,7 @@ from greenroom.domain.proof import Carry, Consent, Import, Predicate, Receipt, R
 from greenroom.domain.verdict import Held, Instant, Passed, Refused
 from greenroom.domain.vocabulary import ChangeId, ConsentLevel, Mode
 from greenroom.guard.client import GuardClient
-from greenroom.guard.papers import ConstitutionOrder, Lift, ModeOrder, sign
+from greenroom.guard.papers import ConstitutionOrder, Lift, ModeOrder, OptInOrder, OptOutOrder, sign
 from greenroom.keeper.server import RemoteKeeper
 from greenroom.pipeline import tables
 from greenroom.pipeline.changes import DatabaseChanges
@@ -227,6 +227,50 @@ def higher_mode(me: Hostile) -> Sequence[str]:
 def other_papers_as_consent(me: Hostile) -> Sequence[str]:
     mine = me.dossier("open")
     return [me.promote(me.dossier("open", consents=(digest,))) for digest in (mine.receipts[0], mine.seals[0])]
+
+
+def forged_opt_ins(me: Hostile) -> Sequence[str]:
+    """Opt-ins and their ends by keys that are nobody's, and as bytes in the store; then the change itself."""
+    now = parts.SystemClock().now()
+    usual: dict[str, Any] = {"actor": "owner", "expires": Instant(now + FAR), "nonce": "0" * 32}
+    opt_in = OptInOrder(rule="codespell", repository="", until=None, **usual)
+    found = []
+    for role in ("owner", "guard", "keeper"):
+        envelope = sign(me.forger[role], opt_in)
+        stored = me.store.put("statement", envelope)
+        opt_out = sign(me.forger[role], OptOutOrder(opt_in=stored, **usual))
+        found += [rule(me.guard.opt_in(envelope)), rule(me.guard.opt_out(opt_out))]
+        found.append(me.promote(me.dossier("open", mode=Mode.AUTONOMOUS, consents=(stored,))))
+    return [*found, me.promote(me.dossier("open", mode=Mode.AUTONOMOUS))]
+
+
+def another_rule_than_opted_in_to(me: Hostile) -> Sequence[str]:
+    """The owner opted in to ruff:F401: a finding of codespell, classified once more under that name, and under none."""
+    mine, found = me.dossier("open"), []
+    for args in ({"reproduce": "ruff:F401"}, {}):
+        run = CheckRun(
+            check="classify",
+            role="diff",
+            tool=me.tools["classify_diff_t0"],
+            golden=me.change("open").golden,
+            args=args,
+            trees={"base": mine.base, "green": mine.green},
+        )
+        dossier = me.instead("open", "classify", "diff", me.keeper.check(run))
+        assert isinstance(dossier, Dossier)
+        found += [me.promote(dataclasses.replace(dossier, mode=mode)) for mode in (Mode.SUPERVISED, Mode.AUTONOMOUS)]
+    return [*found, me.promote(me.dossier("open", mode=Mode.SUPERVISED))]
+
+
+def before_its_window_ends(me: Hostile) -> Sequence[str]:
+    """The owner opted in to codespell, mode supervised: asked again and again, under other names and modes."""
+    mine = me.dossier("open", mode=Mode.SUPERVISED)
+    found = [me.promote(mine) for _ in range(3)]
+    found.append(me.promote(dataclasses.replace(mine, mode=Mode.AUTONOMOUS)))
+    found.append(me.promote(dataclasses.replace(mine, change=ChangeId("another"))))
+    found += [wrongly(partial(me.guard.append, _entry(name, mine.green))) for name in ("window.opened", "opt-in.added")]
+    cancelled = me.guard.cancel_window(ChangeId("another"), "person:ada")
+    return [*found, "cancelled" if isinstance(cancelled, Passed) else "kept", me.promote(mine)]
 
 
 # With a true consent, and without what should stand behind it.
@@ -609,6 +653,9 @@ ATTACKS: Mapping[str, Callable[[Hostile], Sequence[str]]] = {
         edited_consent,
         higher_mode,
         other_papers_as_consent,
+        forged_opt_ins,
+        another_rule_than_opted_in_to,
+        before_its_window_ends,
         no_receipts,
         no_seals,
         forged_receipts,

@@ -7,6 +7,7 @@ executor's own view of the machine.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -61,6 +62,9 @@ ENDS = {
     "edited_consent": {"statement-forged"},
     "higher_mode": {"needs-approval"},
     "other_papers_as_consent": {"statement-forged"},
+    "forged_opt_ins": {"statement-forged", "needs-approval"},
+    "another_rule_than_opted_in_to": {"needs-approval"},
+    "before_its_window_ends": {"apply-window", "event-reserved", "cancelled", "needs-approval"},
     "no_receipts": {"inconclusive"},
     "no_seals": {"inconclusive", "not-rehearsed"},
     "forged_receipts": {"statement-forged"},
@@ -95,6 +99,8 @@ ENDS = {
     "a_forged_lift": {"statement-forged", "stopped"},
 }
 """The only rules with which each attack may end."""
+OPT_INS = {"another_rule_than_opted_in_to": "ruff:F401", "before_its_window_ends": "codespell"}
+"""What the owner opted in to, in mode supervised, before an attack on standing consent."""
 
 
 @dataclass(slots=True)
@@ -147,7 +153,8 @@ def test_hostile_executor_promotes_nothing(scene: Scene, name: str) -> None:
     """Whatever it hands in, live stays as it is, byte for byte, the log stays whole, and a rule says why."""
     before = scene.box.live()
     promoted = _promotions(scene)
-    got = scene.attack(name)
+    with _opted_in(scene.box, OPT_INS.get(name, "")):
+        got = scene.attack(name)
     if name == "a_forged_lift":
         scene.box.must("lift")
     assert got
@@ -184,6 +191,19 @@ def test_hostile_executor_promotes_it_once(scene: Scene) -> None:
 def test_hostile_executor_every_attack_has_its_ends() -> None:
     """No attack without a word on how it may end."""
     assert set(ENDS) == set(ATTACKS)
+
+
+@contextlib.contextmanager
+def _opted_in(box: CrashBox, rule: str) -> Iterator[None]:
+    """The owner lets the box apply findings of `rule` by itself, and no longer afterwards."""
+    if not rule:
+        yield
+        return
+    box.must("mode", "supervised")
+    box.must("opt-in", "add", rule)
+    yield
+    box.must("opt-in", "remove", rule)
+    box.must("mode", "propose")
 
 
 def _promotions(scene: Scene) -> int:

@@ -122,6 +122,36 @@ class LocalServices:
         paper = ModeOrder(mode=mode, actor=actor, expires=self._expiry(), nonce=secrets.token_hex(16))
         return _plain(self._remote().set_mode(self._signed(paper, passphrase, f"to set the mode to {mode.value}")))
 
+    def opt_in(
+        self, rule: str, repository: str, until: int | None, actor: str, passphrase: Passphrase
+    ) -> Mapping[str, Any]:
+        """See Services."""
+        from greenroom.guard.papers import OptInOrder
+
+        ends = None if until is None else Instant(until)
+        paper = OptInOrder(
+            rule=rule,
+            repository=repository,
+            until=ends,
+            actor=actor,
+            expires=self._expiry(),
+            nonce=secrets.token_hex(16),
+        )
+        return _plain(self._remote().opt_in(self._signed(paper, passphrase, f"to opt in to {rule}")))
+
+    def opt_out(self, opt_ins: Sequence[str], actor: str, passphrase: Passphrase) -> Sequence[Mapping[str, Any]]:
+        """See Services."""
+        from greenroom.guard import papers
+
+        owner = self._owner(passphrase, "to take an opt-in back")
+        found = []
+        for each in opt_ins:
+            paper = papers.OptOutOrder(
+                opt_in=parse_digest(each), actor=actor, expires=self._expiry(), nonce=secrets.token_hex(16)
+            )
+            found.append(_plain(self._remote().opt_out(papers.sign(owner, paper))))
+        return found
+
     def constitute(self, text: str, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
         """See Services."""
         from greenroom.bootstrap.making import save_policy

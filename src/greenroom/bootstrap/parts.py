@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from greenroom.guard.service import GuardService
     from greenroom.keeper.runs import Runner
     from greenroom.keeper.service import KeeperService, Prepare
-    from greenroom.pipeline.changes import DatabaseChanges
+    from greenroom.pipeline.changes import Board, DatabaseChanges, Settings
     from greenroom.pipeline.flow import StageRoom
     from greenroom.pipeline.house import House
     from greenroom.policy.decide import CedarPolicy
@@ -267,7 +267,6 @@ def make_house(box: Box, guard: GuardClient, keeper: Keeper) -> House:
     from greenroom.pipeline.facts import gather
     from greenroom.pipeline.flow import Flow
     from greenroom.pipeline.house import House
-    from greenroom.pipeline.improving import TEST_COMMAND
     from greenroom.release.store import FileStore
 
     clock, store = SystemClock(), FileStore(box.store)
@@ -281,9 +280,7 @@ def make_house(box: Box, guard: GuardClient, keeper: Keeper) -> House:
         store=store,
         guard=guard,
         policy=policy,
-        stages=_stages(
-            store, changes, guard, keeper, opener, policy, lambda subject: settings.get(subject, TEST_COMMAND)
-        ),
+        stages=_stages(store, changes, Board(engine), guard, keeper, opener, policy, partial(_command, settings)),
         facts=lambda change: gather(
             change,
             guard=guard,
@@ -318,6 +315,7 @@ def make_house(box: Box, guard: GuardClient, keeper: Keeper) -> House:
 def _stages(
     store: Store,
     changes: DatabaseChanges,
+    board: Board,
     guard: GuardClient,
     keeper: Keeper,
     opener: Attestor,
@@ -331,6 +329,7 @@ def _stages(
     from greenroom.pipeline import history
     from greenroom.pipeline.card import CardMaker
     from greenroom.pipeline.stages import approve, debate, plan, promote, simulate, verify, watch
+    from greenroom.pipeline.standing import StandingConsent, cancelled_before
     from greenroom.policy.judge import judge
 
     def known(digest: Digest) -> Known:
@@ -361,10 +360,26 @@ def _stages(
             policy=policy,
             card=CardMaker(store=store, attestor=opener, policy=policy, test_command=command).make,
         ),
-        Stage.APPROVE: approve.ApproveStage(policy=policy),
+        Stage.APPROVE: approve.ApproveStage(
+            policy=policy,
+            standing=StandingConsent(
+                store=store,
+                guard=guard,
+                clock=SystemClock(),
+                evaluator=evaluator,
+                checks=lambda plan: policy().checks(plan),
+                cancelled=partial(cancelled_before, changes, board),
+            ),
+        ),
         Stage.PROMOTE: promote.PromoteStage(store=store, guard=guard),
         Stage.WATCH: watch.WatchStage(store=store, evaluator=evaluator, guard=guard),
     }
+
+
+def _command(settings: Settings, subject: Subject) -> str:
+    from greenroom.pipeline.improving import TEST_COMMAND
+
+    return settings.get(subject, TEST_COMMAND)
 
 
 def _proposers(

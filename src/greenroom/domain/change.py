@@ -15,7 +15,7 @@ from types import MappingProxyType
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Bug
 from greenroom.domain.proof import Risk
-from greenroom.domain.verdict import Held, Passed, Refused, Verdict
+from greenroom.domain.verdict import Held, Instant, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Mode, Move, Origin, Stage, State, Subject
 
 PATH = (
@@ -56,6 +56,8 @@ class Change:
 
     `ended` is the rule or the word that ended it; `refused` is that rule with its place and remedy. `carry` is the
     guard's statement that the consent of an earlier change holds for this one; `parent` the change that it follows.
+    `window` is when its apply window ends: consent was given, and until then it can be cancelled; that is no hold.
+    `cancelled`: a person did. `again` is the evidence of a second verify, where that stands in a person's place.
     """
 
     id: ChangeId
@@ -78,6 +80,9 @@ class Change:
     commit: str | None = None
     risk: Risk | None = None
     hold: Held | None = None
+    window: Instant | None = None
+    cancelled: bool = False
+    again: tuple[Digest, ...] = ()
     ended: str | None = None
     refused: Refused | None = None
     parent: ChangeId | None = None

@@ -54,6 +54,7 @@ class Constitution:
     """The signed rules of a box. Paths are globs in the manner of gitignore, matched on whole paths.
 
     `postconditions` says for each kind of subject what must hold on the live state before it is marked good.
+    `apply_window_seconds`: for how long a change that an opt-in lets through can still be cancelled.
     """
 
     schema: int
@@ -68,3 +69,4 @@ class Constitution:
     postconditions: Mapping[Kind, tuple[str, ...]]
     consent_seconds: int
     warrant_seconds: int
+    apply_window_seconds: int = 3600

@@ -11,6 +11,7 @@ from greenroom.domain.digest import Digest
 from greenroom.domain.events import Event
 from greenroom.domain.plan import Caps, Plan, ToolManifest
 from greenroom.domain.proof import Attestation, EndedBy, Epoch, Evidence, Risk, Role, Usage
+from greenroom.domain.standing import OptIn, Window
 from greenroom.domain.trees import Manifest
 from greenroom.domain.verdict import Held, Instant, Refused, Verdict
 from greenroom.domain.vocabulary import Agree, ChangeId, ConsentLevel, Mode, Stage, Subject
@@ -235,6 +236,7 @@ class Dossier:
     """What the guard needs to decide: the change's documents by digest. It trusts none of them unread.
 
     `carry` is the guard's own statement that one of `consents`, given to an earlier change, holds for this one.
+    `again` are the receipts of a second verify, each made for the occasion `green`.
     """
 
     change: ChangeId
@@ -248,6 +250,7 @@ class Dossier:
     consents: tuple[Digest, ...]
     card: Digest | None = None
     carry: Digest | None = None
+    again: tuple[Digest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,7 +263,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardStatus:
-    """What the guard says about itself."""
+    """What the guard says about itself: also the opt-ins that count, and the windows that are open on live."""
 
     stopped: bool
     stopped_by: str | None
@@ -271,6 +274,8 @@ class GuardStatus:
     live: Mapping[str, Digest]
     epoch: int = 0
     key_since: Instant | None = None
+    opt_ins: tuple[OptIn, ...] = ()
+    windows: tuple[Window, ...] = ()
 
 
 class Guard(Protocol):
@@ -285,6 +290,7 @@ class Guard(Protocol):
     def adopt(self, imported: Digest) -> Digest | Refused: ...
     def consent(self, envelope: bytes) -> Digest | Refused: ...
     def carry(self, given: Dossier, dossier: Dossier) -> Digest | Refused | Held: ...
+    def cancel_window(self, change: ChangeId, actor: str) -> Verdict: ...
     def warrant(self, dossier: Dossier) -> Digest | Refused | Held: ...
     def promote(self, warrant: Digest) -> Verdict: ...
     def mark_good(self, change: ChangeId, receipts: tuple[Digest, ...]) -> Verdict: ...

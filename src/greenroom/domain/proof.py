@@ -9,7 +9,7 @@ from typing import Literal
 
 from greenroom.domain.digest import Digest
 from greenroom.domain.verdict import Instant
-from greenroom.domain.vocabulary import ChangeId, ConsentLevel, Subject
+from greenroom.domain.vocabulary import ChangeId, ConsentLevel, Mode, Subject
 
 EvidenceVerdict = Literal["pass", "fail", "flaky", "broken-before", "inconclusive"]
 Role = Literal["keeper", "guard", "owner"]
@@ -30,6 +30,8 @@ class Predicate(StrEnum):
     CONSTITUTION = "https://greenroom.example/constitution/v1"
     FLOOR = "https://greenroom.example/floor/v1"
     LOOK = "https://greenroom.example/look/v1"
+    OPT_IN = "https://greenroom.example/opt-in/v1"
+    OPT_OUT = "https://greenroom.example/opt-out/v1"
     LIFT = "https://greenroom.example/lift/v1"
     EPOCH = "https://greenroom.example/epoch/v1"
     SUMMARY = "https://slsa.dev/verification_summary/v1"
@@ -205,6 +207,8 @@ class Warrant:
     """The guard's single-use permission to promote exactly this green over exactly this base.
 
     `carry` is the statement by which its consent, given to an earlier change, holds for this one.
+    Where no person agreed to exactly this, `opt_in` is the owner's standing consent, or `again` the evidence of a
+    second verify; `mode` is the one that it was given in.
     """
 
     change: ChangeId
@@ -219,6 +223,9 @@ class Warrant:
     expires: Instant
     nonce: str
     carry: Digest | None = None
+    opt_in: Digest | None = None
+    again: tuple[Digest, ...] = ()
+    mode: Mode = Mode.PROPOSE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,6 +45,10 @@ class Services(Protocol):
         """Ask the guard directly: stop, lift, status, mode, constitution, floors, unseen."""
         ...
 
+    def now(self) -> int:
+        """The time in nanoseconds since the epoch, UTC."""
+        ...
+
     def consent(self, offer: Mapping[str, Any], actor: str, passphrase: Passphrase) -> bytes:
         """The owner's signed consent to exactly what `offer` names, as an envelope."""
         ...
@@ -59,6 +63,19 @@ class Services(Protocol):
 
     def set_mode(self, mode: Mode, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
         """Set the box's mode with the owner's key; a verdict."""
+        ...
+
+    def opt_in(
+        self, rule: str, repository: str, until: int | None, actor: str, passphrase: Passphrase
+    ) -> Mapping[str, Any]:
+        """Agree beforehand to level 1 changes of `rule` with the owner's key; a verdict.
+
+        `repository` is a directory, empty for every one; `until` is in nanoseconds since the epoch, None for no end.
+        """
+        ...
+
+    def opt_out(self, opt_ins: Sequence[str], actor: str, passphrase: Passphrase) -> Sequence[Mapping[str, Any]]:
+        """Take opt-ins back by their ids, the key unlocked once; a verdict each."""
         ...
 
     def constitute(self, text: str, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:

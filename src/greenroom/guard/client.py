@@ -72,6 +72,10 @@ class GuardClient:
             self._call("carry", {"given": documents.to_plain(given), "dossier": documents.to_plain(dossier)})
         )
 
+    def cancel_window(self, change: ChangeId, actor: str) -> Verdict:
+        """Cancel an apply window."""
+        return _verdict(self._call("cancel_window", {"change": change, "actor": actor}))
+
     def warrant(self, dossier: Dossier) -> Digest | Refused | Held:
         """Ask for a warrant."""
         return _digest_or(self._call("warrant", {"dossier": documents.to_plain(dossier)}))
@@ -128,6 +132,14 @@ class GuardClient:
     def looked(self, envelope: bytes) -> Verdict:
         """Hand a signed look order in."""
         return _verdict(self._call("looked", {"envelope": envelope.hex()}))
+
+    def opt_in(self, envelope: bytes) -> Verdict:
+        """Hand a signed opt-in in."""
+        return _verdict(self._call("opt_in", {"envelope": envelope.hex()}))
+
+    def opt_out(self, envelope: bytes) -> Verdict:
+        """Hand the signed end of an opt-in in."""
+        return _verdict(self._call("opt_out", {"envelope": envelope.hex()}))
 
 
 _FORMS: Mapping[str, type[Passed] | type[Refused] | type[Held]] = {"passed": Passed, "refused": Refused, "held": Held}

@@ -16,7 +16,7 @@ from greenroom.domain.proof import Consent, Risk
 from greenroom.domain.proposal import origin_of
 from greenroom.domain.proposal import read as read_proposal
 from greenroom.domain.verdict import Held, Instant, Refused
-from greenroom.domain.vocabulary import Agree, Trust
+from greenroom.domain.vocabulary import Agree, Mode, Trust
 from greenroom.guard.carried import carried
 from greenroom.guard.evidence import Found
 from greenroom.guard.journal import tidy
@@ -37,6 +37,7 @@ class Recomputed:
     patches: frozenset[Digest]
     found: Found
     risk: Risk
+    mode: Mode
     agree: Agree
 
 
@@ -85,7 +86,7 @@ def _unfit(room: Room, consent: Consent, now: Instant) -> Refused | None:
 def agreed(room: Room, made: Recomputed, now: Instant) -> tuple[tuple[Digest, Consent] | None, Refused | Held | None]:
     """The consent that allows this change, or what is missing. (None, None) where nobody needs to agree.
 
-    The owner's standing opt-ins and a second verify are not kept here, so whoever is not `nobody` is a person.
+    Whoever is not `nobody` is a person here; `guard/standing.py` knows who may agree in a person's place.
     """
     change = made.dossier.change
     if made.agree is Agree.NOBODY and made.found.test_command is None:

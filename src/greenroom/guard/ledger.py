@@ -44,6 +44,13 @@ CREATE TABLE IF NOT EXISTS days (
 CREATE TABLE IF NOT EXISTS spends (
   reservation TEXT PRIMARY KEY, change TEXT NOT NULL, day INTEGER NOT NULL, spend_micro INTEGER NOT NULL,
   settled INTEGER NOT NULL DEFAULT 0, subject TEXT NOT NULL DEFAULT '') STRICT;
+CREATE TABLE IF NOT EXISTS opt_ins (
+  id TEXT PRIMARY KEY, rule TEXT NOT NULL, repository TEXT NOT NULL, until TEXT, added TEXT NOT NULL,
+  actor TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS windows (
+  subject TEXT NOT NULL, base TEXT NOT NULL, green TEXT NOT NULL, change TEXT NOT NULL, plan TEXT NOT NULL,
+  opt_in TEXT NOT NULL, opened TEXT NOT NULL, ends TEXT NOT NULL, boot TEXT NOT NULL, awake TEXT NOT NULL,
+  asleep TEXT NOT NULL, cancelled TEXT NOT NULL DEFAULT '', PRIMARY KEY (subject, base, green)) STRICT;
 """
 
 
@@ -101,6 +108,14 @@ class Ledger:
                 self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
+
+    def write(self, query: str, *values: str | int | None) -> int:
+        """One statement of a procedure that keeps tables of its own; how many rows it changed."""
+        return self._do(query, *values)
+
+    def rows(self, query: str, *values: str | int | None) -> Sequence[tuple[Any, ...]]:
+        """What a query of such a procedure finds."""
+        return self._all(query, *values)
 
     # Settings and nonces.
 

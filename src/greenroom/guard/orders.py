@@ -9,7 +9,7 @@ from typing import Any
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Tampered, Unreachable, Unusable
 from greenroom.domain.verdict import Instant, Passed, Refused, Verdict
-from greenroom.guard import floors, looks
+from greenroom.guard import floors, looks, optins
 from greenroom.guard.journal import tidy
 from greenroom.guard.order_kind import Entry, Order, OrderKind
 from greenroom.guard.papers import (
@@ -19,6 +19,8 @@ from greenroom.guard.papers import (
     Lift,
     LookOrder,
     ModeOrder,
+    OptInOrder,
+    OptOutOrder,
     open_paper,
 )
 from greenroom.guard.room import Room
@@ -51,6 +53,16 @@ def set_floor(room: Room, envelope: bytes) -> Verdict:
 def looked(room: Room, envelope: bytes) -> Verdict:
     """Take a person's word, in a signed LookOrder, that they looked at what went live."""
     return _hand_in(room, envelope, LookOrder)
+
+
+def opt_in(room: Room, envelope: bytes) -> Verdict:
+    """Let a signed OptInOrder count."""
+    return _hand_in(room, envelope, OptInOrder)
+
+
+def opt_out(room: Room, envelope: bytes) -> Verdict:
+    """End the opt-in that a signed OptOutOrder names."""
+    return _hand_in(room, envelope, OptOutOrder)
 
 
 def finish(room: Room) -> None:
@@ -212,5 +224,7 @@ KINDS: Mapping[type[Any], OrderKind[Any]] = {
     ),
     FloorOrder: floors.FLOOR,
     LookOrder: looks.LOOK,
+    OptInOrder: optins.OPT_IN,
+    OptOutOrder: optins.OPT_OUT,
 }
 """Every kind of order. The name of one that was taken is kept in the ledger until it is in force."""

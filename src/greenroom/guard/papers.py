@@ -1,4 +1,4 @@
-"""What the owner signs for the guard beside a consent: a mode, a constitution, a floor, a look, a lift.
+"""What the owner signs for the guard beside a consent: mode, constitution, floor, look, opt-in and its end, lift.
 
 Each is a stored document in a DSSE envelope signed with the owner's key. `sign` makes the envelope; the
 guard opens it with `open_paper`. Orders are single-use: they expire, and their nonce is spent for good.
@@ -53,11 +53,33 @@ class FloorOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OptInOrder:
+    """The owner agrees beforehand to level 1 changes of `rule`, in `repository` (empty: in each), until `until`."""
+
+    rule: str
+    repository: str
+    until: Instant | None
+    actor: str
+    expires: Instant
+    nonce: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LookOrder:
     """A person looked at what went live of `subject`, up to the promotion whose warrant is `through`."""
 
     subject: Subject
     through: Digest
+    actor: str
+    expires: Instant
+    nonce: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptOutOrder:
+    """The owner takes back the opt-in whose order has the digest `opt_in`."""
+
+    opt_in: Digest
     actor: str
     expires: Instant
     nonce: str
@@ -72,8 +94,8 @@ class Lift:
     expires: Instant
 
 
-Paper = Consent | ModeOrder | ConstitutionOrder | FloorOrder | LookOrder | Lift
-P = TypeVar("P", Consent, ModeOrder, ConstitutionOrder, FloorOrder, LookOrder, Lift)
+Paper = Consent | ModeOrder | ConstitutionOrder | FloorOrder | LookOrder | OptInOrder | OptOutOrder | Lift
+P = TypeVar("P", Consent, ModeOrder, ConstitutionOrder, FloorOrder, LookOrder, OptInOrder, OptOutOrder, Lift)
 
 PREDICATES: dict[type[Paper], Predicate] = {
     Consent: Predicate.CONSENT,
@@ -81,18 +103,22 @@ PREDICATES: dict[type[Paper], Predicate] = {
     ConstitutionOrder: Predicate.CONSTITUTION,
     FloorOrder: Predicate.FLOOR,
     LookOrder: Predicate.LOOK,
+    OptInOrder: Predicate.OPT_IN,
+    OptOutOrder: Predicate.OPT_OUT,
     Lift: Predicate.LIFT,
 }
 
 
 def about_of(paper: Paper) -> Digest:
-    """The in-toto subject of `paper`: what it allows or names, or, for a mode and a floor, its own words."""
+    """The in-toto subject of `paper`: what it allows, names or ends, or, for a mode, floor or opt-in, its own words."""
     if isinstance(paper, Consent):
         return paper.green
     if isinstance(paper, ConstitutionOrder):
         return paper.policy
     if isinstance(paper, LookOrder):
         return paper.through
+    if isinstance(paper, OptOutOrder):
+        return paper.opt_in
     if isinstance(paper, Lift):
         return paper.stop
     return digest_of("text", documents.encode(paper))

@@ -18,6 +18,8 @@ from greenroom.domain.errors import NotFound, Tampered, Unreachable, Unusable
 from greenroom.domain.plan import Plan
 from greenroom.domain.proof import Consent, Warrant
 from greenroom.domain.verdict import Held, Instant, Passed, Refused, Verdict
+from greenroom.domain.vocabulary import Mode
+from greenroom.guard import standing
 from greenroom.guard.budget import over_cap
 from greenroom.guard.facts import ailing
 from greenroom.guard.journal import tidy
@@ -86,6 +88,9 @@ def _fit(room: Room, warrant: Warrant, digest: Digest) -> Refused | Held | None:
         if room.ledger.spent(consent.nonce):
             remedy = f"greenroom approve {warrant.change}"
             return Refused(rule="consent-spent", where=warrant.change, remedy=remedy)
+    lapsed = standing.lapsed(room, warrant, now)
+    if lapsed is not None:
+        return lapsed
     totals, caps = room.ledger.totals(warrant.subject, now), rules.constitution.caps
     held = ailing(room, warrant.subject) or over_cap(totals, *weight, caps, now)
     if held is not None or in_person(warrant, consents):
@@ -136,8 +141,13 @@ def _finish(room: Room, generation: int, warrant: Warrant, digest: Digest, at: I
         "undo": warrant.undo,
     } | {f"consent-{number}": consent for number, consent in enumerate(warrant.consents)}
     papers |= {"carry": warrant.carry} if warrant.carry is not None else {}
+    if warrant.opt_in is not None:
+        papers["opt-in"] = warrant.opt_in
     actor = tidy(consents[0].actor) if consents else "guard"
     room.journal.write("live.promoted", f"promoted/{digest}", actor=actor, change=warrant.change, digests=papers)
+    if warrant.opt_in is not None and warrant.mode is Mode.SUPERVISED:
+        applied = {"warrant": digest, "opt-in": warrant.opt_in, "green": warrant.green}
+        room.journal.write("window.applied", f"window-applied/{digest}", change=warrant.change, digests=applied)
     room.crash_point("promote.logged")
     with room.ledger.transaction():
         lines, risk = room.ledger.issued(digest) or (0, 0)

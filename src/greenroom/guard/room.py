@@ -16,6 +16,7 @@ from greenroom.domain.vocabulary import Mode, Subject
 from greenroom.guard.journal import Journal, SteadyClock
 from greenroom.guard.ledger import Ledger
 from greenroom.guard.stop import StopSwitch
+from greenroom.guard.uptime import Uptime
 
 MODES = (Mode.PROPOSE, Mode.SUPERVISED, Mode.AUTONOMOUS)
 """From the lowest to the highest."""
@@ -80,7 +81,7 @@ class Room:
     """The guard's desk. `belongs` says whether an import was read at the place that its subject names.
 
     `log_writable` says whether the log can take an entry. `crash_point` is told the name of each place where a crash
-    would be worst. `ordering` lets one order of the owner through at a time.
+    would be worst. `uptime` tells how long the machine is on. `ordering` lets one order of the owner through at a time.
     """
 
     store: Store
@@ -95,6 +96,7 @@ class Room:
     crash_point: Callable[[str], None]
     belongs: Callable[[Import], bool]
     log_writable: Callable[[], bool]
+    uptime: Callable[[], Uptime]
     locks: Locks = field(default_factory=Locks)
     ordering: threading.RLock = field(default_factory=threading.RLock)
 

@@ -37,6 +37,7 @@ def handlers(guard: GuardService) -> Mapping[str, Handler]:
         "consent": lambda a: plain_answer(guard.consent(_envelope(a))),
         "standing": lambda a: [documents.to_plain(each) for each in guard.standing(_document(Subject, a, "subject"))],
         "carry": lambda a: plain_answer(guard.carry(_document(Dossier, a, "given"), _document(Dossier, a, "dossier"))),
+        "cancel_window": lambda a: plain_answer(guard.cancel_window(_change(a), _word(a, "actor"))),
         "warrant": lambda a: plain_answer(guard.warrant(_document(Dossier, a, "dossier"))),
         "promote": lambda a: plain_answer(guard.promote(_digest(a, "warrant"))),
         "mark_good": lambda a: plain_answer(guard.mark_good(_change(a), _digests(a, "receipts"))),
@@ -53,6 +54,8 @@ def handlers(guard: GuardService) -> Mapping[str, Handler]:
         "floors": lambda a: {"floors": list(_no_more(a, guard.floors()))},
         "looked": lambda a: plain_answer(guard.looked(_envelope(a))),
         "unseen": lambda a: {"unseen": list(_no_more(a, guard.unseen()))},
+        "opt_in": lambda a: plain_answer(guard.opt_in(_envelope(a))),
+        "opt_out": lambda a: plain_answer(guard.opt_out(_envelope(a))),
     }
     return {name: _handler(call) for name, call in calls.items()}
 

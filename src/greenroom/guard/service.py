@@ -12,7 +12,7 @@ from greenroom.domain.events import Event
 from greenroom.domain.plan import Caps
 from greenroom.domain.ports import Attestor, Clock, Dossier, Epochs, GuardStatus, Log, Release, Standing, Store
 from greenroom.domain.proof import Import
-from greenroom.domain.verdict import Held, Refused, Verdict
+from greenroom.domain.verdict import Held, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Subject
 from greenroom.guard import (
     adopt,
@@ -22,17 +22,21 @@ from greenroom.guard import (
     facts,
     floors,
     looks,
+    optins,
     orders,
     promote,
     revert,
     stop,
     warrants,
     watch,
+    windows,
 )
 from greenroom.guard.epochs import EPOCH_SECONDS, FreshAttestor, FreshKeys
 from greenroom.guard.journal import Journal, SteadyClock
 from greenroom.guard.ledger import Generation, Ledger
 from greenroom.guard.room import Room, Rules, RulesInForce
+from greenroom.guard.uptime import Uptime
+from greenroom.guard.uptime import read as read_uptime
 
 
 def _settle(room: Room, generation: Generation) -> None:
@@ -57,6 +61,7 @@ class GuardService:
     (else a caller could pass any directory off as a person's repository); `log_writable` tells whether the log can
     take an entry; `crash_point` is told each named place where a crash is tried. `epochs` are the keys that `log`
     and `attestor` sign with: none signs when it is `epoch_seconds` old; without them the guard keeps one key.
+    `uptime` tells whether the machine was off.
     """
 
     def __init__(
@@ -77,6 +82,7 @@ class GuardService:
         crash_point: Callable[[str], None] = _nothing,
         epochs: Epochs | None = None,
         epoch_seconds: float = EPOCH_SECONDS,
+        uptime: Callable[[], Uptime] = read_uptime,
     ) -> None:
         """Open the ledger, check the constitution, and settle what a crash left open; raises Tampered."""
         steady = SteadyClock(clock, log)
@@ -96,6 +102,7 @@ class GuardService:
             crash_point=crash_point,
             belongs=belongs,
             log_writable=log_writable,
+            uptime=uptime,
         )
         self.recover()
 
@@ -110,6 +117,7 @@ class GuardService:
         stop.log_stop_found(room.stop, room.journal)
         try:
             orders.finish(room)
+            windows.recover(room)
             for generation in room.ledger.unsettled():
                 _settle(room, generation)
             moved = [s for s in room.ledger.subjects() if room.release.live(s) != room.ledger.standing(s)[-1].green]
@@ -131,6 +139,7 @@ class GuardService:
         """What the guard says about itself; raises NotFound `no-constitution` before the first one."""
         room = self._room
         epoch, since = self._keys.present()
+        opt_ins = optins.in_force(room, room.clock.floor())
         live = {str(subject): room.release.live(subject) for subject in room.ledger.subjects()}
         return GuardStatus(
             stopped=room.stop.pulled,
@@ -142,6 +151,8 @@ class GuardService:
             live={name: digest for name, digest in live.items() if digest is not None},
             epoch=epoch,
             key_since=since,
+            opt_ins=opt_ins,
+            windows=windows.waiting(room, opt_ins),
         )
 
     def stop_id(self) -> Digest | None:
@@ -180,6 +191,10 @@ class GuardService:
         """Say that the yes given to one change holds for another: the same patch on what is live."""
         return carry.carry(self._room, given, dossier)
 
+    def cancel_window(self, change: ChangeId, actor: str) -> Verdict:
+        """Keep what waits in its apply window from being applied without a person."""
+        return windows.cancel(self._room, change, actor)
+
     def warrant(self, dossier: Dossier) -> Digest | Refused | Held:
         """Recompute everything that the dossier names; the digest of a signed warrant."""
         return warrants.warrant(self._room, dossier)
@@ -210,8 +225,11 @@ class GuardService:
         stop.set_stop(room.stop, room.journal, room.clock, actor, room.crash_point)
 
     def lift(self, envelope: bytes) -> Verdict:
-        """Lift the stop that the owner's signed Lift names."""
-        return orders.lift(self._room, envelope)
+        """Lift the stop that the owner's signed Lift names; windows begin afresh."""
+        lifted = orders.lift(self._room, envelope)
+        if isinstance(lifted, Passed) and lifted.produced:
+            windows.begin_afresh(self._room)
+        return lifted
 
     def set_mode(self, envelope: bytes) -> Verdict:
         """Put the mode of the owner's signed ModeOrder in force."""
@@ -236,3 +254,11 @@ class GuardService:
     def unseen(self) -> tuple[Mapping[str, Any], ...]:
         """What went live since a person last looked, by subject: `subject`, `through`, `changes`."""
         return looks.unseen(self._room)
+
+    def opt_in(self, envelope: bytes) -> Verdict:
+        """Let the owner's signed OptInOrder count."""
+        return orders.opt_in(self._room, envelope)
+
+    def opt_out(self, envelope: bytes) -> Verdict:
+        """End the opt-in that the owner's signed OptOutOrder names."""
+        return orders.opt_out(self._room, envelope)

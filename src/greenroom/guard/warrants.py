@@ -22,6 +22,7 @@ from greenroom.domain.ports import Dossier, UndoRecord
 from greenroom.domain.proof import Consent, Predicate, Risk, Warrant
 from greenroom.domain.verdict import Held, Instant, Passed, Refused
 from greenroom.domain.vocabulary import ChangeId, Mode, Origin, Stage, State, Trust
+from greenroom.guard import standing
 from greenroom.guard.budget import over_cap
 from greenroom.guard.carried import carry_of
 from greenroom.guard.consent import Recomputed, agreed, read_card
@@ -29,6 +30,7 @@ from greenroom.guard.evidence import Case, EvidenceRoom, Found
 from greenroom.guard.facts import ailing, gather
 from greenroom.guard.looks import not_looked_at
 from greenroom.guard.room import Room, Rules
+from greenroom.guard.standing import Given
 from greenroom.guard.steps import REMEDY
 
 MAX_PLAN_BYTES = 1024 * 1024
@@ -74,20 +76,22 @@ def decide(room: Room, dossier: Dossier) -> Digest | Refused | Held:
     if not isinstance(verdict, Passed):
         return verdict
     consent, missing = agreed(room, made, now)  # 9: who must agree has agreed
-    if missing is not None:
+    instead = standing.given(room, made, now) if missing is not None and not dossier.consents else None
+    if isinstance(instead, Held):
+        return instead
+    if missing is not None and instead is None:
         return missing
-    lines = lines_of(found)
-    full = over_cap(room.ledger.totals(dossier.subject, now), lines, risk.score, rules.constitution.caps, now)  # 10
-    if full is None and consent is None:
-        full = not_looked_at(room, dossier.subject, lines, risk.score, rules.constitution.caps)
+    basis = _Basis(consent, instead or Given(), mode, lines_of(found), risk.score)
+    full = _too_much(room, rules, dossier, basis, now)  # 10: within the caps
     if full is not None:
         return full
-    return _issue(room, rules, dossier, found, consent, _Weight(lines, risk.score), now)  # 11: undo saved, signed
+    return _issue(room, rules, dossier, found, basis, now)  # 11: undo saved, signed
 
 
 def recomputed(room: Room, rules: Rules, dossier: Dossier, plan: Plan) -> Recomputed:
     """What the papers of a dossier prove, and the risk; raises Unusable for papers that cannot be believed or read."""
     trust = _most_trust(room, dossier)
+    mode = room.lowest(dossier.mode)
     case = Case(
         plan_digest=dossier.plan,
         plan=plan,
@@ -106,14 +110,30 @@ def recomputed(room: Room, rules: Rules, dossier: Dossier, plan: Plan) -> Recomp
         patches=_patches(plan) | found.diffs,
         found=found,
         risk=risk,
-        agree=rules.policy.agree(room.lowest(dossier.mode), risk.level),
+        mode=mode,
+        agree=rules.policy.agree(mode, risk.level),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Weight:
+class _Basis:
+    """What a warrant rests on, and what it will count for."""
+
+    consent: tuple[Digest, Consent] | None
+    instead: Given
+    mode: Mode
     lines: int
     risk: int
+
+
+def _too_much(room: Room, rules: Rules, dossier: Dossier, basis: _Basis, now: Instant) -> Held | None:
+    """What the day allows no more, or, where no person agreed to exactly this change, what nobody looked at."""
+    caps = rules.constitution.caps
+    full = over_cap(room.ledger.totals(dossier.subject, now), basis.lines, basis.risk, caps, now)
+    in_person = basis.consent is not None and carry_of(dossier, basis.consent[1]) is None
+    return (
+        full if full is not None or in_person else not_looked_at(room, dossier.subject, basis.lines, basis.risk, caps)
+    )
 
 
 def _promoted_already(room: Room, dossier: Dossier) -> Digest | None:
@@ -226,8 +246,7 @@ def _issue(
     rules: Rules,
     dossier: Dossier,
     found: Found,
-    consent: tuple[Digest, Consent] | None,
-    weight: _Weight,
+    basis: _Basis,
     now: Instant,
 ) -> Digest:
     seconds = rules.constitution.warrant_seconds
@@ -239,17 +258,20 @@ def _issue(
         plan=dossier.plan,
         policy=rules.policy.digest,
         evidence=tuple(room.store.put("output", documents.encode(item)) for item in found.evidence),
-        consents=() if consent is None else (consent[0],),
+        consents=() if basis.consent is None else (basis.consent[0],),
         undo=save_undo(room, dossier, now),
         expires=Instant(now + seconds * _SECOND),
         nonce=secrets.token_hex(16),
-        carry=None if consent is None else carry_of(dossier, consent[1]),
+        carry=None if basis.consent is None else carry_of(dossier, basis.consent[1]),
+        opt_in=basis.instead.opt_in,
+        again=tuple(room.store.put("output", documents.encode(item)) for item in basis.instead.again),
+        mode=basis.mode,
     )
     envelope = room.attestor.sign(Predicate.WARRANT, warrant.green, documents.encode(warrant))
     digest = room.store.put("statement", envelope)
     summary = _summary(room, warrant, digest, now)
     room.crash_point("warrant.signed")
-    room.ledger.issue(digest, warrant.change, weight.lines, weight.risk)
+    room.ledger.issue(digest, warrant.change, basis.lines, basis.risk)
     room.crash_point("warrant.issued")
     papers = {"warrant": digest, "base": warrant.base, "green": warrant.green, "plan": warrant.plan}
     room.journal.write(

@@ -29,6 +29,7 @@ def row(change: Change, summary: str, rule: str) -> dict[str, Any]:
         "subject": str(change.subject),
         "state": change.state.value,
         "held": documents.to_plain(change.hold) if change.hold else None,
+        "window": None if change.window is None else str(change.window),
         "ended": change.ended,
         "refused": documents.to_plain(change.refused) if change.refused else None,
         "summary": summary,

@@ -7,6 +7,7 @@ from typing import Any
 
 from greenroom.domain import documents
 from greenroom.domain.change import Change
+from greenroom.domain.digest import Digest
 from greenroom.domain.plan import Plan
 from greenroom.domain.verdict import Held, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Stage, State, Subject
@@ -23,6 +24,7 @@ def carry_on(house: House, change_id: ChangeId, tell: Tell) -> dict[str, Any]:
         event = {"event": "stage", "change": change.id, "stage": stage.value, "phase": phase}
         tell({**event, "verdict": verdict_plain(verdict) if verdict is not None else None})
 
+    _hold_where_base_moved(house, house.changes.get(change_id))
     change = house.runs.carry(change_id, watcher)
     house.crash_point("carry.ended")
     if change.state in (State.PROMOTED, State.KEPT, State.REVERTED) and change.commit:
@@ -45,6 +47,18 @@ def _next(house: House, change: Change) -> str:
     return next((each.id for each in waiting if each.hold is not None and each.hold.rule == BASE_MOVED), "")
 
 
+def _hold_where_base_moved(house: House, change: Change) -> None:
+    """Before anything is done for it: another change of the same scan may have gone live by itself meanwhile."""
+    live = house.guard.live(change.subject)
+    if change.state is State.PROPOSED and change.hold is None and live is not None and change.base != live:
+        house.changes.save(dataclasses.replace(change, hold=_base_moved(change, live)))
+
+
+def _base_moved(change: Change, live: Digest) -> Held:
+    where = f"Blue is {live[:21]}, the change was made against {change.base[:21]}"
+    return base_moved(change.id, where)
+
+
 def settle_siblings(house: House, subject: Subject) -> None:
     """Hold the waiting changes whose base is no longer live; let those go on whose base is live again.
 
@@ -52,13 +66,12 @@ def settle_siblings(house: House, subject: Subject) -> None:
     """
     live = house.guard.live(subject)
     for change in house.changes.list(subject=subject, open_only=True):
-        cut = change.hold is None or live_unnoted(house, change)
+        cut = (change.hold is None and change.window is None) or live_unnoted(house, change)
         if live is None or change.state is State.PROMOTED or cut:
             continue
         moved = change.hold is not None and change.hold.rule in MOVED
         if change.base != live and not moved:
-            where = f"Blue is {live[:21]}, the change was made against {change.base[:21]}"
-            house.changes.save(dataclasses.replace(change, hold=base_moved(change.id, where)))
+            house.changes.save(dataclasses.replace(change, hold=_base_moved(change, live), window=None))
         elif moved and change.base == live and uncarried(change):
             house.changes.save(dataclasses.replace(change, hold=queued()))
         elif change.base == live and moved:

@@ -7,7 +7,7 @@ from typing import Any
 
 from greenroom.domain.errors import Unusable
 from greenroom.domain.vocabulary import Mode
-from greenroom.pipeline import improving, undoing, verbs
+from greenroom.pipeline import improving, standing, undoing, verbs
 from greenroom.pipeline import restack as restacking
 from greenroom.pipeline.house import House
 from greenroom.pipeline.queue import MOST, Limits
@@ -62,6 +62,9 @@ def handlers(house: House) -> Mapping[str, Handler]:
         "reject": lambda a, _: verbs.reject(house, _text(a, "change"), why=_text(a, "why"), actor=_text(a, "actor")),
         "revert": lambda a, tell: _revert(house, a, tell),
         "resume": lambda a, tell: verbs.resume(house, change_id=_text(a, "change") if "change" in a else "", tell=tell),
+        "windows": lambda _, __: standing.windows(house),
+        "reconsider": lambda _, tell: standing.reconsider(house, tell),
+        "cancel_window": lambda a, _: standing.cancel(house, _text(a, "change"), actor=_text(a, "actor")),
         "outdated": lambda _, __: verbs.outdated_changes(house),
         "pending": lambda _, __: verbs.pending(house),
         "delivered": lambda a, _: verbs.delivered(

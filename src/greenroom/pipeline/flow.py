@@ -26,6 +26,7 @@ from greenroom.domain.events import Event
 from greenroom.domain.plan import Plan
 from greenroom.domain.ports import Changes, Clock, Facts, Guard, Policy, Store
 from greenroom.domain.proof import Evidence
+from greenroom.domain.standing import APPLY_WINDOW
 from greenroom.domain.verdict import Held, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Stage, State
 from greenroom.pipeline.holds import STOPPED, told
@@ -92,13 +93,16 @@ class Flow:
             self.step(change, watcher)
 
     def rests(self, change: Change) -> bool:
-        """True when no stage is to run: terminal, held, or promoted under a stop.
+        """True when no stage is to run: terminal, held, in its apply window, or promoted under a stop.
 
         A promoted change whose watch a stop prevents waits unjudged: it is watched again after the lift.
         """
-        if change.terminal or change.hold is not None:
+        if change.terminal or change.hold is not None or self._in_window(change):
             return True
         return change.state is State.PROMOTED and self._facts(change).stopped
+
+    def _in_window(self, change: Change) -> bool:
+        return change.window is not None and self._clock.now() < change.window
 
     def step(self, change: Change, watcher: Watcher | None = None) -> Change:
         """One stage of `change`; returns the change as saved."""
@@ -196,16 +200,18 @@ def take_back(guard: Guard, change: Change, why: Refused | Held) -> Done:
 
 
 def settle(done: Done) -> Change:
-    """The change in the state that the verdict leads to; a hold keeps the state and says why."""
+    """The change in the state that the verdict leads to; a hold keeps it and says why, a window says until when."""
     move = move_of(done.verdict)
     state = advance(done.change.state, move)
     verdict = done.verdict
     if isinstance(verdict, Passed):
-        return dataclasses.replace(done.change, state=state, hold=None, ended=None, refused=None)
+        return dataclasses.replace(done.change, state=state, hold=None, window=None, ended=None, refused=None)
+    if isinstance(verdict, Held) and verdict.rule == APPLY_WINDOW and state == done.change.state:
+        return dataclasses.replace(done.change, hold=None, window=verdict.ask_again, ended=None, refused=None)
     if isinstance(verdict, Held) and state == done.change.state:
-        return dataclasses.replace(done.change, state=state, hold=verdict, ended=None, refused=None)
+        return dataclasses.replace(done.change, state=state, hold=verdict, window=None, ended=None, refused=None)
     why = Refused(rule=verdict.rule, where=verdict.where, remedy=verdict.remedy)
-    return dataclasses.replace(done.change, state=state, hold=None, ended=why.rule, refused=why)
+    return dataclasses.replace(done.change, state=state, hold=None, window=None, ended=why.rule, refused=why)
 
 
 def _silent(change: Change, stage: Stage, phase: str, verdict: Verdict | None) -> None:

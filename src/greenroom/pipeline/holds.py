@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from greenroom.domain.change import Change
+from greenroom.domain.standing import APPLY_WINDOW
 from greenroom.domain.verdict import Held, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Stage, State
 
@@ -23,7 +24,17 @@ QUEUED = "queued"
 GONE = "finding-gone"
 """The end of a queued proposal whose finding is there no longer."""
 ANSWERED = frozenset(
-    {NEEDS_APPROVAL, "consent-expired", PROMOTE_LATER, REVERTING, BASE_MOVED, CONFLICT, STOPPED, "live-differs"}
+    {
+        APPLY_WINDOW,
+        NEEDS_APPROVAL,
+        "consent-expired",
+        PROMOTE_LATER,
+        REVERTING,
+        BASE_MOVED,
+        CONFLICT,
+        STOPPED,
+        "live-differs",
+    }
 )
 """Holds whose remedy is a command of its own; every other is tried again by `greenroom resume ID`."""
 RETRIED = frozenset({"inconclusive", "disk-low", "policy-mismatch", "bug", "rate-limit"})

@@ -95,15 +95,17 @@ def approve(house: House, change_id: str, envelope: bytes, *, promote: bool, tel
     house.crash_point("consent.taken")
     if isinstance(consent, Refused):
         return {**row_of(house, change), "verdict": verdict_plain(consent)}
-    agreed = dataclasses.replace(change, consents=(*change.consents, consent), carry=None, hold=None)
+    agreed = dataclasses.replace(change, consents=(*change.consents, consent), carry=None, hold=None, window=None)
     if promote:
         house.changes.save(agreed)
         house.crash_point("consent.saved")
         return carry_on(house, change.id, tell)
     later = Held(rule=PROMOTE_LATER, where="approved", remedy=f"greenroom promote {change.id}")
-    _log(house, change, "approve/result", "passed")
+    if agreed.state is State.VERIFIED:
+        _log(house, change, "approve/result", "passed")
+        agreed = dataclasses.replace(agreed, state=advance(agreed.state, Move.PASS))
     house.crash_point("consent.result-logged")
-    saved = house.changes.save(dataclasses.replace(agreed, state=advance(agreed.state, Move.PASS), hold=later))
+    saved = house.changes.save(dataclasses.replace(agreed, hold=later))
     house.crash_point("consent.saved-for-later")
     return {**row_of(house, saved), "verdict": verdict_plain(Passed())}
 
@@ -145,7 +147,9 @@ def reject(house: House, change_id: str, *, why: str, actor: str) -> dict[str, A
     house.guard.append(event)
     house.crash_point("reject.logged")
     state = advance(change.state, Move.ABORT)
-    saved = house.changes.save(dataclasses.replace(change, state=state, hold=None, ended="rejected"))
+    if change.window is not None:
+        house.guard.cancel_window(change.id, actor)
+    saved = house.changes.save(dataclasses.replace(change, state=state, hold=None, window=None, ended="rejected"))
     house.crash_point("reject.saved")
     return {**row_of(house, saved), "verdict": verdict_plain(Passed())}
 
@@ -201,7 +205,9 @@ def resume(house: House, *, change_id: str = "", tell: Tell) -> dict[str, Any]:
     for change in house.changes.list(open_only=True):
         if change.hold is not None and change.hold.rule == STOPPED:
             house.changes.save(dataclasses.replace(change, hold=None))
-    carried = [carry_on(house, change_id, tell) for change_id in house.runs.unfinished()]
+    cut = [house.changes.get(change_id) for change_id in house.runs.unfinished()]
+    # What waits in its window is carried on by itself, once the person's branch was looked at.
+    carried = [carry_on(house, c.id, tell) for c in cut if c.window is None or live_unnoted(house, c)]
     for subject in dict.fromkeys(change.subject for change in house.changes.list()):
         want(house, subject)
     return {"resumed": [*reverted, *carried], "deliveries": pending(house)}
@@ -283,7 +289,7 @@ def _card(house: House, change: Change) -> Card:
 
 def _require_approvable(change: Change) -> None:
     """A verified change that waits for a yes, or an approved one whose yes has to be given again."""
-    waits = change.hold is not None and change.card is not None
+    waits = (change.hold is not None or change.window is not None) and change.card is not None
     rule = change.hold.rule if change.hold is not None else ""
     if waits and (change.state is State.APPROVED or (change.state is State.VERIFIED and rule == NEEDS_APPROVAL)):
         return

@@ -120,6 +120,7 @@ def _bounds(found: Constitution) -> tuple[tuple[str, int, int, int], ...]:
         ("$.tests.probe_seconds", found.tests.probe_seconds, 0, 60 * 60),
         ("$.consent_seconds", found.consent_seconds, 60, 30 * _DAY),
         ("$.warrant_seconds", found.warrant_seconds, 10, _DAY),
+        ("$.apply_window_seconds", found.apply_window_seconds, 10, 30 * _DAY),
     )
 
 

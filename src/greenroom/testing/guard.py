@@ -130,6 +130,11 @@ class FakeGuard:
         self._write("live.adopted", f"adopted/{imported}", digests={"tree": document.tree})
         return document.tree
 
+    def cancel_window(self, change: ChangeId, actor: str) -> Verdict:
+        """Nothing waits in a window here."""
+        del actor
+        return Refused(rule="no-window", where=change, remedy="greenroom show")
+
     def consent(self, envelope: bytes) -> Digest | Refused:
         """Take a consent in."""
         try:

@@ -27,10 +27,20 @@ from greenroom.domain.proof import Consent
 from greenroom.domain.verdict import Held, Instant, Passed, Verdict
 from greenroom.domain.vocabulary import ChangeId, Kind, Mode, Stage, Subject, address_of, subject_of
 from greenroom.evaluation.verify import KeeperEvaluator, Known
-from greenroom.guard.papers import ConstitutionOrder, FloorOrder, Lift, LookOrder, ModeOrder, Paper, sign
+from greenroom.guard.papers import (
+    ConstitutionOrder,
+    FloorOrder,
+    Lift,
+    LookOrder,
+    ModeOrder,
+    OptInOrder,
+    OptOutOrder,
+    Paper,
+    sign,
+)
 from greenroom.guard.room import Rules
 from greenroom.guard.service import GuardService
-from greenroom.pipeline import history, improving, restack, tables, undoing, verbs
+from greenroom.pipeline import history, improving, restack, standing, tables, undoing, verbs
 from greenroom.pipeline.card import CardMaker
 from greenroom.pipeline.changes import Board, DatabaseChanges, Deliveries, Settings
 from greenroom.pipeline.facts import gather
@@ -38,12 +48,13 @@ from greenroom.pipeline.flow import Flow, StageRoom
 from greenroom.pipeline.house import House
 from greenroom.pipeline.queue import Limits
 from greenroom.pipeline.stages import approve, debate, plan, promote, simulate, verify, watch
+from greenroom.pipeline.standing import StandingConsent, cancelled_before
 from greenroom.policy.bundle import load_policy, save_policy
 from greenroom.policy.decide import CedarPolicy
 from greenroom.policy.judge import judge
 from greenroom.policy.manifests import BUILTIN, builtin_manifests
 from greenroom.release.trees import StoreTrees
-from greenroom.testing.clock import SECOND, ManualClock
+from greenroom.testing.clock import SECOND, ManualClock, ManualMachine
 from greenroom.testing.keeper import files_of
 from greenroom.testing.log import MemoryLog, attestors
 from greenroom.testing.parts import (
@@ -104,6 +115,7 @@ class MemoryHouse:
         self.path, self.branch = path, branch
         self.subject = Subject(kind=Kind.WORKSPACE, address=address_of(path, branch))
         self.clock, self.store, self.log = ManualClock(), MemoryStore(), MemoryLog()
+        self.machine = ManualMachine(self.clock)
         self.signers, self.strangers = attestors(), attestors()
         self.release = PositionRelease(self.store, StoreTrees(self.store))
         self.repository = Repository({path.encode(): data for path, data in files.items()}, secrets.token_hex(20))
@@ -144,6 +156,7 @@ class MemoryHouse:
             belongs=lambda brought: brought.subject.address == address_of(brought.source, brought.branch),
             log_writable=lambda: self.log_writable,
             crash_point=lambda point: self.at_guard_point(point),
+            uptime=self.machine,
         )
 
     def start(self) -> House:
@@ -151,7 +164,9 @@ class MemoryHouse:
         changes = DatabaseChanges(self.engine, self.clock)
         watched: Any = self.points.wrap("changes", changes, ("save",))
         guard: Any = self.points.wrap(
-            "guard", self.guard, ("append", "warrant", "promote", "mark_good", "revert", "consent", "carry", "adopt")
+            "guard",
+            self.guard,
+            ("append", "warrant", "promote", "mark_good", "revert", "consent", "carry", "adopt", "cancel_window"),
         )
         flow = Flow(
             changes=watched,
@@ -260,6 +275,21 @@ class MemoryHouse:
         self.clock.advance(1)
         return verbs.resume(self.house, tell=self.tell)
 
+    def cancel_window(self, change: str) -> dict[str, Any]:
+        """Keep what waits in its window from being applied."""
+        return standing.cancel(self.house, change, actor=OWNER)
+
+    def apply_windows(self) -> list[dict[str, Any]]:
+        """Carry on each change whose window is over, as a door would; a dirty branch keeps them all."""
+        done: dict[str, dict[str, Any]] = {}
+        while not self.repository.dirty:
+            over = [row for row in standing.windows(self.house)["over"] if row["id"] not in done]
+            if not over:
+                break
+            change = str(over[0]["id"])
+            done[change] = verbs.resume(self.house, change_id=change, tell=self.tell)["resumed"][0]
+        return list(done.values())
+
     def show(self, change: str) -> dict[str, Any]:
         """All that is known of a change."""
         return verbs.show(self.house, change)
@@ -296,6 +326,25 @@ class MemoryHouse:
     def _order(self, kind: Callable[..., Paper], **members: Any) -> bytes:
         expires = Instant(self.clock.now() + 600 * SECOND)
         return sign(self.signers["owner"], kind(actor=OWNER, expires=expires, nonce=secrets.token_hex(16), **members))
+
+    def opt_in(
+        self, rule: str, *, repository: str = "", until: Instant | None = None, envelope: bytes | None = None
+    ) -> Verdict:
+        """Agree beforehand to level 1 changes of `rule`."""
+        return self.guard.opt_in(envelope or self.opt_in_paper(rule, repository=repository, until=until))
+
+    def opt_in_paper(self, rule: str, *, repository: str = "", until: Instant | None = None) -> bytes:
+        """The owner's signed opt-in."""
+        expires = Instant(self.clock.now() + 600 * SECOND)
+        nonce = secrets.token_hex(16)
+        paper = OptInOrder(rule=rule, repository=repository, until=until, actor=OWNER, expires=expires, nonce=nonce)
+        return sign(self.signers["owner"], paper)
+
+    def opt_out(self, opt_in: Digest) -> Verdict:
+        """Take an opt-in back."""
+        expires = Instant(self.clock.now() + 600 * SECOND)
+        paper = OptOutOrder(opt_in=opt_in, actor=OWNER, expires=expires, nonce=secrets.token_hex(16))
+        return self.guard.opt_out(sign(self.signers["owner"], paper))
 
     def constitute(self, text: bytes, release: str = "") -> None:
         """Put a constitution in force, with the tools of a `release`."""
@@ -417,7 +466,17 @@ class MemoryHouse:
             Stage.VERIFY: verify.VerifyStage(
                 store=store, evaluator=evaluator, policy=lambda: self.policy, card=card.make
             ),
-            Stage.APPROVE: approve.ApproveStage(policy=lambda: self.policy),
+            Stage.APPROVE: approve.ApproveStage(
+                policy=lambda: self.policy,
+                standing=StandingConsent(
+                    store=store,
+                    guard=guard,
+                    clock=self.clock,
+                    evaluator=evaluator,
+                    checks=lambda plan: self.policy.checks(plan),
+                    cancelled=partial(cancelled_before, changes, Board(self.engine)),
+                ),
+            ),
             Stage.PROMOTE: promote.PromoteStage(store=store, guard=guard),
             Stage.WATCH: watch.WatchStage(store=store, evaluator=evaluator, guard=guard),
         }

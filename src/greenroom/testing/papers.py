@@ -37,12 +37,13 @@ from greenroom.domain.vocabulary import (
     Trust,
     Undo,
 )
-from greenroom.guard.papers import ConstitutionOrder, FloorOrder, Lift, LookOrder, ModeOrder, Paper, sign
+from greenroom.guard import papers as owners
+from greenroom.guard.papers import ConstitutionOrder, Lift, ModeOrder, Paper, sign
 from greenroom.guard.room import Rules
 from greenroom.guard.service import GuardService
 from greenroom.policy.judge import judge
 from greenroom.release.trees import StoreTrees
-from greenroom.testing.clock import ManualClock
+from greenroom.testing.clock import ManualClock, ManualMachine
 from greenroom.testing.keeper import golden_of
 from greenroom.testing.log import MemoryLog, attestors
 from greenroom.testing.policy import FakePolicy
@@ -154,6 +155,7 @@ class PaperHouse:
         self.log_writable = True
         self.tools = tools
         self.clock = ManualClock()
+        self.machine = ManualMachine(self.clock)
         self.store = store or MemoryStore()
         self.trees = StoreTrees(self.store)
         self.release: Any = release(self.store) if release else MemoryRelease(self.store, self.trees)
@@ -204,6 +206,7 @@ class PaperHouse:
             checkpoint=lambda: "checkpoint",
             belongs=lambda document: document.source == document.subject.address,
             log_writable=lambda: self.log_writable,
+            uptime=self.machine,
             crash_point=self._crash_point,
             epochs=self.epochs,
         )
@@ -255,8 +258,10 @@ class PaperHouse:
         calls = {
             ConstitutionOrder: "set_constitution",
             ModeOrder: "set_mode",
-            FloorOrder: "set_floor",
-            LookOrder: "looked",
+            owners.FloorOrder: "set_floor",
+            owners.LookOrder: "looked",
+            owners.OptInOrder: "opt_in",
+            owners.OptOutOrder: "opt_out",
             Lift: "lift",
             Consent: "consent",
         }

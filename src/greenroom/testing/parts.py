@@ -40,6 +40,7 @@ class Finding:
     new: bytes
     rule: str = "typo"
     summary: str = ""
+    reproduce: str = "codespell"
 
 
 @dataclasses.dataclass(slots=True)
@@ -267,7 +268,7 @@ class FindingProposer:
             patch=patch,
             files=(finding.path,),
             fingerprint=digest_of("text", repr(finding).encode()),
-            reproduce="codespell",
+            reproduce=finding.reproduce,
         )
 
 

@@ -12,6 +12,7 @@ from greenroom.domain.card import Card
 from greenroom.domain.digest import parse_digest
 from greenroom.domain.errors import NoSandbox, NotFound, Unusable
 from greenroom.domain.metrics import Metrics, measure
+from greenroom.domain.verdict import Instant
 from greenroom.domain.vocabulary import Mode
 from greenroom.entrypoints.services import Passphrase, Progress
 from greenroom.pipeline import board, desk
@@ -65,6 +66,10 @@ class MemoryServices:
             return documents.load_json(documents.encode({call: list(getattr(self.house.guard, call)())}))
         return documents.to_plain(self.house.guard.status())
 
+    def now(self) -> int:
+        """See Services."""
+        return self.house.clock.now()
+
     def consent(self, offer: Mapping[str, Any], actor: str, passphrase: Passphrase) -> bytes:
         """See Services."""
         if self.locked:
@@ -85,6 +90,19 @@ class MemoryServices:
         """See Services."""
         del actor, passphrase
         return verdict_plain(self.house.set_mode(mode))
+
+    def opt_in(
+        self, rule: str, repository: str, until: int | None, actor: str, passphrase: Passphrase
+    ) -> Mapping[str, Any]:
+        """See Services."""
+        del actor, passphrase
+        ends = None if until is None else Instant(until)
+        return verdict_plain(self.house.opt_in(rule, repository=repository, until=ends))
+
+    def opt_out(self, opt_ins: Sequence[str], actor: str, passphrase: Passphrase) -> Sequence[Mapping[str, Any]]:
+        """See Services."""
+        del actor, passphrase
+        return [verdict_plain(self.house.opt_out(parse_digest(each))) for each in opt_ins]
 
     def constitute(self, text: str, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
         """See Services."""

@@ -168,8 +168,9 @@ def test_cli_improve_takes_no_odd_budget(door: Door, text: str) -> None:
 
 
 def test_cli_improve_no_input_tells_apart_what_was_found(door: Door) -> None:
-    """10 for proposals, queued ones too; 4 when what was carried is held; 3 refused; 0 when nothing waits. What waits on an earlier base waits
-    there until somebody asks."""
+    """10 for proposals, queued ones too; 4 when what was carried is held; 3 refused; 0 when nothing waits.
+
+    What waits on an earlier base waits there until somebody asks."""
     assert door("improve", door.repo, "--no-input", "--max", "0") == Exit.PROPOSALS
     assert door("improve", door.repo, "--no-input", "--max", "1") == Exit.PROPOSALS
     door.house.checks["tests"] = "inconclusive"

@@ -40,6 +40,9 @@ NAMES = (
     "floors",
     "looked",
     "unseen",
+    "opt_in",
+    "opt_out",
+    "cancel_window",
 )
 MEMBERS = (
     "event",
@@ -128,6 +131,6 @@ def test_guard_client_speaks_all_calls(house: PaperHouse) -> None:
     assert client.stop_id() is None
     made = papers(house)
     assert client.warrant(made.dossier()) == house.guard.warrant(made.dossier())
-    for hand_in in (client.set_mode, client.set_constitution, client.lift):
+    for hand_in in (client.set_mode, client.set_constitution, client.opt_in, client.opt_out, client.lift):
         refused = hand_in(b"{}")
         assert type(refused).__name__ == "Refused"

@@ -26,6 +26,7 @@ COMMANDS = (
     "change_commands",
     "house_commands",
     "owner_commands",
+    "standing_commands",
     "log_commands",
     "metrics_commands",
     "box_commands",

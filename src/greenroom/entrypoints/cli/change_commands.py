@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from greenroom.domain.errors import Exit, Unusable
-from greenroom.entrypoints.cli import consent, output, render, restacks, reverts, runs
+from greenroom.entrypoints.cli import consent, output, render, restacks, reverts, runs, when, windows
 from greenroom.entrypoints.cli.completion import Id
 from greenroom.entrypoints.cli.safe import safe
 
@@ -39,8 +39,9 @@ def _looking(app: typer.Typer, context: Context) -> None:
           greenroom list --all --json
         """
         del json
-        rows = context.services.board(everything=everything)
-        context.answer({"changes": list(rows)}, lambda: _show_board(rows))
+        services = context.services
+        rows = services.board(everything=everything)
+        context.answer({"changes": list(rows)}, lambda: _show_board(rows, services.now()))
 
     @app.command()
     def show(
@@ -214,23 +215,32 @@ def _taking_back(app: typer.Typer, context: Context) -> None:
         change: Annotated[
             str | None, typer.Argument(metavar="ID", help="Only this change: try again what held it.")
         ] = None,
+        wait: Annotated[bool, typer.Option("--wait", help="Stay until every apply window is over.")] = False,
         json: Json = False,
     ) -> None:
         """Go on after a crash or a lift: carry every change whose run was cut; retry deliveries.
 
+        Changes whose apply window is over are applied; with --wait also those whose window ends later, each then.
         With ID: try the stage again at which that change is held, once what held it is mended.
 
         Examples:
           greenroom resume
+          greenroom resume --wait
           greenroom resume k3f9x2
         """
         del json
         if change is not None:
             deliver_waiting(context)
             _require_deliverable(context, change)
-        wish = {"change": change} if change is not None else {}
-        answer = dict(context.services.desk("resume", wish, progress=render.tell))
+        if change is not None and wait:
+            raise Unusable("usage", "--wait is for every window; leave the ID out", remedy="greenroom resume --wait")
+        services, wish = context.services, {"change": change} if change is not None else {}
+        answer = dict(services.desk("resume", wish, progress=render.tell))
         answer["delivered"] = deliver_waiting(context)
+        if change is None:
+            applied = windows.apply(services, lambda each: undeliverable(context, each), wait=wait)
+            answer["resumed"] = [*answer["resumed"], *applied]
+            answer["delivered"] += deliver_waiting(context) if applied else []
         finish(context, answer, lambda: _show_resumed(answer), output.exit_of_resumed)
 
 
@@ -276,11 +286,11 @@ def _restacked(context: Context, change: str, *, promote: bool) -> tuple[str, Ma
     return str(row["id"]), context.services.desk("offer", {"change": row["id"]})
 
 
-def _require_deliverable(context: Context, change: str) -> None:
-    """Leave, held, when the person's branch is dirty or moved: found before anybody agrees, and before the swap."""
+def undeliverable(context: Context, change: str) -> Mapping[str, Any] | None:
+    """What keeps the person's branch from taking a change, as a verdict: it is dirty, or it moved."""
     delivery = context.services.desk("branch", {"change": change})
     if delivery is None:
-        return
+        return None
     trees = (delivery["base"], delivery["green"]) if delivery["green"] else None
     place = context.services.repository(delivery["repository"], delivery["branch"], trees)
     found = place["blocked"]
@@ -290,8 +300,13 @@ def _require_deliverable(context: Context, change: str) -> None:
     elif place["head"] != delivery["delivered"]:
         remedy = f"greenroom improve {delivery['repository']} takes your commits in"
         found = {"rule": "branch-moved", "where": f"{delivery['branch']} is at {place['head'][:12]}", "remedy": remedy}
-    if found:
-        verdict = {"is": "held", **found}
+    return {"is": "held", **found} if found else None
+
+
+def _require_deliverable(context: Context, change: str) -> None:
+    """Leave, held, when the person's branch is dirty or moved: found before anybody agrees, and before the swap."""
+    verdict = undeliverable(context, change)
+    if verdict:
         answer = {"id": change, "verdict": verdict}
         finish(context, answer, lambda: render.console().print(render.verdict_line(verdict)))
 
@@ -342,6 +357,8 @@ def _say(answer: Mapping[str, Any]) -> None:
     reverts.say(out, answer)
     out.print(render.verdict_line(answer["verdict"]))
     out.print(f"{answer['id']} is {answer['state']}" + (f", live at {answer['commit']}" if answer["commit"] else ""))
+    if answer.get("window"):
+        print(f"it waits in its apply window until {when.said(int(answer['window']))}")
     delivered = answer.get("delivered")
     if delivered is not None:
         if delivered["is"] == "passed":
@@ -361,8 +378,8 @@ def _show_resumed(answer: Mapping[str, Any]) -> None:
             out.print(render.verdict_line(row["verdict"]))
 
 
-def _show_board(rows: Any) -> None:
+def _show_board(rows: Any, now: int) -> None:
     if not rows:
         print("no changes; `greenroom improve REPO` looks for some")
         return
-    render.console().print(render.board(rows))
+    render.console().print(render.board(rows, now))

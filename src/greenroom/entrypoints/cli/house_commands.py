@@ -14,7 +14,7 @@ import typer
 
 from greenroom.domain.errors import Exit, Unusable
 from greenroom.domain.vocabulary import Mode
-from greenroom.entrypoints.cli import consent, output, render
+from greenroom.entrypoints.cli import consent, output, render, windows
 from greenroom.entrypoints.cli.change_commands import deliver_waiting
 from greenroom.entrypoints.cli.safe import safe
 
@@ -85,7 +85,7 @@ def _making(app: typer.Typer, context: Context) -> None:
         deliver_waiting(context)
         said["pending"] = services.desk("pending")
         said["changes"] = list(services.board(everything=False))
-        context.answer(said, lambda: _show_status(said))
+        context.answer(said, lambda: _show_status(said, services.now()))
 
     @app.command()
     def doctor(json: Json = False) -> None:
@@ -213,13 +213,17 @@ def _show_made(keys: Any, public: Any, made: Mapping[str, Any]) -> None:
     print("next: greenroom improve REPO")
 
 
-def _show_status(said: Mapping[str, Any]) -> None:
+def _show_status(said: Mapping[str, Any], now: int) -> None:
     print(f"stop: {'SET by ' + safe(said['stopped_by'] or '?') if said['stopped'] else 'not set'}")
     print(f"mode: {said['mode']}; log entries: {said['log_size']}; policy {said['policy'][:19]}")
     for subject, digest in said["live"].items():
         print(f"live: {safe(subject)} {digest[:21]}")
     for delivery in said["pending"]:
         print(f"delivery-pending: {safe(delivery['repository'])} ({safe(delivery['branch'])}): {delivery['pending']}")
+    if said["windows"]:
+        print(f"in apply windows: {len(said['windows'])}; `greenroom cancel ID` keeps one from being applied")
+    for each in said["windows"]:
+        print(f"  {each['change']}: {windows.until({'window': each['ends']}, now)}")
     waiting = [row for row in said["changes"] if row["held"]]
     print(f"waiting: {len(waiting)}")
     for row in waiting:

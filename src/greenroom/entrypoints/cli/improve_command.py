@@ -11,8 +11,8 @@ import typer
 
 from greenroom.domain.errors import GreenroomError
 from greenroom.domain.vocabulary import Mode
-from greenroom.entrypoints.cli import durations, foreseen, improved, output
-from greenroom.entrypoints.cli.change_commands import Json, deliver_waiting, finish
+from greenroom.entrypoints.cli import durations, foreseen, improved, output, windows
+from greenroom.entrypoints.cli.change_commands import Json, deliver_waiting, finish, undeliverable
 from greenroom.entrypoints.cli.handout import Handout, files_of
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def register(app: typer.Typer, context: Context) -> None:
         if handout is not None:
             answer = _hand_out(context, handout, answer)
         code_of = output.exit_of_headless if no_input else output.exit_of_scan
-        finish(context, answer, lambda: improved.show(answer), code_of)
+        finish(context, answer, lambda: improved.show(answer, services.now()), code_of)
 
 
 def _hand_out(context: Context, handout: Handout, answer: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -117,6 +117,8 @@ def _ask(context: Context, repo: str, branch: str | None, wish: Mapping[str, Any
     """The answer of the box; where none comes, what it told until then is shown before the error is."""
     services = context.services
     deliver_waiting(context)
+    if windows.apply(services, lambda change: undeliverable(context, change)):
+        deliver_waiting(context)
     place = services.repository(repo, branch)
     told = improved.Told()
     descriptor = os.open(place["path"], os.O_RDONLY | os.O_DIRECTORY)
@@ -124,7 +126,7 @@ def _ask(context: Context, repo: str, branch: str | None, wish: Mapping[str, Any
         whole = {"path": place["path"], "branch": place["branch"], **wish}
         answer: Mapping[str, Any] = services.desk("improve", whole, descriptors=(descriptor,), progress=told)
     except KeyboardInterrupt:
-        context.answer(told.so_far("interrupted"), lambda: improved.show(told.so_far("interrupted")))
+        context.answer(told.so_far("interrupted"), lambda: improved.show(told.so_far("interrupted"), services.now()))
         raise
     except GreenroomError as error:
         if not told.anything:
@@ -132,12 +134,14 @@ def _ask(context: Context, repo: str, branch: str | None, wish: Mapping[str, Any
         raise _broken_off(context, told.so_far("error"), error) from None
     finally:
         os.close(descriptor)
+    if any(row["state"] in ("promoted", "kept") for row in answer["changes"]):
+        return {**answer, "delivered": deliver_waiting(context)}
     return answer
 
 
 def _broken_off(context: Context, answer: Mapping[str, Any], error: GreenroomError) -> typer.Exit:
     """Show `answer`, then the error that ended the command; as JSON both are one document."""
     if not context.as_json:
-        context.answer(answer, lambda: improved.show(answer))
+        context.answer(answer, lambda: improved.show(answer, context.services.now()))
     output.report(error, as_json=context.as_json, beside=answer)
     return typer.Exit(error.exit_code)

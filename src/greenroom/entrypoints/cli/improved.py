@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from greenroom.entrypoints.cli import render, scans
+from greenroom.entrypoints.cli import render, scans, windows
 from greenroom.entrypoints.cli.safe import safe
 
 WHY_LEFT = {
@@ -82,12 +82,12 @@ def _queued(event: Mapping[str, Any]) -> dict[str, Any]:
     return {**line, "state": "proposed", "held": held, "refused": None, "ended": None, "risk": None, "level": None}
 
 
-def show(answer: Mapping[str, Any]) -> None:
+def show(answer: Mapping[str, Any], now: int) -> None:
     """Print an answer, whole or as far as it is known; the table of the scan comes in any case."""
     out = render.console()
     rows = [*answer["changes"], *answer["known"], *answer["left"]]
     if rows:
-        out.print(render.board(rows))
+        out.print(render.board(rows, now))
     for row in (*answer["ended"], *answer["changes"], *answer["known"]):
         _say(out, row)
     for failed in answer["failed"]:
@@ -103,7 +103,7 @@ def show(answer: Mapping[str, Any]) -> None:
     if answer["verdict"]["is"] != "passed":
         out.print(render.verdict_line(answer["verdict"]))
     if answer["live"] is not None:
-        _sum(answer, rows)
+        _sum(answer, rows, now)
 
 
 def _say(out: Console, row: Mapping[str, Any]) -> None:
@@ -113,10 +113,16 @@ def _say(out: Console, row: Mapping[str, Any]) -> None:
         out.print(render.verdict_line({"is": "refused" if row["refused"] else "held", **said}))
 
 
-def _sum(answer: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
+def _sum(answer: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], now: int) -> None:
     waiting = [row for row in rows if row["held"] and row["held"]["rule"] == "needs-approval"]
-    whole = f"{len(rows)} proposal(s), {len(waiting)} wait for approval; live is unchanged: {answer['live'][:21]}"
+    live = sum(row["state"] in ("promoted", "kept") for row in answer["changes"])
+    told = f"{live} applied by themselves" if live else f"live is unchanged: {answer['live'][:21]}"
+    whole = f"{len(rows)} proposal(s), {len(waiting)} wait for approval; {told}"
     print(f"{whole}; {render.seconds(answer['spent_s'])}")
+    windowed = [row for row in rows if row.get("window")]
+    if windowed:
+        print(f"{len(windowed)} wait in their apply window; `greenroom cancel ID` keeps one from being applied:")
+        windows.show(windowed, now)
     if answer["left"]:
         why = WHY_LEFT.get(answer["left_because"], answer["left_because"])
         print(f"{len(answer['left'])} queued for the next `greenroom improve`: {safe(why)}")

@@ -100,9 +100,11 @@ def exit_of_resumed(answer: Mapping[str, Any]) -> Exit:
 
 
 def _waits_or_done(row: Mapping[str, Any]) -> bool:
-    """True for a change that waits for nothing but a person's word, or that is live or was taken back on request."""
+    """True for a change that waits for a person's word or its window, or that is live or was taken back on request."""
     if row["held"]:
         return row["held"]["rule"] in ("needs-approval", "promote-on-request")
+    if row.get("window") and row.get("verdict", PASSED)["is"] == "passed":
+        return True
     return not row["refused"] and row["state"] in ("promoted", "kept", "reverted")
 
 

@@ -11,7 +11,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from greenroom.entrypoints.cli import runs
+from greenroom.domain.standing import APPLY_WINDOW
+from greenroom.entrypoints.cli import runs, when
 from greenroom.entrypoints.cli.safe import safe, safe_block
 
 LEVELS = ("0 information", "1 low", "2 logic", "3 only a person")
@@ -30,8 +31,8 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=False)
 
 
-def board(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """The board as a table."""
+def board(rows: Sequence[Mapping[str, Any]], now: int = 0) -> Table:
+    """The board as a table; `now` is for what is left of apply windows."""
     table = Table(box=None, pad_edge=False)
     for name in ("ID", "STATE", "RISK", "LEVEL", "RULE", "SUMMARY"):
         table.add_column(name, overflow="fold")
@@ -42,6 +43,9 @@ def board(rows: Sequence[Mapping[str, Any]]) -> Table:
             state += f" ({row['ended']})"
         if row.get("parent"):
             state += f", child of {row['parent']}"
+        if row.get("window"):
+            left = when.left(int(row["window"]), now)
+            state += f" (applied in {left})" if left else " (window over)"
         risk = "" if row.get("risk") is None else str(row["risk"])
         level = "" if row.get("level") is None else str(row["level"])
         style = _STATE_STYLE.get(str(row["state"]), "")
@@ -121,6 +125,7 @@ def progress(event: Mapping[str, Any]) -> str | None:
     if kind == "stage" and event["phase"] == "result":
         verdict = event["verdict"]
         said = verdict["is"] if verdict["is"] == "passed" else f"{verdict['is']}: {verdict['rule']}"
+        said = "waits in its apply window" if verdict.get("rule") == APPLY_WINDOW else said
         return f"  {event['change']}  {event['stage']:<9} {safe(said)}"
     return None
 
@@ -201,6 +206,9 @@ def _state(shown: Mapping[str, Any]) -> str:
     held = shown.get("held")
     if held:
         return f"{shown['state']}, held: {held['rule']} ({held['where']}); {held['remedy']}"
+    if shown.get("window"):
+        ends = when.said(int(shown["window"]))
+        return f"{shown['state']}, applied by itself after {ends}; greenroom opt-in cancel {shown['id']} prevents it"
     refused = shown.get("refused")
     if refused:
         return f"{shown['state']}, refused: {refused['rule']} ({refused['where']}); {refused['remedy']}"

@@ -6,6 +6,7 @@ import dataclasses
 
 from greenroom.domain import documents
 from greenroom.domain.change import Change
+from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Bug
 from greenroom.domain.ports import Dossier, Guard, Store
 from greenroom.domain.proof import Evidence
@@ -44,8 +45,6 @@ def dossier_of(store: Store, change: Change) -> Dossier:
     """The papers of a verified change, by digest, for the guard."""
     if change.plan is None or change.green is None:
         raise Bug("no-green", "a dossier needs a plan and a sealed Green")
-    evidence = [documents.decode(Evidence, store.get(digest)) for digest in change.evidence]
-    receipts = [digest for item in evidence if item.check != "reseal" for digest in item.receipts]
     return Dossier(
         change=change.id,
         subject=change.subject,
@@ -53,9 +52,16 @@ def dossier_of(store: Store, change: Change) -> Dossier:
         plan=change.plan,
         base=change.base,
         green=change.green,
-        receipts=tuple(dict.fromkeys(receipts)),
+        receipts=_receipts(store, change.evidence),
         seals=change.seals,
         consents=change.consents,
         card=change.card,
         carry=change.carry,
+        again=_receipts(store, change.again),
     )
+
+
+def _receipts(store: Store, evidence: tuple[Digest, ...]) -> tuple[Digest, ...]:
+    """The receipts behind `evidence`; seals stand for the builds."""
+    found = [documents.decode(Evidence, store.get(digest)) for digest in evidence]
+    return tuple(dict.fromkeys(digest for item in found if item.check != "reseal" for digest in item.receipts))
