@@ -86,6 +86,7 @@ class LocalServices:
             actor=actor,
             expires=Instant(self.now() + self._consent_seconds() * 1_000_000_000),
             nonce=secrets.token_hex(16),
+            at=Instant(self.now()),
         )
         return papers.sign(self._owner(passphrase, f"to approve {offer['change']}"), paper)
 
@@ -102,6 +103,10 @@ class LocalServices:
                 remedy="do not approve; `greenroom down`, then look again",
             )
         return documents.to_plain(card)  # type: ignore[no-any-return]
+
+    def withdraw(self, change: str, actor: str) -> Mapping[str, Any]:
+        """See Services."""
+        return _plain(self._remote().withdraw(ChangeId(change), actor))
 
     def lift(self, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
         """See Services."""
@@ -143,6 +148,12 @@ class LocalServices:
         from greenroom.release.store import FileStore
 
         return FileStore(self._mine().store).get(parse_digest(digest))
+
+    def keep(self, data: bytes) -> str:
+        """See Services."""
+        from greenroom.release.store import FileStore
+
+        return FileStore(self._mine().store).put("blob", data)
 
     def board(self, *, everything: bool) -> Sequence[Mapping[str, Any]]:
         """See Services."""

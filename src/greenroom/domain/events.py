@@ -20,6 +20,7 @@ GUARD_ONLY = frozenset(
         "warrant.refused",
         "consent.given",
         "consent.refused",
+        "consent.withdrawn",
         "constitution.changed",
         "mode.changed",
         "stop.set",

@@ -51,6 +51,10 @@ class Services(Protocol):
         """The card that a consent to `offer` is signed over, read by its digest; Tampered when of another change."""
         ...
 
+    def withdraw(self, change: str, actor: str) -> Mapping[str, Any]:
+        """Have the guard void every unspent yes to `change`; a verdict. Asked of the guard itself, without a key."""
+        ...
+
     def lift(self, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
         """Lift the stop with the owner's key; a verdict."""
         ...
@@ -65,6 +69,10 @@ class Services(Protocol):
 
     def read(self, digest: str) -> bytes:
         """Bytes of the box's store by digest, rehashed."""
+        ...
+
+    def keep(self, data: bytes) -> str:
+        """Put bytes that a person wrote into the box's store; their digest."""
         ...
 
     def board(self, *, everything: bool) -> Sequence[Mapping[str, Any]]:

@@ -60,6 +60,10 @@ class GuardClient:
         """Hand a signed consent in."""
         return _not_held(_digest_or(self._call("consent", {"envelope": envelope.hex()})))
 
+    def withdraw(self, change: ChangeId, actor: str) -> Verdict:
+        """Void every unspent yes to a change."""
+        return _verdict(self._call("withdraw", {"change": change, "actor": actor}))
+
     def warrant(self, dossier: Dossier) -> Digest | Refused | Held:
         """Ask for a warrant."""
         return _digest_or(self._call("warrant", {"dossier": documents.to_plain(dossier)}))

@@ -26,6 +26,7 @@ from greenroom.guard.papers import MAX_PAPER_BYTES, open_paper
 from greenroom.guard.room import Room
 from greenroom.guard.stop import set_stop
 from greenroom.guard.warrants import open_undo, open_warrant
+from greenroom.guard.withdraw import void
 
 
 def promote(room: Room, digest: Digest) -> Verdict:
@@ -65,6 +66,9 @@ def _fit(room: Room, warrant: Warrant, digest: Digest) -> Refused | Held | None:
     """What stands against this warrant now: each of its promises is looked at again under the lock."""
     weight = room.ledger.issued(digest)
     if weight is None:
+        withdrawn = void(room, warrant.change, None)
+        if withdrawn is not None:
+            return withdrawn
         return Refused(rule="warrant-spent", where=warrant.change, remedy="ask for a new warrant")
     held = room.stop.held()
     if held is not None:
@@ -93,7 +97,10 @@ def _swap(room: Room, warrant: Warrant, digest: Digest) -> Verdict:
     _check_undo(room, warrant)
     now = room.clock.now()
     papers = {"warrant": digest, "base": warrant.base, "green": warrant.green}
-    generation = room.ledger.intend(warrant.subject, warrant.change, warrant.base, warrant.green, digest, now)
+    with room.ledger.transaction():
+        if room.ledger.issued(digest) is None:
+            return Refused(rule="warrant-spent", where=warrant.change, remedy="ask for a new warrant")
+        generation = room.ledger.intend(warrant.subject, warrant.change, warrant.base, warrant.green, digest, now)
     room.crash_point("promote.noted")
     room.journal.write("live.promoting", f"promoting/{digest}", change=warrant.change, digests=papers)
     room.crash_point("promote.intended")

@@ -35,6 +35,7 @@ def handlers(guard: GuardService) -> Mapping[str, Handler]:
         "health": lambda a: [documents.to_plain(held) for held in guard.health(_document(Subject, a, "subject"))],
         "adopt": lambda a: plain_answer(guard.adopt(_digest(a, "imported"))),
         "consent": lambda a: plain_answer(guard.consent(_envelope(a))),
+        "withdraw": lambda a: plain_answer(guard.withdraw(_change(a), _word(a, "actor"))),
         "warrant": lambda a: plain_answer(guard.warrant(_document(Dossier, a, "dossier"))),
         "promote": lambda a: plain_answer(guard.promote(_digest(a, "warrant"))),
         "mark_good": lambda a: plain_answer(guard.mark_good(_change(a), _digests(a, "receipts"))),

@@ -13,7 +13,7 @@ from greenroom.domain.ports import Attestor, Clock, Dossier, Epochs, GuardStatus
 from greenroom.domain.proof import Import
 from greenroom.domain.verdict import Held, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Subject
-from greenroom.guard import adopt, budget, consent, facts, orders, promote, revert, stop, warrants, watch
+from greenroom.guard import adopt, budget, consent, facts, orders, promote, revert, stop, warrants, watch, withdraw
 from greenroom.guard.epochs import EPOCH_SECONDS, FreshAttestor, FreshKeys
 from greenroom.guard.journal import Journal, SteadyClock
 from greenroom.guard.ledger import Generation, Ledger
@@ -156,6 +156,10 @@ class GuardService:
     def consent(self, envelope: bytes) -> Digest | Refused:
         """Take a person's signed consent in; the digest of the stored envelope."""
         return consent.give(self._room, envelope)
+
+    def withdraw(self, change: ChangeId, actor: str) -> Verdict:
+        """Void every unspent yes to `change`; needs no key, since it only takes a permission away."""
+        return withdraw.withdraw(self._room, change, actor)
 
     def warrant(self, dossier: Dossier) -> Digest | Refused | Held:
         """Recompute everything that the dossier names; the digest of a signed warrant."""

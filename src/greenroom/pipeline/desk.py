@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from greenroom.domain.errors import Unusable
+from greenroom.domain.verdict import Instant
 from greenroom.domain.vocabulary import Mode
-from greenroom.pipeline import improving, verbs
+from greenroom.pipeline import cancelling, deciding, improving, lineage, verbs
 from greenroom.pipeline.house import House
 
 Progress = Callable[[Any], None]
@@ -54,6 +55,15 @@ def handlers(house: House) -> Mapping[str, Handler]:
         "branch": lambda a, _: verbs.branch_of(house, _text(a, "change")),
         "promote": lambda a, tell: verbs.promote(house, _text(a, "change"), tell=tell),
         "reject": lambda a, _: verbs.reject(house, _text(a, "change"), why=_text(a, "why"), actor=_text(a, "actor")),
+        "cancel": lambda a, _: cancelling.cancel(house, _text(a, "change"), actor=_text(a, "actor")),
+        "defer": lambda a, _: deciding.defer(
+            house, _text(a, "change"), until=_instant(a, "until"), actor=_text(a, "actor")
+        ),
+        "reopen": lambda a, tell: deciding.reopen(house, _text(a, "change"), actor=_text(a, "actor"), tell=tell),
+        "edit": lambda a, tell: lineage.edit(
+            house, _text(a, "change"), patch=_text(a, "patch"), actor=_text(a, "actor"), tell=tell
+        ),
+        "retry": lambda a, tell: lineage.retry(house, _text(a, "change"), tell=tell),
         "revert": lambda a, _: verbs.revert(house, _text(a, "change"), actor=_text(a, "actor")),
         "resume": lambda a, tell: verbs.resume(house, change_id=_text(a, "change") if "change" in a else "", tell=tell),
         "outdated": lambda _, __: verbs.outdated_changes(house),
@@ -81,6 +91,13 @@ def _text(arguments: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str) or len(value) > MAX_TEXT:
         raise Unusable("bad-call", f"argument {name!r} is text of at most {MAX_TEXT} characters")
     return value
+
+
+def _instant(arguments: Mapping[str, Any], name: str) -> Instant:
+    text = _text(arguments, name)
+    if not (text.isascii() and text.isdigit() and len(text) <= 20):
+        raise Unusable("bad-call", f"argument {name!r} is an instant: nanoseconds as a decimal string")
+    return Instant(int(text))
 
 
 def _mode(value: object) -> Mode:

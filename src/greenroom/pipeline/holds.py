@@ -14,7 +14,22 @@ REVERTING = "reverting"
 """The hold of a change whose revert began: a crash leaves it to `resume`."""
 BASE_MOVED = "base-moved"
 STOPPED = "stopped"
-ANSWERED = frozenset({NEEDS_APPROVAL, "consent-expired", PROMOTE_LATER, REVERTING, BASE_MOVED, STOPPED, "live-differs"})
+DEFERRED = "deferred"
+"""The hold of a change that a person wants to be asked about later, at its `ask_again`."""
+WITHDRAWN = "approval-withdrawn"
+ANSWERED = frozenset(
+    {
+        NEEDS_APPROVAL,
+        "consent-expired",
+        PROMOTE_LATER,
+        REVERTING,
+        BASE_MOVED,
+        STOPPED,
+        "live-differs",
+        DEFERRED,
+        WITHDRAWN,
+    }
+)
 """Holds whose remedy is a command of its own; every other is tried again by `greenroom resume ID`."""
 RETRIED = frozenset({"inconclusive", "disk-low", "policy-mismatch", "bug", "rate-limit"})
 """Holds that nobody has to answer: `improve` tries such a change again, too."""

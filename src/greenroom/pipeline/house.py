@@ -12,6 +12,7 @@ from greenroom.domain.ports import Attestor, Changes, Clock, Guard, Keeper, Prop
 from greenroom.domain.verdict import Held
 from greenroom.domain.vocabulary import ChangeId
 from greenroom.pipeline.changes import Board, Deliveries, Settings
+from greenroom.pipeline.decisions import Decisions
 from greenroom.pipeline.flow import Watcher
 
 Tell = Callable[[Mapping[str, Any]], None]
@@ -46,6 +47,7 @@ class House:
     board: Board
     deliveries: Deliveries
     settings: Settings
+    decisions: Decisions
     store: Store
     guard: Guard
     keeper: Keeper

@@ -6,7 +6,6 @@ A finding that is known is not proposed again; one whose change was held for a p
 from __future__ import annotations
 
 import dataclasses
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,10 +15,11 @@ from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Unusable
 from greenroom.domain.ports import Proposer
 from greenroom.domain.proof import Import, Predicate
-from greenroom.domain.proposal import MAX_PROPOSAL_BYTES, origin_of
+from greenroom.domain.proposal import MAX_PROPOSAL_BYTES, is_person, origin_of
 from greenroom.domain.scan import Scan
 from greenroom.domain.verdict import Held, Passed, Refused
-from greenroom.domain.vocabulary import ChangeId, Kind, Mode, State, Subject, Trust, address_of
+from greenroom.domain.vocabulary import Kind, Mode, State, Subject, Trust, address_of
+from greenroom.pipeline import deciding, lineage
 from greenroom.pipeline.carrying import carry_on, cut_short, last_live, outdated, row_of, settle_siblings, want
 from greenroom.pipeline.changes import Delivery, Line
 from greenroom.pipeline.holds import RETRIED
@@ -29,7 +29,6 @@ from greenroom.pipeline.stages.plan import read_proposal
 
 MODES = tuple(Mode)
 TEST_COMMAND = "test-command"
-_ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 
 
 def improve(
@@ -57,6 +56,7 @@ def improve(
     brought = bring(house, subject, directory, path=path, branch=branch)
     if not isinstance(brought, Import):
         return {"subject": str(subject), "verdict": verdict_plain(brought), "changes": []}
+    deciding.wake(house, subject, tell)
     tell({"event": "imported", "tree": brought.tree, "commit": brought.commit})
     prepared = house.prepare(brought.tree)
     if isinstance(prepared, Held):
@@ -154,7 +154,7 @@ def _new_change(
     request = house.store.put("text", body)
     trust = min(Trust.BOX, Trust(brought.trust))
     change = Change(
-        id=ChangeId("".join(secrets.choice(_ALPHABET) for _ in range(6))),
+        id=lineage.new_id(),
         subject=subject,
         origin=origin_of(name, trust),
         request=request,
@@ -165,12 +165,20 @@ def _new_change(
     )
     try:
         proposal = read_proposal(house.store, change)
-        if proposal.proposer != name:
+        if proposal.proposer != name or is_person(name):
             raise Unusable("another-proposer", f"{name} proposed in the name of {proposal.proposer[:80]!r}")
     except Unusable as error:
         _failed(answer, name, error)
         return None
+    sifted = deciding.sift(house, subject, proposal)
+    deciding.note_withheld(answer, name, proposal, sifted)
+    if sifted.proposal is None:
+        return None
+    if sifted.withheld:
+        proposal = sifted.proposal
+        change = dataclasses.replace(change, request=house.store.put("text", documents.encode(proposal)))
     same = [house.changes.get(found) for found in house.board.known(subject, proposal.fingerprint)]
+    parent = lineage.moved_before(house, same)
     known = [found for found in same if found.base == brought.tree and _settled(found)]
     if known and outdated(house, known[-1]):
         # The policy refuses it by the rule that says why, which ends it; the finding is then a new change.
@@ -183,8 +191,10 @@ def _new_change(
     line = Line(change=change.id, summary=proposal.summary, rule=proposal.rule, fingerprint=proposal.fingerprint)
     house.board.put(line)
     house.crash_point("propose.lined")
-    saved = house.changes.save(change)
+    saved = house.changes.save(dataclasses.replace(change, parent=parent.id if parent else None))
     house.crash_point("propose.saved")
+    if parent is not None:
+        lineage.supersede(house, parent, saved.id)
     return saved
 
 

@@ -52,6 +52,16 @@ SETTINGS = sa.Table(
     sa.Column("value", sa.String, nullable=False),
 )
 
+DECISIONS = sa.Table(
+    "decisions",
+    METADATA,
+    sa.Column("subject", sa.String, primary_key=True),
+    sa.Column("finding", sa.String, primary_key=True),
+    sa.Column("change", sa.String, nullable=False, index=True),
+    sa.Column("said", sa.String, nullable=False),
+    sa.Column("until", sa.Integer, nullable=True),
+)
+
 
 def open_database(path: Path) -> sa.Engine:
     """The SQLite database at `path` in WAL mode, its schema brought up to date."""

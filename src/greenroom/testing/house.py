@@ -33,6 +33,7 @@ from greenroom.guard.service import GuardService
 from greenroom.pipeline import history, improving, tables, verbs
 from greenroom.pipeline.card import CardMaker
 from greenroom.pipeline.changes import Board, DatabaseChanges, Deliveries, Settings
+from greenroom.pipeline.decisions import Decisions
 from greenroom.pipeline.facts import gather
 from greenroom.pipeline.flow import Flow, StageRoom
 from greenroom.pipeline.house import House
@@ -167,6 +168,7 @@ class MemoryHouse:
             board=Board(self.engine),
             deliveries=Deliveries(self.engine),
             settings=Settings(self.engine),
+            decisions=Decisions(self.engine),
             store=self.store,
             guard=guard,
             keeper=self.keeper,
@@ -213,7 +215,8 @@ class MemoryHouse:
         offer = verbs.offer(self.house, change)
         said = {name: offer[name] for name in ("change", "plan", "green")}
         expires = Instant(self.clock.now() + 600 * SECOND)
-        usual = {**said, "shown": offer["card"], "actor": OWNER, "expires": expires, "nonce": secrets.token_hex(16)}
+        paper = {"actor": OWNER, "expires": expires, "nonce": secrets.token_hex(16), "at": self.clock.now()}
+        usual = {**said, "shown": offer["card"], **paper}
         return sign((self.strangers if stranger else self.signers)["owner"], Consent(**(usual | bent)))
 
     def approve(self, change: str, *, promote: bool = True, envelope: bytes | None = None) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from greenroom.domain.proposal import Proposal
 from greenroom.domain.verdict import Refused
 from greenroom.domain.vocabulary import ChangeId, Subject, Trust
 from greenroom.pipeline.flow import Flow, Watcher
+from greenroom.testing import patching
 from greenroom.testing.keeper import FakeKeeper, files_of, tree_of
 from greenroom.testing.release import MemoryRelease
 
@@ -104,7 +105,13 @@ class Workshop:
     def apply(self, plan: Plan, files: MutableMapping[bytes, bytes]) -> Refused | None:
         """Do to `files` what the plan's patch says."""
         for step in plan.steps:
-            finding = self.patches[Digest(str(step.args["patch"].value))]
+            patch = Digest(str(step.args["patch"].value))
+            finding = self.patches.get(patch)
+            if finding is None:
+                refused = patching.apply(self._store.get(patch), files)
+                if refused is not None:
+                    return refused
+                continue
             before = files.get(finding.path.encode(), b"")
             if finding.old not in before:
                 return Refused(rule="patch-does-not-apply", where=finding.path, remedy="greenroom improve")

@@ -11,7 +11,7 @@ from greenroom.domain import documents
 from greenroom.domain.card import Card
 from greenroom.domain.digest import parse_digest
 from greenroom.domain.errors import NotFound
-from greenroom.domain.vocabulary import Mode
+from greenroom.domain.vocabulary import ChangeId, Mode
 from greenroom.entrypoints.services import Passphrase, Progress
 from greenroom.pipeline import board, desk
 from greenroom.pipeline.changes import Board
@@ -71,6 +71,11 @@ class MemoryServices:
         del change
         return documents.to_plain(documents.decode(Card, self.read(offer["card"])))  # type: ignore[no-any-return]
 
+    def withdraw(self, change: str, actor: str) -> Mapping[str, Any]:
+        """See Services."""
+        self.house.clock.advance(1)
+        return verdict_plain(self.house.guard.withdraw(ChangeId(change), actor))
+
     def lift(self, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
         """See Services."""
         del actor, passphrase
@@ -90,6 +95,10 @@ class MemoryServices:
     def read(self, digest: str) -> bytes:
         """See Services."""
         return self.house.store.get(parse_digest(digest))
+
+    def keep(self, data: bytes) -> str:
+        """See Services."""
+        return self.house.store.put("blob", data)
 
     def board(self, *, everything: bool) -> Sequence[Mapping[str, Any]]:
         """See Services."""

@@ -23,6 +23,7 @@ NAMES = (
     "health",
     "adopt",
     "consent",
+    "withdraw",
     "warrant",
     "promote",
     "mark_good",

@@ -70,6 +70,7 @@ def test_a_moved_base_holds_what_waits(house: MemoryHouse) -> None:
     """The owner's own commits are adopted; what was made against the earlier state is held, and says why."""
     change = house.proposed()
     house.commit({"b.py": b"y = 1\n"})
+    house.findings.clear()
     house.improve()
     held = house.change(change).hold
     assert held is not None
@@ -564,6 +565,7 @@ def test_offer_is_for_what_waits_for_a_person(house: MemoryHouse) -> None:
     stored = house.change(change)
     assert (offer["plan"], offer["green"], offer["card"]) == (stored.plan, stored.green, stored.card)
     house.commit({"b.py": b"1\n"})
+    house.findings.clear()
     house.improve()
     assert verbs.offer(house.house, change)["verdict"]["rule"] == "base-moved"
     house.reject(change)

@@ -1,4 +1,4 @@
-"""The commands that move changes: improve, list, show, diff, approve, reject, promote, revert, resume."""
+"""The commands that move changes: improve, list, show, diff, approve, promote, revert, resume."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _improve(app: typer.Typer, context: Context) -> None:
             answer = services.desk("improve", wish, descriptors=(descriptor,), progress=render.tell)
         finally:
             os.close(descriptor)
-        _finish(context, answer, lambda: _show_improved(answer), output.exit_of_scan)
+        finish_change(context, answer, lambda: _show_improved(answer), output.exit_of_scan)
 
 
 def _looking(app: typer.Typer, context: Context) -> None:
@@ -151,7 +151,7 @@ def _approving(app: typer.Typer, context: Context) -> None:
         deliver_waiting(context)
         offer = services.desk("offer", {"change": change})
         if offer["verdict"]["is"] != "passed":
-            _finish(context, offer, lambda: _say(offer))
+            finish_change(context, offer, lambda: say(offer))
         _require_deliverable(context, change)
         shown = {**offer["show"], "card": services.card(change, offer)}
         if not context.as_json:
@@ -163,7 +163,7 @@ def _approving(app: typer.Typer, context: Context) -> None:
         envelope = services.consent(offer, actor or consent.actor(), consent.passphrase)
         wish = {"change": change, "envelope": envelope.hex(), "promote": not no_promote}
         answer = {**_delivered(context, services.desk("approve", wish, progress=render.tell)), "card": shown["card"]}
-        _finish(context, answer, lambda: _say(answer))
+        finish_change(context, answer, lambda: say(answer))
 
     @app.command()
     def promote(change: Id, json: Json = False) -> None:
@@ -176,21 +176,7 @@ def _approving(app: typer.Typer, context: Context) -> None:
         deliver_waiting(context)
         _require_deliverable(context, change)
         answer = _delivered(context, context.services.desk("promote", {"change": change}, progress=render.tell))
-        _finish(context, answer, lambda: _say(answer))
-
-    @app.command()
-    def reject(
-        change: Id, why: Annotated[str, typer.Option(help="The reason, kept in the box.")] = "", json: Json = False
-    ) -> None:
-        """Say no to a change.
-
-        Example:
-          greenroom reject k3f9x2 --why "we like the old name"
-        """
-        del json
-        wish = {"change": change, "why": why, "actor": consent.actor()}
-        answer = context.services.desk("reject", wish)
-        _finish(context, answer, lambda: _say(answer))
+        finish_change(context, answer, lambda: say(answer))
 
 
 def _taking_back(app: typer.Typer, context: Context) -> None:
@@ -204,7 +190,7 @@ def _taking_back(app: typer.Typer, context: Context) -> None:
         del json
         wish = {"change": change, "actor": consent.actor()}
         answer = _delivered(context, context.services.desk("revert", wish))
-        _finish(context, answer, lambda: _say(answer))
+        finish_change(context, answer, lambda: say(answer))
 
     @app.command()
     def resume(
@@ -228,7 +214,7 @@ def _taking_back(app: typer.Typer, context: Context) -> None:
         wish = {"change": change} if change is not None else {}
         answer = dict(context.services.desk("resume", wish, progress=render.tell))
         answer["delivered"] = deliver_waiting(context)
-        _finish(context, answer, lambda: _show_resumed(answer), output.exit_of_resumed)
+        finish_change(context, answer, lambda: _show_resumed(answer), output.exit_of_resumed)
 
 
 def _show(shown: Mapping[str, Any], *, with_runs: bool) -> None:
@@ -274,7 +260,7 @@ def _require_deliverable(context: Context, change: str) -> None:
     if found:
         verdict = {"is": "held", **found}
         answer = {"id": change, "verdict": verdict}
-        _finish(context, answer, lambda: render.console().print(render.verdict_line(verdict)))
+        finish_change(context, answer, lambda: render.console().print(render.verdict_line(verdict)))
 
 
 def _delivered(context: Context, answer: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -304,19 +290,21 @@ def deliver_waiting(context: Context) -> list[Mapping[str, Any]]:
     return verdicts
 
 
-def _finish(
+def finish_change(
     context: Context,
     answer: Mapping[str, Any],
     show: Any,
     code_of: Callable[[Mapping[str, Any]], Exit] = output.exit_of_answer,
 ) -> None:
+    """Answer, and leave with the code that `code_of` gives the answer."""
     context.answer(answer, show)
     code = code_of(answer)
     if code:
         raise typer.Exit(code)
 
 
-def _say(answer: Mapping[str, Any]) -> None:
+def say(answer: Mapping[str, Any]) -> None:
+    """What became of a change, and of its delivery."""
     out = render.console()
     out.print(render.verdict_line(answer["verdict"]))
     out.print(f"{answer['id']} is {answer['state']}" + (f", live at {answer['commit']}" if answer["commit"] else ""))
@@ -363,6 +351,10 @@ def _show_improved(answer: Mapping[str, Any]) -> None:
     for note in answer["notes"]:
         print(f"note: {safe(note)}")
     scans.show(out, answer.get("scans", ()))
+    for one in answer.get("withheld", ()):
+        print(
+            f"not asked about: {one['findings']} {safe(one['reason'])} ({safe(one['rule'])}, {safe(one['proposer'])})"
+        )
     waiting = [row for row in rows if row["held"] and row["held"]["rule"] == "needs-approval"]
     print(f"{len(rows)} proposal(s), {len(waiting)} wait for approval; live is unchanged: {answer['live'][:21]}")
     if waiting:
