@@ -47,6 +47,7 @@ GUARD = {
         "watch.logged",
         "watch.finished",
     ),
+    "reject": ("withdraw.noted",),
     "revert": (
         "revert.marked",
         "revert.intended",
@@ -80,6 +81,7 @@ ELSEWHERE = {
         "epoch.key-replaced",
     ),
     "tests/unit/pipeline/test_pipeline_verbs.py": ("again.saved",),
+    "tests/unit/pipeline/test_pipeline_deciding.py": ("child.saved",),
 }
 """Points of no command's journey, by the file of the tests that kill at them."""
 

@@ -24,6 +24,7 @@ from greenroom.wire.rpc import Client
 
 if TYPE_CHECKING:
     from greenroom.audit.attest import KeyAttestor
+    from greenroom.domain.proof import Consent
     from greenroom.entrypoints.services import Passphrase, Progress
     from greenroom.guard.client import GuardClient
     from greenroom.guard.papers import Paper
@@ -73,22 +74,28 @@ class LocalServices:
         """See Services."""
         return time.time_ns()
 
-    def consent(self, offer: Mapping[str, Any], actor: str, passphrase: Passphrase) -> bytes:
+    def consents(self, offers: Sequence[Mapping[str, Any]], actor: str, passphrase: Passphrase) -> Sequence[bytes]:
         """See Services."""
-        from greenroom.domain.proof import Consent
         from greenroom.guard import papers
 
-        paper = Consent(
+        named = ", ".join(str(offer["change"]) for offer in offers)
+        owner, seconds = self._owner(passphrase, f"to approve {named}"), self._consent_seconds()
+        return [papers.sign(owner, self._consent(offer, actor, seconds)) for offer in offers]
+
+    def _consent(self, offer: Mapping[str, Any], actor: str, seconds: int) -> Consent:
+        from greenroom.domain.proof import Consent
+
+        now = self.now()
+        return Consent(
             change=ChangeId(offer["change"]),
             plan=parse_digest(offer["plan"]),
             green=parse_digest(offer["green"]),
             shown=parse_digest(offer["card"]),
             actor=actor,
-            expires=Instant(self.now() + self._consent_seconds() * 1_000_000_000),
+            expires=Instant(now + seconds * 1_000_000_000),
             nonce=secrets.token_hex(16),
-            at=Instant(self.now()),
+            at=Instant(now),
         )
-        return papers.sign(self._owner(passphrase, f"to approve {offer['change']}"), paper)
 
     def card(self, change: str, offer: Mapping[str, Any]) -> Mapping[str, Any]:
         """See Services."""

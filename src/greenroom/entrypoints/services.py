@@ -43,8 +43,8 @@ class Services(Protocol):
         """Ask the guard directly: stop, lift, status, mode, constitution."""
         ...
 
-    def consent(self, offer: Mapping[str, Any], actor: str, passphrase: Passphrase) -> bytes:
-        """The owner's signed consent to exactly what `offer` names, as an envelope."""
+    def consents(self, offers: Sequence[Mapping[str, Any]], actor: str, passphrase: Passphrase) -> Sequence[bytes]:
+        """The owner's signed consents, each to exactly what its offer names, as envelopes; the key is unlocked once."""
         ...
 
     def card(self, change: str, offer: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -11,12 +11,13 @@ from typing import Any
 from greenroom.domain.change import Change, advance
 from greenroom.domain.errors import Unusable
 from greenroom.domain.events import Event
-from greenroom.domain.findings import Decision, Said, findings, without
+from greenroom.domain.findings import Decision, Said, without
 from greenroom.domain.patches import parse, paths
 from greenroom.domain.proposal import Proposal
 from greenroom.domain.verdict import Held, Instant, Passed, Refused
 from greenroom.domain.vocabulary import ChangeId, Move, State, Subject
 from greenroom.pipeline.carrying import carry_on, live_unnoted, row_of
+from greenroom.pipeline.decisions import findings_of, names_of
 from greenroom.pipeline.holds import DEFERRED
 from greenroom.pipeline.house import House, Tell
 from greenroom.pipeline.lineage import child_of, fingerprint
@@ -92,7 +93,7 @@ def reopen(house: House, change_id: str, *, actor: str, tell: Tell) -> dict[str,
     Raises Unusable `wrong-state` where nobody said anything that could be taken back.
     """
     change = house.changes.get(ChangeId(change_id))
-    decided = house.decisions.among(change.subject, findings_of(house, change))
+    decided = house.decisions.among(change.subject, findings_of(house.store, change))
     waits = change.hold is not None and change.hold.rule == DEFERRED
     if not decided and not waits and change.ended not in NO:
         raise _wrong_state(change, "reopen", "nobody rejected or deferred it")
@@ -113,7 +114,7 @@ def reopen(house: House, change_id: str, *, actor: str, tell: Tell) -> dict[str,
 
 def sift(house: House, subject: Subject, proposal: Proposal) -> Sifted:
     """`proposal` without the findings that a person said no or later to, while that holds."""
-    named = names_of(house, proposal)
+    named = names_of(house.store, proposal)
     now = house.clock.now()
     found = house.decisions.among(subject, named)
     gone = {name: one for name, one in found.items() if one.holds(now)}
@@ -137,23 +138,9 @@ def wake(house: House, subject: Subject, tell: Tell) -> None:
 
 def remember(house: House, change: Change, said: Said, until: Instant | None = None) -> None:
     """Keep a person's word on every finding of `change`."""
-    named = findings_of(house, change)
+    named = findings_of(house.store, change)
     made = [Decision(finding=name, change=change.id, said=said, until=until) for name in named]
     house.decisions.put(change.subject, made)
-
-
-def findings_of(house: House, change: Change) -> tuple[str, ...]:
-    """The findings that a change mends."""
-    return names_of(house, read_proposal(house.store, change))
-
-
-def names_of(house: House, proposal: Proposal) -> tuple[str, ...]:
-    """The findings of a proposal; of one whose patch cannot be read, the proposer's own name for it."""
-    try:
-        named = findings(proposal.rule, house.store.get(proposal.patch, MAX_PATCH_BYTES))
-    except Unusable:
-        named = ()
-    return named or (proposal.fingerprint,)
 
 
 def note_withheld(answer: dict[str, Any], proposer: str, proposal: Proposal, sifted: Sifted) -> None:

@@ -7,9 +7,14 @@ from collections.abc import Collection, Iterable, Mapping
 
 import sqlalchemy as sa
 
-from greenroom.domain.findings import Decision
+from greenroom.domain.change import Change
+from greenroom.domain.errors import Unusable
+from greenroom.domain.findings import Decision, findings
+from greenroom.domain.ports import Store
+from greenroom.domain.proposal import Proposal
 from greenroom.domain.verdict import Instant
 from greenroom.domain.vocabulary import ChangeId, Subject
+from greenroom.pipeline.stages.plan import MAX_PATCH_BYTES, read_proposal
 from greenroom.pipeline.tables import DECISIONS
 
 AT_ONCE = 500
@@ -46,6 +51,20 @@ class Decisions:
         with self._engine.begin() as connection:
             gone = (connection.execute(sa.delete(DECISIONS).where(_these(subject, n))) for n in _batches(findings))
             return sum(result.rowcount for result in gone)
+
+
+def findings_of(store: Store, change: Change) -> tuple[str, ...]:
+    """The findings that a change mends."""
+    return names_of(store, read_proposal(store, change))
+
+
+def names_of(store: Store, proposal: Proposal) -> tuple[str, ...]:
+    """The findings of a proposal; of one whose patch cannot be read, the proposer's own name for it."""
+    try:
+        named = findings(proposal.rule, store.get(proposal.patch, MAX_PATCH_BYTES))
+    except Unusable:
+        named = ()
+    return named or (proposal.fingerprint,)
 
 
 def _these(subject: Subject, names: Collection[str]) -> sa.ColumnElement[bool]:

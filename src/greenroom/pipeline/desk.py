@@ -61,7 +61,12 @@ def handlers(house: House) -> Mapping[str, Handler]:
         ),
         "reopen": lambda a, tell: deciding.reopen(house, _text(a, "change"), actor=_text(a, "actor"), tell=tell),
         "edit": lambda a, tell: lineage.edit(
-            house, _text(a, "change"), patch=_text(a, "patch"), actor=_text(a, "actor"), tell=tell
+            house,
+            _text(a, "change"),
+            patch=_text(a, "patch"),
+            actor=_text(a, "actor"),
+            tell=tell,
+            summary=_text(a, "summary"),
         ),
         "retry": lambda a, tell: lineage.retry(house, _text(a, "change"), tell=tell),
         "revert": lambda a, _: verbs.revert(house, _text(a, "change"), actor=_text(a, "actor")),

@@ -23,6 +23,7 @@ from greenroom.domain.verdict import Held
 from greenroom.domain.vocabulary import ChangeId, Mode, Move, State, Trust
 from greenroom.pipeline.carrying import carry_on, live_unnoted
 from greenroom.pipeline.changes import Line
+from greenroom.pipeline.decisions import findings_of
 from greenroom.pipeline.holds import BASE_MOVED
 from greenroom.pipeline.house import House, Tell
 from greenroom.pipeline.plain import verdict_plain
@@ -35,14 +36,15 @@ MODES = tuple(Mode)
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 
 
-def edit(house: House, change_id: str, *, patch: str, actor: str, tell: Tell) -> dict[str, Any]:
+def edit(house: House, change_id: str, *, patch: str, actor: str, tell: Tell, summary: str = "") -> dict[str, Any]:
     """Carry the stored `patch` in the place of the change's own: a new change of the person `actor`.
 
+    `summary` is its title; without one it is the parent's, marked as edited.
     Raises Unusable `wrong-state` for a change that is live, `not-a-person`, `bad-patch`, and `no-change` where the
     patch is the one that the change has.
     """
     parent = house.changes.get(ChangeId(change_id))
-    _require_not_live(house, parent, "edit")
+    _require_last(house, parent, "edit")
     if not is_person(actor):
         raise Unusable("not-a-person", "an edit has a person", where=actor[:80])
     told, digest = read_proposal(house.store, parent), parse_digest(patch)
@@ -56,6 +58,7 @@ def edit(house: House, change_id: str, *, patch: str, actor: str, tell: Tell) ->
         proposer=actor,
         proposer_version=EDIT_DOOR,
         rule=EDIT_RULE,
+        summary=summary or (told.summary if told.rule == EDIT_RULE else f"Edited: {told.summary}"),
         rationale=f"{told.rationale}\n\nEdited by {actor}; proposed by {told.proposer} as {parent.id}.",
         patch=digest,
         files=files,
@@ -71,10 +74,12 @@ def retry(house: House, change_id: str, *, tell: Tell) -> dict[str, Any]:
     Raises Unusable `wrong-state` for a change that is live or that a person has to reopen first.
     """
     parent = house.changes.get(ChangeId(change_id))
-    _require_not_live(house, parent, "retry")
-    if parent.ended in ("rejected", "closed"):
-        remedy = f"greenroom reopen {parent.id}"
-        raise Unusable("wrong-state", f"cannot retry {parent.id}: it is {parent.ended}", where="a no", remedy=remedy)
+    _require_last(house, parent, "retry")
+    decided = house.decisions.among(parent.subject, findings_of(house.store, parent))
+    said = {one.said for one in decided.values() if one.holds(house.clock.now())}
+    if said:
+        where, remedy = f"a person {' and '.join(sorted(said))} what it mends", f"greenroom reopen {parent.id}"
+        raise Unusable("wrong-state", f"cannot retry {parent.id}", where=where, remedy=remedy)
     return _carry_child(house, parent, read_proposal(house.store, parent), tell)
 
 
@@ -165,13 +170,14 @@ def _carry_child(house: House, parent: Change, proposal: Proposal, tell: Tell) -
     return {**carry_on(house, child.id, tell), "parent": parent.id}
 
 
-def _require_not_live(house: House, change: Change, verb: str) -> None:
-    live = change.state in (State.PROMOTED, State.KEPT) or live_unnoted(house, change)
-    if not live:
+def _require_last(house: House, change: Change, verb: str) -> None:
+    """Raise Unusable `wrong-state` for a change that is live, or whose place another one has."""
+    if change.state in (State.PROMOTED, State.KEPT) or live_unnoted(house, change):
+        where, remedy = "it is live", f"greenroom revert {change.id}"
+    elif change.ended == SUPERSEDED:
+        child = next((one.id for one in house.changes.list(subject=change.subject) if one.parent == change.id), "")
+        where, remedy = f"{child} took its place", f"greenroom {verb} {child}"
+    else:
         return
-    raise Unusable(
-        "wrong-state",
-        f"cannot {verb} {change.id}: it is {change.state.value}",
-        where="it is live",
-        remedy=f"greenroom revert {change.id}",
-    )
+    message = f"cannot {verb} {change.id}: it is {change.ended or change.state.value}"
+    raise Unusable("wrong-state", message, where=where, remedy=remedy)

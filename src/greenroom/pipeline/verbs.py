@@ -108,6 +108,8 @@ def promote(house: House, change_id: str, *, tell: Tell) -> dict[str, Any]:
     change = house.changes.get(ChangeId(change_id))
     if change.state is not State.APPROVED or reverting(change):
         raise _wrong_state(change, "promote", _missing_step(change))
+    if change.hold is not None and change.hold.rule == BASE_MOVED and change.base != house.guard.live(change.subject):
+        return {**row_of(house, change), "verdict": verdict_plain(change.hold)}
     if change.hold is not None:
         house.changes.save(dataclasses.replace(change, hold=None))
     house.crash_point("release.saved")

@@ -60,11 +60,11 @@ class MemoryServices:
             return self.house.guard.stop(str((arguments or {})["actor"]))
         return documents.to_plain(self.house.guard.status())
 
-    def consent(self, offer: Mapping[str, Any], actor: str, passphrase: Passphrase) -> bytes:
+    def consents(self, offers: Sequence[Mapping[str, Any]], actor: str, passphrase: Passphrase) -> Sequence[bytes]:
         """See Services."""
         if self.locked:
-            passphrase(f"to approve {offer['change']}")
-        return self.house.consent(offer["change"], shown=parse_digest(offer["card"]), actor=actor)
+            passphrase("to approve " + ", ".join(offer["change"] for offer in offers))
+        return [self.house.consent(o["change"], shown=parse_digest(o["card"]), actor=actor) for o in offers]
 
     def card(self, change: str, offer: Mapping[str, Any]) -> Mapping[str, Any]:
         """See Services; whether it is the right card is the real one's to check."""

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from greenroom.domain.errors import Unusable
-from greenroom.domain.verdict import Held, Instant, Passed
+from greenroom.domain.verdict import Instant, Passed
 from greenroom.domain.vocabulary import ChangeId, State
 from greenroom.pipeline import cancelling, deciding, lineage, verbs
 from greenroom.testing.clock import SECOND
 from greenroom.testing.house import OWNER, MemoryHouse
-from greenroom.testing.parts import Finding, patch_of
+from greenroom.testing.parts import Finding, Killed, patch_of
 
 DAY = 86_400
 TWICE = {
@@ -246,6 +246,9 @@ def test_an_edit_is_a_change_of_the_person_through_the_whole_gate(house: MemoryH
     house.approve(child.id)
     assert house.live_files()[b"README.md"] == b"# Project\n\nall the words\n"
     assert "change.superseded" in house.names()
+    with pytest.raises(Unusable) as caught:
+        lineage.retry(house.house, change, tell=house.tell)
+    assert caught.value.remedy == f"greenroom retry {child.id}"
 
 
 @pytest.mark.parametrize(
@@ -280,15 +283,23 @@ def test_retry_is_a_rebase_where_the_base_moved(house: MemoryHouse) -> None:
 
 
 def test_a_parent_that_a_crash_left_open_ends_at_the_next_start(house: MemoryHouse) -> None:
-    """Killed between child and parent: both are open, until `settle_parents`."""
+    """Killed between child and parent: both are open, until `settle_parents`; the person's edit is not lost."""
+
+    def kill(point: str) -> None:
+        if point == "child.saved":
+            raise Killed(point)
+
     change = house.proposed()
-    parent = house.change(change)
-    answer = edited(house, change, b"# Project\n\nall the words\n")
-    house.house.changes.save(dataclasses.replace(parent, version=house.change(change).version))
+    patch = house.store.put("blob", patch_of("README.md", house.live_files()[b"README.md"], b"all\n"))
+    doomed = dataclasses.replace(house.house, crash_point=kill)
+    with pytest.raises(Killed):
+        lineage.edit(doomed, change, patch=patch, actor=OWNER, tell=house.tell)
+    house.restart()
+    assert [one.terminal for one in house.changes()] == [False, False]
     lineage.settle_parents(house.house)
     assert house.change(change).ended == "superseded"
-    assert isinstance(house.change(answer["id"]).hold, Held)
-    lineage.settle_parents(house.house)
+    (child,) = house.resume()["resumed"]
+    assert (child["rule"], child["verdict"]["rule"]) == ("edit", "needs-approval")
 
 
 def test_a_second_scan_on_another_base_takes_the_place_of_what_waited(house: MemoryHouse) -> None:

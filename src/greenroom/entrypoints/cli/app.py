@@ -73,9 +73,16 @@ def build(services: Callable[[str | None], Services], version: str) -> typer.Typ
         del version, json
         context.box = box
 
-    from greenroom.entrypoints.cli import change_commands, decision_commands, house_commands, log_commands
+    from greenroom.entrypoints.cli import (
+        approve_commands,
+        change_commands,
+        decision_commands,
+        house_commands,
+        log_commands,
+    )
 
     change_commands.register(app, context)
+    approve_commands.register(app, context)
     decision_commands.register(app, context)
     house_commands.register(app, context)
     log_commands.register(app, context)

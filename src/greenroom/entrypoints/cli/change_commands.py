@@ -1,4 +1,4 @@
-"""The commands that move changes: improve, list, show, diff, approve, promote, revert, resume."""
+"""The commands that move changes: improve, list, show, diff, promote, revert, resume."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from greenroom.domain.errors import Exit, Unusable
+from greenroom.domain.errors import Exit
 from greenroom.domain.vocabulary import Mode
 from greenroom.entrypoints.cli import consent, output, render, runs, scans
 from greenroom.entrypoints.cli.safe import safe
@@ -26,7 +26,6 @@ def register(app: typer.Typer, context: Context) -> None:
     """Add the commands to `app`."""
     _improve(app, context)
     _looking(app, context)
-    _approving(app, context)
     _taking_back(app, context)
 
 
@@ -130,41 +129,7 @@ def _looking(app: typer.Typer, context: Context) -> None:
         )
 
 
-def _approving(app: typer.Typer, context: Context) -> None:
-    @app.command()
-    def approve(
-        change: Id,
-        no_promote: Annotated[bool, typer.Option("--no-promote", help="Stop at approved.")] = False,
-        yes: Annotated[bool, typer.Option("--yes", help="Agree beforehand; the card is still shown.")] = False,
-        no_input: NoInput = False,
-        actor: Annotated[str | None, typer.Option(hidden=True)] = None,
-        json: Json = False,
-    ) -> None:
-        """Show the whole card, sign your agreement, and carry the change through promote and watch.
-
-        Examples:
-          greenroom approve k3f9x2
-          greenroom approve k3f9x2 --no-promote
-        """
-        del json
-        services = context.services
-        deliver_waiting(context)
-        offer = services.desk("offer", {"change": change})
-        if offer["verdict"]["is"] != "passed":
-            finish_change(context, offer, lambda: say(offer))
-        _require_deliverable(context, change)
-        shown = {**offer["show"], "card": services.card(change, offer)}
-        if not context.as_json:
-            _show_whole_card(shown, services.read(shown["card"]["patch"]))
-        if not consent.ask("Approve this change?", yes=yes, no_input=no_input or context.as_json):
-            print("not approved; nothing was changed", file=sys.stderr)
-            raise typer.Exit(0)
-        _require_deliverable(context, change)
-        envelope = services.consent(offer, actor or consent.actor(), consent.passphrase)
-        wish = {"change": change, "envelope": envelope.hex(), "promote": not no_promote}
-        answer = {**_delivered(context, services.desk("approve", wish, progress=render.tell)), "card": shown["card"]}
-        finish_change(context, answer, lambda: say(answer))
-
+def _taking_back(app: typer.Typer, context: Context) -> None:
     @app.command()
     def promote(change: Id, json: Json = False) -> None:
         """Carry an approved change through promote and watch; otherwise say which step is missing.
@@ -174,12 +139,10 @@ def _approving(app: typer.Typer, context: Context) -> None:
         """
         del json
         deliver_waiting(context)
-        _require_deliverable(context, change)
-        answer = _delivered(context, context.services.desk("promote", {"change": change}, progress=render.tell))
+        require_deliverable(context, change)
+        answer = delivered(context, context.services.desk("promote", {"change": change}, progress=render.tell))
         finish_change(context, answer, lambda: say(answer))
 
-
-def _taking_back(app: typer.Typer, context: Context) -> None:
     @app.command()
     def revert(change: Id, json: Json = False) -> None:
         """Take a promoted change back: the earlier tree, as a further commit. Works under a stop.
@@ -189,7 +152,7 @@ def _taking_back(app: typer.Typer, context: Context) -> None:
         """
         del json
         wish = {"change": change, "actor": consent.actor()}
-        answer = _delivered(context, context.services.desk("revert", wish))
+        answer = delivered(context, context.services.desk("revert", wish))
         finish_change(context, answer, lambda: say(answer))
 
     @app.command()
@@ -210,7 +173,7 @@ def _taking_back(app: typer.Typer, context: Context) -> None:
         del json
         if change is not None:
             deliver_waiting(context)
-            _require_deliverable(context, change)
+            require_deliverable(context, change)
         wish = {"change": change} if change is not None else {}
         answer = dict(context.services.desk("resume", wish, progress=render.tell))
         answer["delivered"] = deliver_waiting(context)
@@ -224,30 +187,24 @@ def _show(shown: Mapping[str, Any], *, with_runs: bool) -> None:
         runs.show(out, shown["runs"])
 
 
-def _show_whole_card(shown: Mapping[str, Any], patch: bytes) -> None:
-    """Raises Unusable `card-not-shown` when the reader of the output went away: nobody agrees to what was not shown."""
-    try:
-        render.console().print(render.card(shown))
-        render.console().print(render.diff(patch.decode("utf-8", "backslashreplace")), soft_wrap=True)
-        sys.stdout.flush()
-    except (BrokenPipeError, SystemExit):
-        output.silence()
-        remedy = "run `greenroom approve` with its output on a screen or in a file; `greenroom show ID` shows the card"
-        raise Unusable(
-            "card-not-shown", "the card could not be shown to its end, so nothing was approved", remedy=remedy
-        ) from None
-
-
 def _patch(context: Context, change: str) -> bytes:
     services = context.services
     return services.read(services.desk("diff", {"change": change})["patch"])
 
 
-def _require_deliverable(context: Context, change: str) -> None:
+def require_deliverable(context: Context, change: str) -> None:
     """Leave, held, when the person's branch is dirty or moved: found before anybody agrees, and before the swap."""
+    verdict = undeliverable(context, change)
+    if verdict is not None:
+        answer = {"id": change, "verdict": verdict}
+        finish_change(context, answer, lambda: render.console().print(render.verdict_line(verdict)))
+
+
+def undeliverable(context: Context, change: str) -> Mapping[str, Any] | None:
+    """What keeps a change from the person's branch, as a held verdict; None when nothing does."""
     delivery = context.services.desk("branch", {"change": change})
     if delivery is None:
-        return
+        return None
     trees = (delivery["base"], delivery["green"]) if delivery["green"] else None
     place = context.services.repository(delivery["repository"], delivery["branch"], trees)
     found = place["blocked"]
@@ -257,13 +214,11 @@ def _require_deliverable(context: Context, change: str) -> None:
     elif place["head"] != delivery["delivered"]:
         remedy = f"greenroom improve {delivery['repository']} takes your commits in"
         found = {"rule": "branch-moved", "where": f"{delivery['branch']} is at {place['head'][:12]}", "remedy": remedy}
-    if found:
-        verdict = {"is": "held", **found}
-        answer = {"id": change, "verdict": verdict}
-        finish_change(context, answer, lambda: render.console().print(render.verdict_line(verdict)))
+    return {"is": "held", **found} if found else None
 
 
-def _delivered(context: Context, answer: Mapping[str, Any]) -> Mapping[str, Any]:
+def delivered(context: Context, answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The answer, and what became of the delivery that it asks for."""
     delivery = answer.get("delivery")
     if not delivery:
         return answer
@@ -351,7 +306,8 @@ def _show_improved(answer: Mapping[str, Any]) -> None:
     for note in answer["notes"]:
         print(f"note: {safe(note)}")
     scans.show(out, answer.get("scans", ()))
-    for one in answer.get("withheld", ()):
+    tabled = {scan["proposer"] for scan in answer.get("scans", ())}
+    for one in (one for one in answer.get("withheld", ()) if one["proposer"] not in tabled):
         print(
             f"not asked about: {one['findings']} {safe(one['reason'])} ({safe(one['rule'])}, {safe(one['proposer'])})"
         )

@@ -99,6 +99,7 @@ def _children(app: typer.Typer, context: Context) -> None:
         patch: Annotated[
             str | None, typer.Option(metavar="FILE", help="The edited patch; - reads it from standard input.")
         ] = None,
+        summary: Annotated[str, typer.Option(help="Its title; the old one marked as edited unless given.")] = "",
         json: Json = False,
     ) -> None:
         """Change a change's patch: yours is a new change, which goes through the whole gate; the old one ends.
@@ -115,7 +116,7 @@ def _children(app: typer.Typer, context: Context) -> None:
         deliver_waiting(context)
         before = services.read(services.desk("diff", {"change": change})["patch"])
         after = editor.read(patch) if patch is not None else editor.edited(before, ".diff")
-        wish = {"change": change, "patch": services.keep(after), "actor": consent.actor()}
+        wish = {"change": change, "patch": services.keep(after), "actor": consent.actor(), "summary": summary}
         _answered(context, services.desk("edit", wish, progress=render.tell))
 
     @app.command()
