@@ -191,6 +191,25 @@ class LocalServices:
         crash_point("delivery.moved")
         return _plain(verdict)
 
+    def offer_branch(self, offer: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See Services."""
+        from greenroom.bootstrap.person import offer_branch
+
+        made = offer_branch(self._mine(), offer)
+        return _plain(made) if isinstance(made, Held) else {**_plain(Passed()), "made": made}
+
+    def fates(self, path: str, branch: str, waiting: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+        """See Services."""
+        from greenroom.bootstrap.person import fates
+
+        return fates(path, branch, waiting)
+
+    def push_branch(self, offer: Mapping[str, Any], made: str, remote: str, *, ask: bool) -> Mapping[str, Any]:
+        """See Services."""
+        from greenroom.bootstrap.person import push_branch
+
+        return _plain(push_branch(offer, made, remote, ask=ask))
+
     def log_entries(self, start: int, count: int) -> Sequence[Mapping[str, Any]]:
         """See Services."""
         from greenroom.audit.reader import read_copy

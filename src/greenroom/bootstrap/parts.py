@@ -262,6 +262,7 @@ def policy_in_force(store: Store, guard: GuardClient) -> Callable[[], CedarPolic
 def make_house(box: Box, guard: GuardClient, keeper: Keeper) -> House:
     """The executor's house: databases, flow, runs. Launches DBOS."""
     from greenroom.pipeline import tables
+    from greenroom.pipeline.branches import Branches
     from greenroom.pipeline.changes import Board, DatabaseChanges, Deliveries, Settings
     from greenroom.pipeline.decisions import Decisions
     from greenroom.pipeline.durable import DurableRuns
@@ -303,6 +304,7 @@ def make_house(box: Box, guard: GuardClient, keeper: Keeper) -> House:
         deliveries=Deliveries(engine),
         settings=settings,
         decisions=Decisions(engine),
+        branches=Branches(engine),
         store=store,
         guard=guard,
         keeper=keeper,

@@ -90,6 +90,21 @@ class Services(Protocol):
         """Fast-forward the person's branch; a verdict."""
         ...
 
+    def offer_branch(self, offer: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Make the branch of a change in the person's repository; a verdict, with the commit `made` where it passed.
+
+        Worktree, index and HEAD are left alone, and a branch that is there is never moved.
+        """
+        ...
+
+    def fates(self, path: str, branch: str, waiting: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+        """What became of the branches `waiting` in `branch` of the repository: open, merged, squashed or closed."""
+        ...
+
+    def push_branch(self, offer: Mapping[str, Any], made: str, remote: str, *, ask: bool) -> Mapping[str, Any]:
+        """Push the branch of a change as the person, never forced; a verdict. Without `ask` nobody is asked."""
+        ...
+
     def log_entries(self, start: int, count: int) -> Sequence[Mapping[str, Any]]:
         """Entries of the box's log, read from its files."""
         ...

@@ -8,13 +8,14 @@ from typing import Any
 from greenroom.domain.errors import Unusable
 from greenroom.domain.verdict import Instant
 from greenroom.domain.vocabulary import Mode
-from greenroom.pipeline import cancelling, deciding, improving, lineage, verbs
+from greenroom.pipeline import branching, cancelling, deciding, improving, lineage, verbs
 from greenroom.pipeline.house import House
 
 Progress = Callable[[Any], None]
 Handler = Callable[[Mapping[str, Any], tuple[int, ...], Progress, int], Any]
 Call = Callable[[Mapping[str, Any], Progress], Any]
 MAX_TEXT = 4096
+MAX_WORDS = 10_000
 MAX_ENVELOPE_HEX = 256 * 1024
 
 
@@ -36,6 +37,7 @@ def handlers(house: House) -> Mapping[str, Handler]:
             branch=_text(arguments, "branch"),
             only=[str(name) for name in only],
             mode=_mode(mode) if mode is not None else None,
+            noticed=_words(arguments, "noticed"),
             test_command=_text(arguments, "test_command") if arguments.get("test_command") is not None else None,
             tell=tell,
         )
@@ -55,6 +57,16 @@ def handlers(house: House) -> Mapping[str, Handler]:
         "branch": lambda a, _: verbs.branch_of(house, _text(a, "change")),
         "promote": lambda a, tell: verbs.promote(house, _text(a, "change"), tell=tell),
         "reject": lambda a, _: verbs.reject(house, _text(a, "change"), why=_text(a, "why"), actor=_text(a, "actor")),
+        "branch_offer": lambda a, _: branching.branch_offer(house, _text(a, "change")),
+        "branched": lambda a, _: branching.branched(
+            house,
+            _text(a, "change"),
+            branch=_text(a, "branch"),
+            onto=_text(a, "onto"),
+            made=_text(a, "made"),
+            at=_instant(a, "at"),
+        ),
+        "branches": lambda a, _: branching.branches_of(house, _text(a, "path"), _text(a, "branch")),
         "cancel": lambda a, _: cancelling.cancel(house, _text(a, "change"), actor=_text(a, "actor")),
         "defer": lambda a, _: deciding.defer(
             house, _text(a, "change"), until=_instant(a, "until"), actor=_text(a, "actor")
@@ -96,6 +108,13 @@ def _text(arguments: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str) or len(value) > MAX_TEXT:
         raise Unusable("bad-call", f"argument {name!r} is text of at most {MAX_TEXT} characters")
     return value
+
+
+def _words(arguments: Mapping[str, Any], name: str) -> dict[str, str]:
+    found = arguments.get(name, {})
+    if not isinstance(found, dict) or len(found) > MAX_WORDS or not all(isinstance(v, str) for v in found.values()):
+        raise Unusable("bad-call", f"argument {name!r} is a short table of words")
+    return found
 
 
 def _instant(arguments: Mapping[str, Any], name: str) -> Instant:

@@ -11,6 +11,7 @@ from greenroom.domain.digest import Digest
 from greenroom.domain.ports import Attestor, Changes, Clock, Guard, Keeper, Proposer, Store
 from greenroom.domain.verdict import Held
 from greenroom.domain.vocabulary import ChangeId
+from greenroom.pipeline.branches import Branches
 from greenroom.pipeline.changes import Board, Deliveries, Settings
 from greenroom.pipeline.decisions import Decisions
 from greenroom.pipeline.flow import Watcher
@@ -48,6 +49,7 @@ class House:
     deliveries: Deliveries
     settings: Settings
     decisions: Decisions
+    branches: Branches
     store: Store
     guard: Guard
     keeper: Keeper

@@ -19,7 +19,7 @@ from greenroom.domain.proposal import MAX_PROPOSAL_BYTES, is_person, origin_of
 from greenroom.domain.scan import Scan
 from greenroom.domain.verdict import Held, Passed, Refused
 from greenroom.domain.vocabulary import Kind, Mode, State, Subject, Trust, address_of
-from greenroom.pipeline import deciding, lineage
+from greenroom.pipeline import branching, deciding, lineage
 from greenroom.pipeline.carrying import carry_on, cut_short, last_live, outdated, row_of, settle_siblings, want
 from greenroom.pipeline.changes import Delivery, Line
 from greenroom.pipeline.holds import RETRIED
@@ -41,12 +41,14 @@ def improve(
     mode: Mode | None,
     tell: Tell,
     test_command: str | None = None,
+    noticed: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Import the repository behind the descriptor `directory`, find what is worth changing, carry each finding.
 
     `path` and `branch` name the subject; the keeper checks the descriptor itself. Every change ends refused, or
     held for a person. When whoever asked hangs up (`tell.gone`), the change under way is finished and no other begun.
     `test_command` is kept for the subject, empty forgets it; it is shown on each card and binds each consent.
+    `noticed` is what became of branches that changes were delivered as (`branching.FATES`), by change.
     """
     _chosen(house, only)
     subject = Subject(kind=Kind.WORKSPACE, address=address_of(path, branch))
@@ -56,6 +58,7 @@ def improve(
     brought = bring(house, subject, directory, path=path, branch=branch)
     if not isinstance(brought, Import):
         return {"subject": str(subject), "verdict": verdict_plain(brought), "changes": []}
+    settled = branching.settle_branches(house, subject, noticed or {})
     deciding.wake(house, subject, tell)
     tell({"event": "imported", "tree": brought.tree, "commit": brought.commit})
     prepared = house.prepare(brought.tree)
@@ -73,6 +76,7 @@ def improve(
         "failed": [],
         "ended": [],
         "scans": [],
+        "branches": settled,
     }
     for name, make in _chosen(house, only).items():
         if getattr(tell, "gone", False):
@@ -177,16 +181,15 @@ def _new_change(
     if sifted.withheld:
         proposal = sifted.proposal
         change = dataclasses.replace(change, request=house.store.put("text", documents.encode(proposal)))
-    same = [house.changes.get(found) for found in house.board.known(subject, proposal.fingerprint)]
-    parent = lineage.moved_before(house, same)
-    known = [found for found in same if found.base == brought.tree and _settled(found)]
-    if known and outdated(house, known[-1]):
+    known, parent = _known(house, subject, proposal.fingerprint, brought.tree)
+    if known is not None and outdated(house, known):
         # The policy refuses it by the rule that says why, which ends it; the finding is then a new change.
-        _propose_anew(house, known.pop(), answer, tell)
-    if known and known[-1].hold is not None and known[-1].hold.rule in RETRIED:
-        return house.changes.save(dataclasses.replace(known[-1], hold=None))
-    if known:
-        answer["known"].append(row_of(house, known[-1]))
+        _propose_anew(house, known, answer, tell)
+        known, parent = _known(house, subject, proposal.fingerprint, brought.tree)
+    if known is not None and known.hold is not None and known.hold.rule in RETRIED:
+        return house.changes.save(dataclasses.replace(known, hold=None))
+    if known is not None:
+        answer["known"].append(row_of(house, known))
         return None
     line = Line(change=change.id, summary=proposal.summary, rule=proposal.rule, fingerprint=proposal.fingerprint)
     house.board.put(line)
@@ -196,6 +199,17 @@ def _new_change(
     if parent is not None:
         lineage.supersede(house, parent, saved.id)
     return saved
+
+
+def _known(house: House, subject: Subject, fingerprint: str, live: Digest) -> tuple[Change | None, Change | None]:
+    """The change that has a finding already, and, where there is none, the one whose place a new one takes."""
+    same = [house.changes.get(found) for found in house.board.known(subject, fingerprint)]
+    settled = [found for found in same if found.base == live and _settled(found)]
+    if settled:
+        return settled[-1], None
+    moved = lineage.moved_before(house, same)
+    waits = moved is not None and branching.on_its_way(house, moved)
+    return (moved, None) if waits else (None, moved)
 
 
 def _propose_anew(house: House, change: Change, answer: dict[str, Any], tell: Tell) -> None:

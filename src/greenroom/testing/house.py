@@ -31,6 +31,7 @@ from greenroom.guard.papers import ConstitutionOrder, Lift, ModeOrder, sign
 from greenroom.guard.room import Rules
 from greenroom.guard.service import GuardService
 from greenroom.pipeline import history, improving, tables, verbs
+from greenroom.pipeline.branches import Branches
 from greenroom.pipeline.card import CardMaker
 from greenroom.pipeline.changes import Board, DatabaseChanges, Deliveries, Settings
 from greenroom.pipeline.decisions import Decisions
@@ -169,6 +170,7 @@ class MemoryHouse:
             deliveries=Deliveries(self.engine),
             settings=Settings(self.engine),
             decisions=Decisions(self.engine),
+            branches=Branches(self.engine),
             store=self.store,
             guard=guard,
             keeper=self.keeper,

@@ -47,12 +47,15 @@ class Repository:
     """A person's repository: its files, and the commit its branch is at.
 
     `dirty`: a tracked file is edited; `in_the_way`: an untracked one lies where a change brings a file.
+    `branches` are others than the one that is imported, by name; `merged` says of some how they came into it.
     """
 
     files: dict[bytes, bytes]
     head: str
     dirty: bool = False
     in_the_way: bool = False
+    branches: dict[str, str] = dataclasses.field(default_factory=dict)
+    merged: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 class CrashPoints:

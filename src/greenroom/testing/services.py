@@ -9,7 +9,7 @@ from typing import Any
 from greenroom.config import Box
 from greenroom.domain import documents
 from greenroom.domain.card import Card
-from greenroom.domain.digest import parse_digest
+from greenroom.domain.digest import digest_of, parse_digest
 from greenroom.domain.errors import NotFound
 from greenroom.domain.vocabulary import ChangeId, Mode
 from greenroom.entrypoints.services import Passphrase, Progress
@@ -27,6 +27,7 @@ class MemoryServices:
         self.house = house
         self.box = Box(house.directory)
         self.asked: list[str] = []
+        self.pushed: list[tuple[str, str, str]] = []
         self.locked = False
         self.health: dict[str, Any] = {"ok": True, "box": True, "facts": {"separation": "users"}, "problems": []}
         self.report: dict[str, Any] = {"ok": True, "size": 0, "notes": ["no outside witness"], "problem": ""}
@@ -128,6 +129,30 @@ class MemoryServices:
     def deliver(self, delivery: Mapping[str, Any]) -> Mapping[str, Any]:
         """See Services."""
         return verdict_plain(self.house.fast_forward(delivery))
+
+    def offer_branch(self, offer: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See Services; a branch that a test put there under the same name is in the way."""
+        branches, name = self.house.repository.branches, f"greenroom/{offer['id']}"
+        made = digest_of("text", f"{offer['onto']} {offer['green']}".encode())[5:45]
+        if branches.setdefault(name, made) != made:
+            return {"is": "held", "rule": "branch-exists", "where": name, "remedy": "delete it"}
+        return {"is": "passed", "made": made}
+
+    def fates(self, path: str, branch: str, waiting: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+        """See Services; the repository's `merged` names branches and how each was merged."""
+        del path, branch
+        found = self.house.repository
+        return {
+            one["change"]: found.merged.get(one["branch"], "open" if one["branch"] in found.branches else "closed")
+            for one in waiting
+        }
+
+    def push_branch(self, offer: Mapping[str, Any], made: str, remote: str, *, ask: bool) -> Mapping[str, Any]:
+        """See Services; the remote `origin` takes all."""
+        del ask
+        self.pushed.append((remote, f"greenroom/{offer['id']}", made))
+        refused = {"is": "held", "rule": "push-refused", "where": remote, "remedy": "mend it"}
+        return {"is": "passed"} if remote == "origin" else refused
 
     def log_entries(self, start: int, count: int) -> Sequence[Mapping[str, Any]]:
         """See Services."""

@@ -75,6 +75,7 @@ def build(services: Callable[[str | None], Services], version: str) -> typer.Typ
 
     from greenroom.entrypoints.cli import (
         approve_commands,
+        branch_commands,
         change_commands,
         decision_commands,
         house_commands,
@@ -83,6 +84,7 @@ def build(services: Callable[[str | None], Services], version: str) -> typer.Typ
 
     change_commands.register(app, context)
     approve_commands.register(app, context)
+    branch_commands.register(app, context)
     decision_commands.register(app, context)
     house_commands.register(app, context)
     log_commands.register(app, context)

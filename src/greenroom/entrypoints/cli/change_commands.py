@@ -52,6 +52,8 @@ def _improve(app: typer.Typer, context: Context) -> None:
           greenroom improve . --test-command "python -m pytest -q checks"
         """
         del json
+        from greenroom.entrypoints.cli.branch_commands import noticed
+
         services = context.services
         deliver_waiting(context)
         place = services.repository(repo, branch)
@@ -63,6 +65,7 @@ def _improve(app: typer.Typer, context: Context) -> None:
                 "only": only or [],
                 "mode": mode.value if mode else None,
                 "test_command": test_command,
+                "noticed": noticed(context, place),
             }
             answer = services.desk("improve", wish, descriptors=(descriptor,), progress=render.tell)
         finally:
@@ -303,6 +306,8 @@ def _show_improved(answer: Mapping[str, Any]) -> None:
             out.print(render.verdict_line({"is": "refused" if row["refused"] else "held", **said}))
     for failed in answer["failed"]:
         out.print(f"proposer {safe(failed['proposer'])} failed: {safe(failed['message'])}", style="red")
+    for one in answer.get("branches", ()):
+        print(f"{safe(one['branch'])} was {one['fate']}: change {one['change']} is over")
     for note in answer["notes"]:
         print(f"note: {safe(note)}")
     scans.show(out, answer.get("scans", ()))
