@@ -105,6 +105,27 @@ def test_contract_guard_refuses_replays(house: PaperHouse) -> None:
     assert _rule(guard.warrant(made.dossier())) == "consent-spent"
 
 
+def test_contract_guard_withdraws_a_yes(house: PaperHouse) -> None:
+    """What was agreed to before a withdrawal is void, consent and warrant; a later yes counts; what is live stays."""
+    guard = _guard(house)
+    made = papers(house)
+    made.approve()
+    early = guard.warrant(made.dossier())
+    assert isinstance(early, str)
+    house.clock.advance(1)
+    assert isinstance(guard.withdraw(made.change, "ada"), Passed)
+    assert _rule(guard.promote(early)) == "approval-withdrawn"
+    assert _rule(guard.warrant(made.dossier())) == "approval-withdrawn"
+    assert guard.live(SUBJECT) == made.base
+    assert house.names().count("consent.withdrawn") == 1
+    house.clock.advance(1)
+    made.approve()
+    warrant = guard.warrant(made.dossier())
+    assert isinstance(warrant, str)
+    assert isinstance(guard.promote(warrant), Passed)
+    assert _rule(guard.withdraw(made.change, "ada")) == "already-live"
+
+
 def test_contract_guard_refuses_forgeries(house: PaperHouse) -> None:
     """Papers of other keys count for nothing."""
     guard = _guard(house)

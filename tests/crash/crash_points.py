@@ -66,6 +66,7 @@ GUARD = {
         "watch.logged",
         "watch.finished",
     ),
+    "reject": ("withdraw.noted",),
     "revert": (
         "revert.marked",
         "revert.intended",
@@ -116,6 +117,7 @@ ELSEWHERE = {
         "carry.logged",
     ),
     "tests/unit/pipeline/test_pipeline_undoing.py": ("undo.saved",),
+    "tests/unit/pipeline/test_pipeline_deciding.py": ("child.saved",),
 }
 """Points of no command's journey, by the file of the tests that kill at them."""
 

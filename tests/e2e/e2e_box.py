@@ -318,7 +318,7 @@ class House:
         data = self.store.get(parse_digest(str(envelope)))
         return (
             "from greenroom.bootstrap.local import LocalServices\n"
-            f"LocalServices.consent = lambda *_: bytes.fromhex('{data.hex()}')"
+            f"LocalServices.consents = lambda *_: [bytes.fromhex('{data.hex()}')]"
         )
 
     def hostile(self, change: str, alter: Callable[[Change], Change]) -> Change:

@@ -26,6 +26,7 @@ from greenroom.wire.rpc import Client
 if TYPE_CHECKING:
     from greenroom.audit.attest import KeyAttestor
     from greenroom.domain.metrics import Metrics
+    from greenroom.domain.proof import Consent
     from greenroom.entrypoints.services import Passphrase, Progress
     from greenroom.guard.client import GuardClient
     from greenroom.guard.papers import Paper
@@ -75,21 +76,28 @@ class LocalServices:
         """See Services."""
         return time.time_ns()
 
-    def consent(self, offer: Mapping[str, Any], actor: str, passphrase: Passphrase) -> bytes:
+    def consents(self, offers: Sequence[Mapping[str, Any]], actor: str, passphrase: Passphrase) -> Sequence[bytes]:
         """See Services."""
-        from greenroom.domain.proof import Consent
         from greenroom.guard import papers
 
-        paper = Consent(
+        named = ", ".join(str(offer["change"]) for offer in offers)
+        owner, seconds = self._owner(passphrase, f"to approve {named}"), self._consent_seconds()
+        return [papers.sign(owner, self._consent(offer, actor, seconds)) for offer in offers]
+
+    def _consent(self, offer: Mapping[str, Any], actor: str, seconds: int) -> Consent:
+        from greenroom.domain.proof import Consent
+
+        now = self.now()
+        return Consent(
             change=ChangeId(offer["change"]),
             plan=parse_digest(offer["plan"]),
             green=parse_digest(offer["green"]),
             shown=parse_digest(offer["card"]),
             actor=actor,
-            expires=Instant(self.now() + self._consent_seconds() * 1_000_000_000),
+            expires=Instant(now + seconds * 1_000_000_000),
             nonce=secrets.token_hex(16),
+            at=Instant(now),
         )
-        return papers.sign(self._owner(passphrase, f"to approve {offer['change']}"), paper)
 
     def card(self, change: str, offer: Mapping[str, Any]) -> Mapping[str, Any]:
         """See Services."""
@@ -104,6 +112,10 @@ class LocalServices:
                 remedy="do not approve; `greenroom down`, then look again",
             )
         return documents.to_plain(card)  # type: ignore[no-any-return]
+
+    def withdraw(self, change: str, actor: str) -> Mapping[str, Any]:
+        """See Services."""
+        return _plain(self._remote().withdraw(ChangeId(change), actor))
 
     def lift(self, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
         """See Services."""
@@ -199,6 +211,12 @@ class LocalServices:
 
         return FileStore(self._mine().store).get(parse_digest(digest))
 
+    def keep(self, data: bytes) -> str:
+        """See Services."""
+        from greenroom.release.store import FileStore
+
+        return FileStore(self._mine().store).put("blob", data)
+
     def board(self, *, everything: bool) -> Sequence[Mapping[str, Any]]:
         """See Services."""
         from greenroom.pipeline.board import read_board
@@ -227,6 +245,25 @@ class LocalServices:
         verdict = deliver(self.box, delivery, crash_point)
         crash_point("delivery.moved")
         return _plain(verdict)
+
+    def offer_branch(self, offer: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See Services."""
+        from greenroom.bootstrap.person import offer_branch
+
+        made = offer_branch(self._mine(), offer)
+        return _plain(made) if isinstance(made, Held) else {**_plain(Passed()), "made": made}
+
+    def fates(self, path: str, branch: str, waiting: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+        """See Services."""
+        from greenroom.bootstrap.person import fates
+
+        return fates(path, branch, waiting)
+
+    def push_branch(self, offer: Mapping[str, Any], made: str, remote: str, *, ask: bool) -> Mapping[str, Any]:
+        """See Services."""
+        from greenroom.bootstrap.person import push_branch
+
+        return _plain(push_branch(offer, made, remote, ask=ask))
 
     def log_entries(self, start: int, count: int) -> Sequence[Mapping[str, Any]]:
         """See Services."""

@@ -262,7 +262,9 @@ def policy_in_force(store: Store, guard: GuardClient) -> Callable[[], CedarPolic
 def make_house(box: Box, guard: GuardClient, keeper: Keeper) -> House:
     """The executor's house: databases, flow, runs. Launches DBOS."""
     from greenroom.pipeline import tables
+    from greenroom.pipeline.branches import Branches
     from greenroom.pipeline.changes import Board, DatabaseChanges, Deliveries, Settings
+    from greenroom.pipeline.decisions import Decisions
     from greenroom.pipeline.durable import DurableRuns
     from greenroom.pipeline.facts import gather
     from greenroom.pipeline.flow import Flow
@@ -298,6 +300,8 @@ def make_house(box: Box, guard: GuardClient, keeper: Keeper) -> House:
         board=Board(engine),
         deliveries=Deliveries(engine),
         settings=settings,
+        decisions=Decisions(engine),
+        branches=Branches(engine),
         store=store,
         guard=guard,
         keeper=keeper,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from greenroom.config import Box
 from greenroom.domain.digest import parse_digest
 from greenroom.domain.errors import NotFound, Unusable
-from greenroom.domain.verdict import Refused, Verdict
+from greenroom.domain.verdict import Held, Instant, Refused, Verdict
 from greenroom.domain.vocabulary import address_of, subject_of
 from greenroom.release import delivery
 
@@ -67,6 +67,37 @@ def deliver(box: Box, wanted: Mapping[str, Any], crash_point: Callable[[str], No
         return Refused(rule="delivery-differs", where=where, remedy=f"live is {live}; look with `greenroom status`")
     expect = str(wanted["delivered"])
     return delivery.deliver(Path(path), branch, expect, release.git_dir(subject), live, crash_point=crash_point)
+
+
+def offer_branch(box: Box, offer: Mapping[str, Any]) -> str | Held:
+    """Make the branch of a change in the person's repository; its commit."""
+    from greenroom.release import branches
+    from greenroom.release.store import FileStore
+
+    wanted = branches.Offer(
+        change=str(offer["id"]),
+        onto=str(offer["onto"]),
+        base=parse_digest(offer["base"]),
+        green=parse_digest(offer["green"]),
+        message=str(offer["message"]),
+        at=Instant(int(offer["at"])),
+    )
+    return branches.offer(Path(offer["repository"]), FileStore(box.store), wanted)
+
+
+def fates(path: str, branch: str, waiting: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """What became of the branches that changes were delivered as, by change."""
+    from greenroom.release.branches import fate
+
+    named = ((str(one["change"]), (str(one["branch"]), str(one["made"]), str(one["onto"]))) for one in waiting)
+    return {change: fate(Path(path), *words, branch) for change, words in named}
+
+
+def push_branch(offer: Mapping[str, Any], made: str, remote: str, *, ask: bool) -> Verdict:
+    """Push the branch of a change."""
+    from greenroom.release import branches
+
+    return branches.push(Path(offer["repository"]), f"{branches.PREFIX}{offer['id']}", made, remote, ask=ask)
 
 
 def _coming(box: Box, trees: tuple[str, str]) -> delivery.Coming:

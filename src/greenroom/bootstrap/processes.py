@@ -112,12 +112,14 @@ def _keep_executor(box: Box, users: separation.Users | None, server: Server) -> 
 def _serve_executor(box: Box, users: separation.Users | None, guard: GuardClient) -> int:
     from greenroom.keeper.server import RemoteKeeper
     from greenroom.pipeline.desk import handlers
+    from greenroom.pipeline.lineage import settle_parents
     from greenroom.pipeline.reconcile import reconcile
     from greenroom.wire.rpc import Client
 
     keeper = RemoteKeeper(Client(str(box.socket("keeper")), patience_s=PATIENCE_S).call)
     house = parts.make_house(box, guard, keeper)
     reconcile(house)
+    settle_parents(house)
     with _server(box, users, "desk", handlers(house)) as server:
         threading.Thread(target=_leave_when_idle, args=(server,), daemon=True).start()
         server.serve_forever(poll_interval=0.2)

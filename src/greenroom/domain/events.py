@@ -22,6 +22,7 @@ GUARD_ONLY = frozenset(
         "consent.given",
         "consent.refused",
         "consent.carried",
+        "consent.withdrawn",
         "constitution.changed",
         "mode.changed",
         "floor.set",

@@ -166,7 +166,10 @@ class Attestation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consent:
-    """A person's yes to exactly this plan, this Green and this card as it was shown; single use."""
+    """A person's yes to exactly this plan, this Green and this card as it was shown; single use.
+
+    `at` is when it was signed: a withdrawal voids what was signed before it. Without it any withdrawal does.
+    """
 
     change: ChangeId
     plan: Digest
@@ -175,6 +178,7 @@ class Consent:
     actor: str
     expires: Instant
     nonce: str
+    at: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,10 @@ from greenroom.domain.vocabulary import Origin, Trust
 
 MAX_PROPOSAL_BYTES = 256 * 1024
 DOOR = "improve"
-"""The door that every proposal comes in by."""
+"""The door that what a proposer suggests comes in by."""
+EDIT_DOOR = "edit"
+"""The door that what a person writes comes in by."""
+_PERSON = "person:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +45,13 @@ def read(store: Store, digest: Digest) -> Proposal:
     return documents.decode(Proposal, store.get(digest, MAX_PROPOSAL_BYTES), limit=MAX_PROPOSAL_BYTES)
 
 
+def is_person(actor: str) -> bool:
+    """True for a name that a person is known by in the log; no proposer may have one."""
+    return actor.startswith(_PERSON) and len(actor) > len(_PERSON) and len(actor) <= 80 and actor.isprintable()
+
+
 def origin_of(proposer: str, trust: Trust) -> Origin:
-    """Where a change comes from that `proposer` suggested; no proposer of this release has an engine or a prompt."""
+    """Where a change comes from that `proposer` suggested, or that a person wrote; none has an engine or a prompt."""
+    if is_person(proposer):
+        return Origin(actor=proposer, door=EDIT_DOOR, engine=None, prompt=None, trust=trust)
     return Origin(actor=f"proposer:{proposer}", door=DOOR, engine=None, prompt=None, trust=trust)

@@ -49,12 +49,16 @@ class Services(Protocol):
         """The time in nanoseconds since the epoch, UTC."""
         ...
 
-    def consent(self, offer: Mapping[str, Any], actor: str, passphrase: Passphrase) -> bytes:
-        """The owner's signed consent to exactly what `offer` names, as an envelope."""
+    def consents(self, offers: Sequence[Mapping[str, Any]], actor: str, passphrase: Passphrase) -> Sequence[bytes]:
+        """The owner's signed consents, each to exactly what its offer names, as envelopes; the key is unlocked once."""
         ...
 
     def card(self, change: str, offer: Mapping[str, Any]) -> Mapping[str, Any]:
         """The card that a consent to `offer` is signed over, read by its digest; Tampered when of another change."""
+        ...
+
+    def withdraw(self, change: str, actor: str) -> Mapping[str, Any]:
+        """Have the guard void every unspent yes to `change`; a verdict. Asked of the guard itself, without a key."""
         ...
 
     def lift(self, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
@@ -94,6 +98,10 @@ class Services(Protocol):
         """Bytes of the box's store by digest, rehashed."""
         ...
 
+    def keep(self, data: bytes) -> str:
+        """Put bytes that a person wrote into the box's store; their digest."""
+        ...
+
     def board(self, *, everything: bool) -> Sequence[Mapping[str, Any]]:
         """The board, read without starting anything."""
         ...
@@ -107,6 +115,21 @@ class Services(Protocol):
 
     def deliver(self, delivery: Mapping[str, Any]) -> Mapping[str, Any]:
         """Fast-forward the person's branch; a verdict."""
+        ...
+
+    def offer_branch(self, offer: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Make the branch of a change in the person's repository; a verdict, with the commit `made` where it passed.
+
+        Worktree, index and HEAD are left alone, and a branch that is there is never moved.
+        """
+        ...
+
+    def fates(self, path: str, branch: str, waiting: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+        """What became of the branches `waiting` in `branch` of the repository: open, merged, squashed or closed."""
+        ...
+
+    def push_branch(self, offer: Mapping[str, Any], made: str, remote: str, *, ask: bool) -> Mapping[str, Any]:
+        """Push the branch of a change as the person, never forced; a verdict. Without `ask` nobody is asked."""
         ...
 
     def log_entries(self, start: int, count: int) -> Sequence[Mapping[str, Any]]:

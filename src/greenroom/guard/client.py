@@ -76,6 +76,10 @@ class GuardClient:
         """Cancel an apply window."""
         return _verdict(self._call("cancel_window", {"change": change, "actor": actor}))
 
+    def withdraw(self, change: ChangeId, actor: str) -> Verdict:
+        """Void every unspent yes to a change."""
+        return _verdict(self._call("withdraw", {"change": change, "actor": actor}))
+
     def warrant(self, dossier: Dossier) -> Digest | Refused | Held:
         """Ask for a warrant."""
         return _digest_or(self._call("warrant", {"dossier": documents.to_plain(dossier)}))

@@ -22,6 +22,7 @@ from greenroom.guard.evidence import Found
 from greenroom.guard.journal import tidy
 from greenroom.guard.papers import MAX_PAPER_BYTES, open_paper
 from greenroom.guard.room import Room
+from greenroom.guard.withdraw import early, void
 
 MAX_CONSENTS = 16
 _SECOND = 1_000_000_000
@@ -77,6 +78,9 @@ def _unfit(room: Room, consent: Consent, now: Instant) -> Refused | None:
     if consent.expires > now + longest * _SECOND:
         remedy = f"a consent holds for at most {longest} seconds here"
         return Refused(rule="consent-too-long", where=consent.change, remedy=remedy)
+    withdrawn = early(room, consent) or void(room, consent.change, consent)
+    if withdrawn is not None:
+        return Refused(rule=withdrawn.rule, where=withdrawn.where, remedy=withdrawn.remedy)
     card = read_card(room.store, consent.shown)
     if (card.change, card.plan, card.green) != (consent.change, consent.plan, consent.green):
         return Refused(rule="consent-of-another-card", where=consent.shown, remedy=_again(consent.change))
@@ -89,7 +93,7 @@ def agreed(room: Room, made: Recomputed, now: Instant) -> tuple[tuple[Digest, Co
     Whoever is not `nobody` is a person here; `guard/standing.py` knows who may agree in a person's place.
     """
     change = made.dossier.change
-    if made.agree is Agree.NOBODY and made.found.test_command is None:
+    if made.agree is Agree.NOBODY and made.found.test_command is None and not void(room, change, None):
         return None, None
     if len(made.dossier.consents) > MAX_CONSENTS:
         return None, Refused(rule="too-many-consents", where=change, remedy=f"at most {MAX_CONSENTS} in a dossier")
@@ -121,6 +125,9 @@ def consent_to(
         return None, Refused(rule="consent-spent", where=dossier.change, remedy=again)
     if now >= consent.expires:
         return None, Held(rule="consent-expired", where=dossier.change, remedy=again)
+    withdrawn = early(room, consent) or void(room, dossier.change, consent) or void(room, consent.change, consent)
+    if withdrawn is not None:
+        return None, withdrawn
     problem = card_differs(room.store, read_card(room.store, shown), made)
     return (None, problem) if problem else (consent, None)
 

@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS nonces (nonce TEXT PRIMARY KEY, spent_on TEXT NOT NUL
 CREATE TABLE IF NOT EXISTS warrants (
   digest TEXT PRIMARY KEY, change TEXT NOT NULL, lines INTEGER NOT NULL, risk INTEGER NOT NULL,
   spent INTEGER NOT NULL DEFAULT 0) STRICT;
+CREATE TABLE IF NOT EXISTS withdrawals (change TEXT PRIMARY KEY, at TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS generations (
   id INTEGER PRIMARY KEY AUTOINCREMENT, subject TEXT NOT NULL, change TEXT, base TEXT, green TEXT NOT NULL,
   paper TEXT NOT NULL, state TEXT NOT NULL, before TEXT NOT NULL DEFAULT 'baking',
@@ -152,6 +153,20 @@ class Ledger:
     def spend_warrant(self, warrant: Digest) -> None:
         """Spend a warrant for good."""
         self._do("UPDATE warrants SET spent = 1 WHERE digest = ?", warrant)
+
+    def withdraw(self, change: ChangeId, at: Instant) -> None:
+        """Void the warrants of `change` that are not spent, and remember when: a yes of before counts no more."""
+        with self.transaction():
+            self._do(
+                "INSERT INTO withdrawals VALUES (?, ?) ON CONFLICT (change) DO UPDATE SET at = excluded.at",
+                change, str(at),
+            )  # fmt: skip
+            self._do("UPDATE warrants SET spent = 1 WHERE change = ? AND spent = 0", change)
+
+    def withdrawn(self, change: ChangeId) -> Instant | None:
+        """When the yes to `change` was withdrawn last; None when it never was."""
+        row = self._one("SELECT at FROM withdrawals WHERE change = ?", change)
+        return None if row is None else Instant(int(row[0]))
 
     # Generations.
 

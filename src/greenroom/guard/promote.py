@@ -29,6 +29,7 @@ from greenroom.guard.papers import MAX_PAPER_BYTES, open_paper
 from greenroom.guard.room import Room
 from greenroom.guard.stop import set_stop
 from greenroom.guard.warrants import open_undo, open_warrant
+from greenroom.guard.withdraw import void
 
 
 def promote(room: Room, digest: Digest) -> Verdict:
@@ -68,7 +69,8 @@ def _fit(room: Room, warrant: Warrant, digest: Digest) -> Refused | Held | None:
     """What stands against this warrant now: each of its promises is looked at again under the lock."""
     weight = room.ledger.issued(digest)
     if weight is None:
-        return Refused(rule="warrant-spent", where=warrant.change, remedy="ask for a new warrant")
+        spent = Refused(rule="warrant-spent", where=warrant.change, remedy="ask for a new warrant")
+        return void(room, warrant.change, None) or spent
     held = room.stop.held()
     if held is not None:
         return held
@@ -84,10 +86,9 @@ def _fit(room: Room, warrant: Warrant, digest: Digest) -> Refused | Held | None:
         remedy = "the change was made against an earlier live state; propose it again"
         return Refused(rule="base-moved", where=f"live is {live}", remedy=remedy)
     consents = _consents(room, warrant)
-    for consent in consents:
-        if room.ledger.spent(consent.nonce):
-            remedy = f"greenroom approve {warrant.change}"
-            return Refused(rule="consent-spent", where=warrant.change, remedy=remedy)
+    if any(room.ledger.spent(consent.nonce) for consent in consents):
+        remedy = f"greenroom approve {warrant.change}"
+        return Refused(rule="consent-spent", where=warrant.change, remedy=remedy)
     lapsed = standing.lapsed(room, warrant, now)
     if lapsed is not None:
         return lapsed
@@ -103,7 +104,10 @@ def _swap(room: Room, warrant: Warrant, digest: Digest) -> Verdict:
     _check_undo(room, warrant)
     now = room.clock.now()
     papers = {"warrant": digest, "base": warrant.base, "green": warrant.green}
-    generation = room.ledger.intend(warrant.subject, warrant.change, warrant.base, warrant.green, digest, now)
+    with room.ledger.transaction():
+        if room.ledger.issued(digest) is None:
+            return Refused(rule="warrant-spent", where=warrant.change, remedy="ask for a new warrant")
+        generation = room.ledger.intend(warrant.subject, warrant.change, warrant.base, warrant.green, digest, now)
     room.crash_point("promote.noted")
     room.journal.write("live.promoting", f"promoting/{digest}", change=warrant.change, digests=papers)
     room.crash_point("promote.intended")

@@ -38,6 +38,7 @@ def handlers(guard: GuardService) -> Mapping[str, Handler]:
         "standing": lambda a: [documents.to_plain(each) for each in guard.standing(_document(Subject, a, "subject"))],
         "carry": lambda a: plain_answer(guard.carry(_document(Dossier, a, "given"), _document(Dossier, a, "dossier"))),
         "cancel_window": lambda a: plain_answer(guard.cancel_window(_change(a), _word(a, "actor"))),
+        "withdraw": lambda a: plain_answer(guard.withdraw(_change(a), _word(a, "actor"))),
         "warrant": lambda a: plain_answer(guard.warrant(_document(Dossier, a, "dossier"))),
         "promote": lambda a: plain_answer(guard.promote(_digest(a, "warrant"))),
         "mark_good": lambda a: plain_answer(guard.mark_good(_change(a), _digests(a, "receipts"))),

@@ -30,6 +30,7 @@ from greenroom.guard import (
     warrants,
     watch,
     windows,
+    withdraw,
 )
 from greenroom.guard.epochs import EPOCH_SECONDS, FreshAttestor, FreshKeys
 from greenroom.guard.journal import Journal, SteadyClock
@@ -194,6 +195,10 @@ class GuardService:
     def cancel_window(self, change: ChangeId, actor: str) -> Verdict:
         """Keep what waits in its apply window from being applied without a person."""
         return windows.cancel(self._room, change, actor)
+
+    def withdraw(self, change: ChangeId, actor: str) -> Verdict:
+        """Void every unspent yes to `change`; needs no key, since it only takes a permission away."""
+        return withdraw.withdraw(self._room, change, actor)
 
     def warrant(self, dossier: Dossier) -> Digest | Refused | Held:
         """Recompute everything that the dossier names; the digest of a signed warrant."""

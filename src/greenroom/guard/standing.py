@@ -19,6 +19,7 @@ from greenroom.guard.consent import Recomputed
 from greenroom.guard.evidence import Case, EvidenceRoom, Found
 from greenroom.guard.optins import in_force
 from greenroom.guard.room import MODES, Room
+from greenroom.guard.withdraw import void
 
 RESEAL = "reseal"
 TESTS = ("tests", "own-tests")
@@ -35,9 +36,10 @@ class Given:
 def given(room: Room, made: Recomputed, now: Instant) -> Given | Held | None:
     """Standing consent to this change, held while it is not yet there, None where only a person can agree.
 
-    A test command that was set counts as a person's words, and only a person who saw its card agrees to those.
+    A test command that was set counts as a person's words, and only a person who saw its card agrees to those. What a
+    person withdrew waits for a person.
     """
-    if made.found.test_command is not None:
+    if made.found.test_command is not None or void(room, made.dossier.change, None) is not None:
         return None
     if made.agree is Agree.STANDING:
         return _opted_in(room, made, now)

@@ -34,6 +34,7 @@ def row(change: Change, summary: str, rule: str) -> dict[str, Any]:
         "refused": documents.to_plain(change.refused) if change.refused else None,
         "summary": summary,
         "rule": rule,
+        "proposer": change.origin.actor.removeprefix("proposer:"),
         "risk": change.risk.score if change.risk else None,
         "level": int(change.risk.level) if change.risk else None,
         "commit": change.commit,

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from greenroom.domain.errors import Unusable
+from greenroom.domain.verdict import Instant
 from greenroom.domain.vocabulary import Mode
-from greenroom.pipeline import improving, standing, undoing, verbs
+from greenroom.pipeline import branching, cancelling, deciding, improving, lineage, standing, undoing, verbs
 from greenroom.pipeline import restack as restacking
 from greenroom.pipeline.house import House
 from greenroom.pipeline.queue import MOST, Limits
@@ -16,6 +17,7 @@ Progress = Callable[[Any], None]
 Handler = Callable[[Mapping[str, Any], tuple[int, ...], Progress, int], Any]
 Call = Callable[[Mapping[str, Any], Progress], Any]
 MAX_TEXT = 4096
+MAX_WORDS = 10_000
 MAX_ENVELOPE_HEX = 256 * 1024
 MAX_CARRIED, MAX_SECONDS = 10_000, 7 * 24 * 3600
 """Bounds of what one `improve` may be asked for."""
@@ -39,6 +41,7 @@ def handlers(house: House) -> Mapping[str, Handler]:
             branch=_text(arguments, "branch"),
             only=[str(name) for name in only],
             mode=_mode(mode) if mode is not None else None,
+            noticed=_words(arguments, "noticed"),
             test_command=_text(arguments, "test_command") if arguments.get("test_command") is not None else None,
             limits=_limits(arguments),
             tell=tell,
@@ -60,6 +63,30 @@ def handlers(house: House) -> Mapping[str, Handler]:
         "promote": lambda a, tell: verbs.promote(house, _text(a, "change"), tell=tell),
         "restack": lambda a, tell: restacking.restack(house, _text(a, "change"), tell=tell),
         "reject": lambda a, _: verbs.reject(house, _text(a, "change"), why=_text(a, "why"), actor=_text(a, "actor")),
+        "branch_offer": lambda a, _: branching.branch_offer(house, _text(a, "change")),
+        "branched": lambda a, _: branching.branched(
+            house,
+            _text(a, "change"),
+            branch=_text(a, "branch"),
+            onto=_text(a, "onto"),
+            made=_text(a, "made"),
+            at=_instant(a, "at"),
+        ),
+        "branches": lambda a, _: branching.branches_of(house, _text(a, "path"), _text(a, "branch")),
+        "cancel": lambda a, _: cancelling.cancel(house, _text(a, "change"), actor=_text(a, "actor")),
+        "defer": lambda a, _: deciding.defer(
+            house, _text(a, "change"), until=_instant(a, "until"), actor=_text(a, "actor")
+        ),
+        "reopen": lambda a, tell: deciding.reopen(house, _text(a, "change"), actor=_text(a, "actor"), tell=tell),
+        "edit": lambda a, tell: lineage.edit(
+            house,
+            _text(a, "change"),
+            patch=_text(a, "patch"),
+            actor=_text(a, "actor"),
+            tell=tell,
+            summary=_text(a, "summary"),
+        ),
+        "retry": lambda a, tell: lineage.retry(house, _text(a, "change"), tell=tell),
         "revert": lambda a, tell: _revert(house, a, tell),
         "resume": lambda a, tell: verbs.resume(house, change_id=_text(a, "change") if "change" in a else "", tell=tell),
         "windows": lambda _, __: standing.windows(house),
@@ -102,6 +129,20 @@ def _text(arguments: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str) or len(value) > MAX_TEXT:
         raise Unusable("bad-call", f"argument {name!r} is text of at most {MAX_TEXT} characters")
     return value
+
+
+def _words(arguments: Mapping[str, Any], name: str) -> dict[str, str]:
+    found = arguments.get(name, {})
+    if not isinstance(found, dict) or len(found) > MAX_WORDS or not all(isinstance(v, str) for v in found.values()):
+        raise Unusable("bad-call", f"argument {name!r} is a short table of words")
+    return found
+
+
+def _instant(arguments: Mapping[str, Any], name: str) -> Instant:
+    text = _text(arguments, name)
+    if not (text.isascii() and text.isdigit() and len(text) <= 20):
+        raise Unusable("bad-call", f"argument {name!r} is an instant: nanoseconds as a decimal string")
+    return Instant(int(text))
 
 
 def _mode(value: object) -> Mode:

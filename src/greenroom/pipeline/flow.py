@@ -21,7 +21,7 @@ from typing import Protocol
 
 from greenroom.domain import documents
 from greenroom.domain.change import STAGES, Change, advance, move_of
-from greenroom.domain.errors import Bug, GreenroomError, Unreachable
+from greenroom.domain.errors import Bug, GreenroomError, Unreachable, Unusable
 from greenroom.domain.events import Event
 from greenroom.domain.plan import Plan
 from greenroom.domain.ports import Changes, Clock, Facts, Guard, Policy, Store
@@ -120,10 +120,26 @@ class Flow:
         self._crash_point(f"{stage.value}.ran")
         self._log(done.change, stage, "result", done.verdict)
         self._crash_point(f"{stage.value}.result-logged")
-        saved = self._changes.save(settle(done))
+        saved = self._save(settle(done))
         self._crash_point(f"{stage.value}.saved")
         tell(saved, stage, "result", done.verdict)
         return saved
+
+    def _save(self, change: Change) -> Change:
+        """The change as saved; as it stands where a person ended or held it meanwhile: the stage's end is dropped then.
+
+        That a change is live, or was taken back, is never dropped.
+        """
+        try:
+            return self._changes.save(change)
+        except Unusable as error:
+            live = change.state in (State.PROMOTED, State.KEPT, State.REVERTED)
+            if error.reference != "version-conflict" or live:
+                raise
+            stands = self._changes.get(change.id)
+            if not self.rests(stands):
+                raise
+            return stands
 
     def _run(self, change: Change, stage: Stage) -> Done:
         try:

@@ -23,6 +23,9 @@ QUEUED = "queued"
 """The hold of a proposal that no run has carried yet."""
 GONE = "finding-gone"
 """The end of a queued proposal whose finding is there no longer."""
+DEFERRED = "deferred"
+"""The hold of a change that a person wants to be asked about later, at its `ask_again`."""
+WITHDRAWN = "approval-withdrawn"
 ANSWERED = frozenset(
     {
         APPLY_WINDOW,
@@ -34,6 +37,8 @@ ANSWERED = frozenset(
         CONFLICT,
         STOPPED,
         "live-differs",
+        DEFERRED,
+        WITHDRAWN,
     }
 )
 """Holds whose remedy is a command of its own; every other is tried again by `greenroom resume ID`."""

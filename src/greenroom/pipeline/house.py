@@ -12,7 +12,9 @@ from greenroom.domain.digest import Digest
 from greenroom.domain.ports import Attestor, Changes, Clock, Guard, Keeper, Proposer, Store
 from greenroom.domain.verdict import Held
 from greenroom.domain.vocabulary import ChangeId
+from greenroom.pipeline.branches import Branches
 from greenroom.pipeline.changes import Board, Deliveries, Settings
+from greenroom.pipeline.decisions import Decisions
 from greenroom.pipeline.flow import Watcher
 
 Tell = Callable[[Mapping[str, Any]], None]
@@ -60,6 +62,8 @@ class House:
     board: Board
     deliveries: Deliveries
     settings: Settings
+    decisions: Decisions
+    branches: Branches
     store: Store
     guard: Guard
     keeper: Keeper

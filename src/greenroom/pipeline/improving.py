@@ -17,8 +17,10 @@ from greenroom.domain.proof import Import
 from greenroom.domain.trees import MAX_MANIFEST_BYTES, parse_manifest
 from greenroom.domain.verdict import Passed
 from greenroom.domain.vocabulary import Kind, Mode, Subject, address_of
+from greenroom.pipeline.branching import settle_branches
 from greenroom.pipeline.bringing import bring
 from greenroom.pipeline.carrying import cut_short
+from greenroom.pipeline.deciding import wake
 from greenroom.pipeline.house import House, Tell
 from greenroom.pipeline.languages import suffixes_of, unread
 from greenroom.pipeline.plain import verdict_plain
@@ -46,13 +48,15 @@ def improve(
     tell: Tell,
     test_command: str | None = None,
     limits: Limits | None = None,
+    noticed: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Import the repository behind the descriptor `directory`, find what is worth changing, carry within `limits`.
 
     `path` and `branch` name the subject; the keeper checks the descriptor itself. Every change that is carried ends
     refused, or held for a person; every other waits as `queued`. When whoever asked hangs up (`tell.gone`), the change
     under way is finished and no other begun. `test_command` is kept for the subject, empty forgets it; it is shown on
-    each card and binds each consent.
+    each card and binds each consent. `noticed` is what became of branches that changes were delivered as
+    (`branching.FATES`), by change.
     """
     chosen = _chosen(house, only)
     began = house.clock.now()
@@ -63,8 +67,10 @@ def improve(
     brought = bring(house, subject, directory, path=path, branch=branch)
     if not isinstance(brought, Import):
         return _answer(subject, None) | {"verdict": verdict_plain(brought)}
+    settled = settle_branches(house, subject, noticed or {})
+    wake(house, subject, tell)
     tell({"event": "imported", "tree": brought.tree, "commit": brought.commit})
-    answer = _answer(subject, brought.tree)
+    answer = {**_answer(subject, brought.tree), "branches": settled}
     lowered, notes = _mode(house, mode)
     answer["notes"].extend(notes)
     if not brought.branch:
@@ -87,7 +93,7 @@ def fitted(answer: dict[str, Any]) -> dict[str, Any]:
 
 def _answer(subject: Subject, live: Digest | None) -> dict[str, Any]:
     """What improve tells, before there is anything to tell."""
-    lists = ("changes", "known", "left", "failed", "ended", "scans", "unread", "notes")
+    lists = ("changes", "known", "left", "failed", "ended", "scans", "unread", "notes", "branches", "withheld")
     return {"subject": str(subject), "live": live, "spent_s": 0.0, "left_because": "", **{name: [] for name in lists}}
 
 

@@ -18,12 +18,13 @@ from greenroom.domain.errors import Unusable
 from greenroom.domain.events import Event
 from greenroom.domain.ports import Proposer
 from greenroom.domain.proof import Import
-from greenroom.domain.proposal import MAX_PROPOSAL_BYTES, Proposal, origin_of
+from greenroom.domain.proposal import MAX_PROPOSAL_BYTES, Proposal, is_person, origin_of
 from greenroom.domain.scan import Scan
 from greenroom.domain.verdict import Refused
 from greenroom.domain.vocabulary import ChangeId, Mode, Move, State, Subject, Trust
 from greenroom.pipeline.carrying import carry_on, outdated, row_of
 from greenroom.pipeline.changes import Line
+from greenroom.pipeline.deciding import note_withheld, sift
 from greenroom.pipeline.holds import GONE, MOVED, QUEUED, RETRIED, queued, uncarried
 from greenroom.pipeline.house import House, Tell
 from greenroom.pipeline.queue import Item, item_of, short_card
@@ -91,11 +92,18 @@ def _take_in(house: House, name: str, body: bytes, scene: Scene, answer: dict[st
     change = _draft(house, name, body, scene)
     try:
         proposal = read_proposal(house.store, change)
-        if proposal.proposer != name:
+        if proposal.proposer != name or is_person(name):
             raise Unusable("another-proposer", f"{name} proposed in the name of {proposal.proposer[:80]!r}")
     except Unusable as error:
         _failed(answer, name, error)
         return None
+    sifted = sift(house, scene.subject, proposal)
+    note_withheld(answer, name, proposal, sifted)
+    if sifted.proposal is None:
+        return None
+    if sifted.withheld:
+        proposal = sifted.proposal
+        change = dataclasses.replace(change, request=house.store.put("text", documents.encode(proposal)))
     with house.turns.of(str(scene.subject)):
         saved = _settle(house, change, proposal, answer, tell)
     return item_of(house.store, saved, proposal) if saved is not None else None

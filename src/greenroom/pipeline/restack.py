@@ -18,7 +18,7 @@ from greenroom.domain.errors import Unusable
 from greenroom.domain.events import Event
 from greenroom.domain.verdict import Held, Refused
 from greenroom.domain.vocabulary import ChangeId, Move, State
-from greenroom.pipeline.carrying import carry_on, release, row_of, under_stop
+from greenroom.pipeline.carrying import carry_on, live_unnoted, release, row_of, under_stop
 from greenroom.pipeline.changes import Line
 from greenroom.pipeline.holds import CONFLICT, MOVED, NEEDS_APPROVAL, PROMOTE_LATER
 from greenroom.pipeline.house import House, Tell
@@ -59,7 +59,9 @@ def restack(house: House, change_id: str, *, tell: Tell) -> dict[str, Any]:
 
 
 def supersede(house: House, parent: Change, child: Change) -> None:
-    """End `parent`: `child` goes on in its place."""
+    """End `parent`: `child` goes on in its place. One that is over or live stays as it is."""
+    if parent.terminal or parent.state in (State.PROMOTED, State.KEPT) or live_unnoted(house, parent):
+        return
     digests = {"base": child.base}
     event = Event(
         key=f"{parent.id}/superseded",

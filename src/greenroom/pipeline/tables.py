@@ -52,6 +52,28 @@ SETTINGS = sa.Table(
     sa.Column("value", sa.String, nullable=False),
 )
 
+DECISIONS = sa.Table(
+    "decisions",
+    METADATA,
+    sa.Column("subject", sa.String, primary_key=True),
+    sa.Column("finding", sa.String, primary_key=True),
+    sa.Column("change", sa.String, nullable=False, index=True),
+    sa.Column("said", sa.String, nullable=False),
+    sa.Column("until", sa.Integer, nullable=True),
+)
+
+BRANCHES = sa.Table(
+    "branches",
+    METADATA,
+    sa.Column("change", sa.String, primary_key=True),
+    sa.Column("subject", sa.String, nullable=False, index=True),
+    sa.Column("branch", sa.String, nullable=False),
+    sa.Column("onto", sa.String, nullable=False),
+    sa.Column("made", sa.String, nullable=False),
+    sa.Column("at", sa.Integer, nullable=False),
+    sa.Column("fate", sa.String, nullable=False),
+)
+
 
 def open_database(path: Path) -> sa.Engine:
     """The SQLite database at `path` in WAL mode, its schema brought up to date."""

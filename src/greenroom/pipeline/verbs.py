@@ -27,8 +27,10 @@ from greenroom.pipeline.carrying import (
     under_stop,
     want,
 )
+from greenroom.pipeline.deciding import reject as reject
 from greenroom.pipeline.holds import (
     CONFLICT,
+    DEFERRED,
     MOVED,
     NEEDS_APPROVAL,
     PROMOTE_LATER,
@@ -128,30 +130,6 @@ def promote(house: House, change_id: str, *, tell: Tell) -> dict[str, Any]:
         house.changes.save(dataclasses.replace(change, hold=None))
     house.crash_point("release.saved")
     return carry_on(house, change.id, tell)
-
-
-def reject(house: House, change_id: str, *, why: str, actor: str) -> dict[str, Any]:
-    """No: the change ends aborted. The reason is kept in the box, its digest in the log."""
-    change = house.changes.get(ChangeId(change_id))
-    if change.terminal or change.state is State.PROMOTED or live_unnoted(house, change):
-        raise _wrong_state(change, "reject", "it is over or live already; `greenroom revert` takes a live one back")
-    reason = house.store.put("text", why.encode("utf-8", "replace"))
-    event = Event(
-        key=f"{change.id}/reject",
-        at=house.clock.now(),
-        actor=actor,
-        name="change.rejected",
-        change=change.id,
-        digests={"reason": reason},
-    )
-    house.guard.append(event)
-    house.crash_point("reject.logged")
-    state = advance(change.state, Move.ABORT)
-    if change.window is not None:
-        house.guard.cancel_window(change.id, actor)
-    saved = house.changes.save(dataclasses.replace(change, state=state, hold=None, window=None, ended="rejected"))
-    house.crash_point("reject.saved")
-    return {**row_of(house, saved), "verdict": verdict_plain(Passed())}
 
 
 def revert(house: House, change_id: str, *, actor: str, settle: bool = True) -> dict[str, Any]:
@@ -293,7 +271,8 @@ def _require_approvable(change: Change) -> None:
     rule = change.hold.rule if change.hold is not None else ""
     if waits and (change.state is State.APPROVED or (change.state is State.VERIFIED and rule == NEEDS_APPROVAL)):
         return
-    raise _wrong_state(change, "approve", "only a verified change that waits for approval can be approved")
+    why = "only a verified change that waits for approval can be approved"
+    raise _wrong_state(change, "approve", why, change.hold.remedy if rule == DEFERRED and change.hold else "")
 
 
 def _missing_step(change: Change) -> str:

@@ -222,7 +222,7 @@ def _clear_the_way(there: Opened, found: DeliveryState, commit: str) -> Held | N
     held = replace(found, dirty=()).blocked()
     if held is not None or not found.checked_out:
         return held
-    coming = _coming(there, found.head, commit)
+    coming = coming_in(there, found.head, commit)
     flags = _flags(there)
     ahead = {*_changed_files(there, found.head), *_untracked(there, coming, flags)}
     foreign = sorted(path for path in ahead if path not in coming or _on_disk(there, path) != coming[path])
@@ -273,7 +273,7 @@ def _untracked(there: Opened, coming: Mapping[bytes, object], tracked: Mapping[b
     return found
 
 
-def _coming(there: Opened, head: str, commit: str) -> Coming:
+def coming_in(there: Opened, head: str, commit: str) -> Coming:
     """Mode and blob of every path that differs between two commits, as `commit` has it; None where it has none."""
     fields = there.git("diff-tree", "-r", "-z", "--raw", "--no-renames", head, commit).split(b"\0")
     found: dict[bytes, tuple[bytes, bytes] | None] = {}

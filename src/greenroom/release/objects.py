@@ -137,12 +137,16 @@ def read_commit(data: bytes) -> tuple[str, tuple[str, ...]]:
 
 def bundle(ref: str, head: str, objects: Iterable[GitObject]) -> bytes:
     """A version 2 git bundle without prerequisites: `git clone FILE` gives the files back."""
+    return b"# v2 git bundle\n%s %s\n\n" % (head.encode("ascii"), ref.encode("ascii")) + pack(objects)
+
+
+def pack(objects: Iterable[GitObject]) -> bytes:
+    """A version 2 pack of `objects`, each whole and once."""
     seen: dict[str, bytes] = {}
     for item in objects:
         seen.setdefault(item.id, _packed(item))
-    pack = b"".join([b"PACK", struct.pack(">II", 2, len(seen)), *seen.values()])
-    checksum = hashlib.sha1(pack, usedforsecurity=False).digest()
-    return b"# v2 git bundle\n%s %s\n\n" % (head.encode("ascii"), ref.encode("ascii")) + pack + checksum
+    body = b"".join([b"PACK", struct.pack(">II", 2, len(seen)), *seen.values()])
+    return body + hashlib.sha1(body, usedforsecurity=False).digest()
 
 
 def _packed(item: GitObject) -> bytes:

@@ -151,7 +151,10 @@ def _linked(directory: Path, inner: Path) -> Repository:
     git_dir = Path(os.path.normpath(directory / text.removeprefix("gitdir: ")))
     if not (git_dir / "commondir").is_file():
         raise Unusable(
-            "submodule", "this is a submodule, or its git directory lies elsewhere", where=os.fspath(directory)
+            "submodule",
+            "this is a submodule, or its git directory lies elsewhere",
+            where=os.fspath(directory),
+            remedy="make a plain `git clone` of it, and run greenroom there",
         )
     common = Path(os.path.normpath(git_dir / read_small(git_dir / "commondir").strip()))
     back = Path(os.path.normpath(git_dir / read_small(git_dir / "gitdir").strip()))

@@ -56,6 +56,7 @@ class FakeGuard:
         self._reverted: set[tuple[Subject, ChangeId]] = set()
         self._spent: set[Digest] = set()
         self._reserved: dict[str, Caps] = {}
+        self._withdrawn: dict[ChangeId, Instant] = {}
         self._stop: tuple[Digest, str] | None = None
 
     def append(self, event: Event) -> int:
@@ -206,6 +207,15 @@ class FakeGuard:
             return _refused(error)
         return problem or self._issue(dossier)
 
+    def withdraw(self, change: ChangeId, actor: str) -> Verdict:
+        """Void every yes to a change that is not live."""
+        if any(stood.change == change for line in self._lines.values() for stood in line):
+            return Refused(rule="already-live", where=change, remedy=f"greenroom revert {change}")
+        at = self._clock.now()
+        self._withdrawn[change] = at
+        self._write("consent.withdrawn", f"withdrawn/{change}/{at}", change=change, actor=tidy(actor))
+        return Passed()
+
     def promote(self, warrant: Digest) -> Verdict:
         """Spend a warrant."""
         try:
@@ -304,7 +314,8 @@ class FakeGuard:
         return Passed()
 
     def _missing_consent(self, dossier: Dossier) -> Refused | Held | None:
-        if self._agrees(dossier):
+        withdrawn = self._withdrawn.get(dossier.change)
+        if self._agrees(dossier) and withdrawn is None:
             return None
         again = f"greenroom approve {dossier.change}"
         for digest in reversed(dossier.consents):
@@ -314,6 +325,8 @@ class FakeGuard:
                 return Refused(rule="consent-of-another-change", where=consent.green, remedy=again)
             if digest in self._spent:
                 return Refused(rule="consent-spent", where=dossier.change, remedy=again)
+            if withdrawn is not None and (consent.at is None or consent.at <= withdrawn):
+                return Held(rule="approval-withdrawn", where=dossier.change, remedy=again)
             if self._clock.now() < consent.expires:
                 return None
         return Held(rule="needs-approval", where="a person must agree", remedy=again)
@@ -348,6 +361,9 @@ class FakeGuard:
         return digest
 
     def _unfit(self, paper: Warrant, warrant: Digest, line: list[Stood]) -> Refused | Held | None:
+        withdrawn = self._withdrawn.get(paper.change)
+        if withdrawn is not None and paper.expires - _WARRANT_NS <= withdrawn:
+            return Held(rule="approval-withdrawn", where=paper.change, remedy=f"greenroom approve {paper.change}")
         if warrant in self._spent:
             return Refused(rule="warrant-spent", where=paper.change, remedy="ask for a new warrant")
         if self._clock.now() >= paper.expires:

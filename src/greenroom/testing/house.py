@@ -41,8 +41,10 @@ from greenroom.guard.papers import (
 from greenroom.guard.room import Rules
 from greenroom.guard.service import GuardService
 from greenroom.pipeline import history, improving, restack, standing, tables, undoing, verbs
+from greenroom.pipeline.branches import Branches
 from greenroom.pipeline.card import CardMaker
 from greenroom.pipeline.changes import Board, DatabaseChanges, Deliveries, Settings
+from greenroom.pipeline.decisions import Decisions
 from greenroom.pipeline.facts import gather
 from greenroom.pipeline.flow import Flow, StageRoom
 from greenroom.pipeline.house import House
@@ -185,6 +187,8 @@ class MemoryHouse:
             board=Board(self.engine),
             deliveries=Deliveries(self.engine),
             settings=Settings(self.engine),
+            decisions=Decisions(self.engine),
+            branches=Branches(self.engine),
             store=self.store,
             guard=guard,
             keeper=self.keeper,
@@ -215,12 +219,26 @@ class MemoryHouse:
     # What doors ask for.
 
     def improve(
-        self, *, mode: Mode | None = None, only: tuple[str, ...] = (), limits: Limits | None = None
+        self,
+        *,
+        mode: Mode | None = None,
+        only: tuple[str, ...] = (),
+        limits: Limits | None = None,
+        noticed: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         """Take the repository in and carry a change for each finding, within `limits`."""
         self.clock.advance(1)
-        place = {"path": self.path, "branch": self.branch}
-        return improving.improve(self.house, 0, **place, only=only, mode=mode, tell=self.tell, limits=limits)
+        return improving.improve(
+            self.house,
+            0,
+            path=self.path,
+            branch=self.branch,
+            only=only,
+            mode=mode,
+            tell=self.tell,
+            limits=limits,
+            noticed=noticed,
+        )
 
     def proposed(self) -> ChangeId:
         """Improve, where one change is expected; its id."""
@@ -232,7 +250,8 @@ class MemoryHouse:
         offer = verbs.offer(self.house, change)
         said = {name: offer[name] for name in ("change", "plan", "green")}
         expires = Instant(self.clock.now() + 600 * SECOND)
-        usual = {**said, "shown": offer["card"], "actor": OWNER, "expires": expires, "nonce": secrets.token_hex(16)}
+        paper = {"actor": OWNER, "expires": expires, "nonce": secrets.token_hex(16), "at": self.clock.now()}
+        usual = {**said, "shown": offer["card"], **paper}
         return sign((self.strangers if stranger else self.signers)["owner"], Consent(**(usual | bent)))
 
     def approve(self, change: str, *, promote: bool = True, envelope: bytes | None = None) -> dict[str, Any]:

@@ -375,6 +375,7 @@ class Papers:
             "actor": "ada",
             "expires": Instant(self.house.clock.now() + 600 * SECOND),
             "nonce": secrets.token_hex(16),
+            "at": self.house.clock.now(),
         }
         return Consent(**(usual | members))
 

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, Literal
 
-from greenroom.domain import documents, outcomes, patches, placing
+from greenroom.domain import documents, outcomes
 from greenroom.domain.change import Change
 from greenroom.domain.digest import Digest, digest_of
-from greenroom.domain.errors import Unusable
 from greenroom.domain.outcomes import AGAIN, DiffClass, FileDiff, LineClass, ScanResult, TestOutcome, TestRun
 from greenroom.domain.plan import Plan
 from greenroom.domain.ports import Attestor, Changes, CheckRun, Clock, Store
@@ -20,6 +19,7 @@ from greenroom.domain.proposal import Proposal
 from greenroom.domain.verdict import Refused
 from greenroom.domain.vocabulary import ChangeId, Subject, Trust
 from greenroom.pipeline.flow import Flow, Watcher
+from greenroom.testing import patching
 from greenroom.testing.keeper import FakeKeeper, files_of, tree_of
 from greenroom.testing.release import MemoryRelease
 
@@ -48,12 +48,15 @@ class Repository:
     """A person's repository: its files, and the commit its branch is at.
 
     `dirty`: a tracked file is edited; `in_the_way`: an untracked one lies where a change brings a file.
+    `branches` are others than the one that is imported, by name; `merged` says of some how they came into it.
     """
 
     files: dict[bytes, bytes]
     head: str
     dirty: bool = False
     in_the_way: bool = False
+    branches: dict[str, str] = dataclasses.field(default_factory=dict)
+    merged: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 class CrashPoints:
@@ -106,10 +109,13 @@ class Workshop:
     def apply(self, plan: Plan, files: MutableMapping[bytes, bytes]) -> Refused | None:
         """Do to `files` what the plan's patch says."""
         for step in plan.steps:
-            digest = Digest(str(step.args["patch"].value))
-            finding = self.patches.get(digest)
+            patch = Digest(str(step.args["patch"].value))
+            finding = self.patches.get(patch)
             if finding is None:
-                return _apply(self._store.get(digest), files)
+                refused = patching.apply(self._store.get(patch), files)
+                if refused is not None:
+                    return refused
+                continue
             before = files.get(finding.path.encode(), b"")
             if finding.old not in before:
                 return Refused(rule="patch-does-not-apply", where=finding.path, remedy="greenroom improve")
@@ -134,17 +140,6 @@ class Workshop:
                 name = path.decode()
                 kind = LINE_CLASSES.get(Path(name).suffix, "config")
                 yield FileDiff(path=name, line_class=kind, added=1, removed=1, why="by its name")
-
-
-def _apply(patch: bytes, files: MutableMapping[bytes, bytes]) -> Refused | None:
-    """What git would do with a patch whose hunks stand where they say."""
-    try:
-        for each in patches.parse(patch):
-            after = placing.apply(each, files.get(each.path, b""), [hunk.at for hunk in each.hunks])
-            files[each.path] = after
-    except Unusable as error:
-        return Refused(rule="patch-does-not-apply", where=error.message, remedy="greenroom improve")
-    return None
 
 
 BLOCKING = outcomes.Finding(rule="secret", path="a.py", line=1, message="a key stands here", points=50, blocks=True)

@@ -9,11 +9,11 @@ from typing import Any
 from greenroom.config import Box
 from greenroom.domain import documents
 from greenroom.domain.card import Card
-from greenroom.domain.digest import parse_digest
+from greenroom.domain.digest import digest_of, parse_digest
 from greenroom.domain.errors import NoSandbox, NotFound, Unusable
 from greenroom.domain.metrics import Metrics, measure
 from greenroom.domain.verdict import Instant
-from greenroom.domain.vocabulary import Mode
+from greenroom.domain.vocabulary import ChangeId, Mode
 from greenroom.entrypoints.services import Passphrase, Progress
 from greenroom.pipeline import board, desk
 from greenroom.pipeline.changes import Board
@@ -30,6 +30,7 @@ class MemoryServices:
         self.house = house
         self.box = Box(house.directory)
         self.asked: list[str] = []
+        self.pushed: list[tuple[str, str, str]] = []
         self.locked = False
         self.walls = True
         self.health: dict[str, Any] = {"ok": True, "box": True, "facts": {"separation": "users"}, "problems": []}
@@ -70,16 +71,21 @@ class MemoryServices:
         """See Services."""
         return self.house.clock.now()
 
-    def consent(self, offer: Mapping[str, Any], actor: str, passphrase: Passphrase) -> bytes:
+    def consents(self, offers: Sequence[Mapping[str, Any]], actor: str, passphrase: Passphrase) -> Sequence[bytes]:
         """See Services."""
         if self.locked:
-            passphrase(f"to approve {offer['change']}")
-        return self.house.consent(offer["change"], shown=parse_digest(offer["card"]), actor=actor)
+            passphrase("to approve " + ", ".join(offer["change"] for offer in offers))
+        return [self.house.consent(o["change"], shown=parse_digest(o["card"]), actor=actor) for o in offers]
 
     def card(self, change: str, offer: Mapping[str, Any]) -> Mapping[str, Any]:
         """See Services; whether it is the right card is the real one's to check."""
         del change
         return documents.to_plain(documents.decode(Card, self.read(offer["card"])))  # type: ignore[no-any-return]
+
+    def withdraw(self, change: str, actor: str) -> Mapping[str, Any]:
+        """See Services."""
+        self.house.clock.advance(1)
+        return verdict_plain(self.house.guard.withdraw(ChangeId(change), actor))
 
     def lift(self, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
         """See Services."""
@@ -124,6 +130,10 @@ class MemoryServices:
         """See Services."""
         return self.house.store.get(parse_digest(digest))
 
+    def keep(self, data: bytes) -> str:
+        """See Services."""
+        return self.house.store.put("blob", data)
+
     def board(self, *, everything: bool) -> Sequence[Mapping[str, Any]]:
         """See Services."""
         lines = Board(self.house.engine)
@@ -152,6 +162,30 @@ class MemoryServices:
     def deliver(self, delivery: Mapping[str, Any]) -> Mapping[str, Any]:
         """See Services."""
         return verdict_plain(self.house.fast_forward(delivery))
+
+    def offer_branch(self, offer: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See Services; a branch that a test put there under the same name is in the way."""
+        branches, name = self.house.repository.branches, f"greenroom/{offer['id']}"
+        made = digest_of("text", f"{offer['onto']} {offer['green']}".encode())[5:45]
+        if branches.setdefault(name, made) != made:
+            return {"is": "held", "rule": "branch-exists", "where": name, "remedy": "delete it"}
+        return {"is": "passed", "made": made}
+
+    def fates(self, path: str, branch: str, waiting: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+        """See Services; the repository's `merged` names branches and how each was merged."""
+        del path, branch
+        found = self.house.repository
+        return {
+            one["change"]: found.merged.get(one["branch"], "open" if one["branch"] in found.branches else "closed")
+            for one in waiting
+        }
+
+    def push_branch(self, offer: Mapping[str, Any], made: str, remote: str, *, ask: bool) -> Mapping[str, Any]:
+        """See Services; the remote `origin` takes all."""
+        del ask
+        self.pushed.append((remote, f"greenroom/{offer['id']}", made))
+        refused = {"is": "held", "rule": "push-refused", "where": remote, "remedy": "mend it"}
+        return {"is": "passed"} if remote == "origin" else refused
 
     def log_entries(self, start: int, count: int) -> Sequence[Mapping[str, Any]]:
         """See Services."""

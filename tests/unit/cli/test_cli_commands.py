@@ -96,7 +96,8 @@ def test_cli_version(door: Door) -> None:
         ("improve", ".", "--mode", "all"),
         ("show",),
         ("mode", "all"),
-        ("approve", "a", "b"),
+        ("approve",),
+        ("reject", "a", "b"),
     ],
 )
 def test_cli_misuse_is_one_sentence_with_a_reference(door: Door, words: tuple[str, ...]) -> None:
@@ -482,14 +483,14 @@ def test_cli_finds_a_file_in_the_way_before_anything_is_swapped(door: Door, verb
 def test_cli_a_delivery_that_waits_is_held(door: Door, verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What became live and could not be delivered ends with HELD, says what holds the branch, and is tried again."""
     change = door.waiting()
-    sign = MemoryServices.consent
+    sign = MemoryServices.consents
 
-    def sign_and_edit(services: MemoryServices, *about: Any) -> bytes:
+    def sign_and_edit(services: MemoryServices, *about: Any) -> Any:
         services.house.repository.dirty = True
         return sign(services, *about)
 
     if verb == "approve":
-        monkeypatch.setattr(MemoryServices, "consent", sign_and_edit)
+        monkeypatch.setattr(MemoryServices, "consents", sign_and_edit)
     else:
         door("approve", change, "--yes")
         door.house.repository.dirty = True

@@ -177,17 +177,18 @@ def test_cli_improve_no_input_tells_apart_what_was_found(door: Door) -> None:
     for change in door.house.changes():
         door("reject", change.id)
     assert door("improve", door.repo, "--no-input") == Exit.OK
-    door.house.commit({"c.py": b"1\n"})
+    door.house.findings[:] = [Finding(path=name, old=b"1", new=b"2") for name in ("c.py", "d.py")]
+    door.house.commit({"c.py": b"1\n", "d.py": b"1\n"})
     assert door("improve", door.repo, "--no-input", "--max", "1") == Exit.HELD
     assert door("improve", door.repo, "--no-input", "--max", "0") == Exit.PROPOSALS
     assert door("improve", door.repo, "--max", "0") == Exit.OK
     door.house.checks["tests"] = "fail"
-    door.house.commit({"d.py": b"1\n"})
+    door.house.commit({"e.py": b"1\n"})
     assert door("improve", door.repo, "--no-input", "--max", "10") == Exit.HELD
     for change in door.house.changes():
         if not change.terminal:
             door("reject", change.id)
-    door.house.commit({"e.py": b"1\n"})
+    door.house.findings[:] = [Finding(path="e.py", old=b"1", new=b"2")]
     assert door("improve", door.repo, "--no-input", "--max", "10") == Exit.REFUSED
 
 

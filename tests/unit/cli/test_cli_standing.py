@@ -165,7 +165,9 @@ def test_cli_opt_in_takes_up_what_waits(door: Door) -> None:
     assert door("opt-in", "add", "codespell") == Exit.OK
     assert house.change(change).window is None
     house.reject(change)
-    house.commit({"b.md": b"words"})
+    house.findings[:] = [Finding(path="b.md", old=b"wrods", new=b"words")]
+    house.commit({"b.md": b"wrods"})
+    assert door("opt-in", "remove", "codespell") == Exit.OK
     other = door.waiting()
     assert door("opt-in", "cancel", other) == Exit.REFUSED
     assert "no-window" in door.out

@@ -27,6 +27,7 @@ NAMES = (
     "adopt",
     "consent",
     "carry",
+    "withdraw",
     "warrant",
     "promote",
     "mark_good",

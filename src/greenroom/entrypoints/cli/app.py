@@ -24,6 +24,9 @@ INTERRUPTED = (
 COMMANDS = (
     "improve_command",
     "change_commands",
+    "approve_commands",
+    "branch_commands",
+    "decision_commands",
     "house_commands",
     "owner_commands",
     "standing_commands",

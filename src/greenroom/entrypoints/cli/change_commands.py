@@ -1,4 +1,4 @@
-"""The commands that move changes: improve, list, show, diff, approve, reject, promote, revert, resume."""
+"""The commands that show and move changes: list, show, diff, promote, restack, revert, resume."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NoInput = Annotated[bool, typer.Option("--no-input", help="Never ask; fail where
 def register(app: typer.Typer, context: Context) -> None:
     """Add the commands to `app`."""
     _looking(app, context)
-    _approving(app, context)
+    _promoting(app, context)
     _taking_back(app, context)
 
 
@@ -87,47 +87,7 @@ def _looking(app: typer.Typer, context: Context) -> None:
         context.answer(answer, lambda: _show_diff(text, found["conflicts"]))
 
 
-def _approving(app: typer.Typer, context: Context) -> None:
-    @app.command()
-    def approve(
-        change: Id,
-        no_promote: Annotated[bool, typer.Option("--no-promote", help="Stop at approved.")] = False,
-        yes: Annotated[bool, typer.Option("--yes", help="Agree beforehand; the card is still shown.")] = False,
-        no_input: NoInput = False,
-        actor: Annotated[str | None, typer.Option(hidden=True)] = None,
-        json: Json = False,
-    ) -> None:
-        """Show the whole card, sign your agreement, and carry the change through promote and watch.
-
-        A change whose base moved (`base-moved`) goes on as a child: the same patch on what is live, verified again.
-        Where you agreed to it before, and patch and risk are the same, your yes holds; otherwise the card of the child
-        is shown.
-
-        Examples:
-          greenroom approve k3f9x2
-          greenroom approve k3f9x2 --no-promote
-        """
-        del json
-        services = context.services
-        deliver_waiting(context)
-        offer = services.desk("offer", {"change": change})
-        if restacks.moved(offer):
-            change, offer = _restacked(context, change, promote=not no_promote)
-        if offer["verdict"]["is"] != "passed":
-            finish(context, offer, lambda: _say(offer))
-        _require_deliverable(context, change)
-        shown = {**offer["show"], "card": services.card(change, offer)}
-        if not context.as_json:
-            _show_whole_card(shown, services.read(shown["card"]["patch"]))
-        if not consent.ask("Approve this change?", yes=yes, no_input=no_input or context.as_json):
-            print("not approved; nothing was changed", file=sys.stderr)
-            raise typer.Exit(0)
-        _require_deliverable(context, change)
-        envelope = services.consent(offer, actor or consent.actor(), consent.passphrase)
-        wish = {"change": change, "envelope": envelope.hex(), "promote": not no_promote}
-        answer = {**_delivered(context, services.desk("approve", wish, progress=render.tell)), "card": shown["card"]}
-        finish(context, answer, lambda: _say(answer))
-
+def _promoting(app: typer.Typer, context: Context) -> None:
     @app.command()
     def promote(change: Id, json: Json = False) -> None:
         """Carry an approved change through promote and watch; otherwise say which step is missing.
@@ -139,9 +99,9 @@ def _approving(app: typer.Typer, context: Context) -> None:
         """
         del json
         deliver_waiting(context)
-        _require_deliverable(context, change)
-        answer = _delivered(context, context.services.desk("promote", {"change": change}, progress=render.tell))
-        finish(context, answer, lambda: _say(answer))
+        require_deliverable(context, change)
+        answer = delivered(context, context.services.desk("promote", {"change": change}, progress=render.tell))
+        finish_change(context, answer, lambda: say(answer))
 
     @app.command()
     def restack(change: Id, json: Json = False) -> None:
@@ -157,23 +117,9 @@ def _approving(app: typer.Typer, context: Context) -> None:
         """
         del json
         deliver_waiting(context)
-        _require_deliverable(context, change)
+        require_deliverable(context, change)
         answer = restacks.restack(context, change)
-        finish(context, answer, lambda: _say(answer))
-
-    @app.command()
-    def reject(
-        change: Id, why: Annotated[str, typer.Option(help="The reason, kept in the box.")] = "", json: Json = False
-    ) -> None:
-        """Say no to a change.
-
-        Example:
-          greenroom reject k3f9x2 --why "we like the old name"
-        """
-        del json
-        wish = {"change": change, "why": why, "actor": consent.actor()}
-        answer = context.services.desk("reject", wish)
-        finish(context, answer, lambda: _say(answer))
+        finish_change(context, answer, lambda: say(answer))
 
 
 def _taking_back(app: typer.Typer, context: Context) -> None:
@@ -207,8 +153,8 @@ def _taking_back(app: typer.Typer, context: Context) -> None:
         chosen = reverts.ask(answer, no_input=context.as_json)
         if chosen:
             answer = context.services.desk("revert", {**wish, "how": chosen}, progress=render.tell)
-        told = _delivered(context, answer)
-        finish(context, told, lambda: _say(told))
+        told = delivered(context, answer)
+        finish_change(context, told, lambda: say(told))
 
     @app.command()
     def resume(
@@ -231,7 +177,7 @@ def _taking_back(app: typer.Typer, context: Context) -> None:
         del json
         if change is not None:
             deliver_waiting(context)
-            _require_deliverable(context, change)
+            require_deliverable(context, change)
         if change is not None and wait:
             raise Unusable("usage", "--wait is for every window; leave the ID out", remedy="greenroom resume --wait")
         services, wish = context.services, {"change": change} if change is not None else {}
@@ -241,7 +187,7 @@ def _taking_back(app: typer.Typer, context: Context) -> None:
             applied = windows.apply(services, lambda each: undeliverable(context, each), wait=wait)
             answer["resumed"] = [*answer["resumed"], *applied]
             answer["delivered"] += deliver_waiting(context) if applied else []
-        finish(context, answer, lambda: _show_resumed(answer), output.exit_of_resumed)
+        finish_change(context, answer, lambda: _show_resumed(answer), output.exit_of_resumed)
 
 
 def _show(shown: Mapping[str, Any], *, with_runs: bool) -> None:
@@ -252,38 +198,10 @@ def _show(shown: Mapping[str, Any], *, with_runs: bool) -> None:
         runs.show(out, shown["runs"])
 
 
-def _show_whole_card(shown: Mapping[str, Any], patch: bytes) -> None:
-    """Raises Unusable `card-not-shown` when the reader of the output went away: nobody agrees to what was not shown."""
-    try:
-        render.console().print(render.card(shown))
-        render.console().print(render.diff(patch.decode("utf-8", "backslashreplace")), soft_wrap=True)
-        sys.stdout.flush()
-    except (BrokenPipeError, SystemExit):
-        output.silence()
-        remedy = "run `greenroom approve` with its output on a screen or in a file; `greenroom show ID` shows the card"
-        raise Unusable(
-            "card-not-shown", "the card could not be shown to its end, so nothing was approved", remedy=remedy
-        ) from None
-
-
 def _show_diff(text: str, conflicts: Any) -> None:
     out = render.console()
     out.print(render.diff(text), soft_wrap=True)
     restacks.show_conflicts(out, conflicts)
-
-
-def _restacked(context: Context, change: str, *, promote: bool) -> tuple[str, Mapping[str, Any]]:
-    """The child of a change whose base moved, and its offer; leaves where there is nothing that a person has to say."""
-    _require_deliverable(context, change)
-    row = restacks.restack(context, change)
-    if promote and restacks.agreed(row):
-        row = _delivered(context, restacks.promote(context, row))
-    if not restacks.asks(row):
-        finish(context, row, lambda: _say(row))
-        raise typer.Exit(0)
-    if not context.as_json:
-        restacks.say(render.console(), row)
-    return str(row["id"]), context.services.desk("offer", {"change": row["id"]})
 
 
 def undeliverable(context: Context, change: str) -> Mapping[str, Any] | None:
@@ -303,15 +221,16 @@ def undeliverable(context: Context, change: str) -> Mapping[str, Any] | None:
     return {"is": "held", **found} if found else None
 
 
-def _require_deliverable(context: Context, change: str) -> None:
+def require_deliverable(context: Context, change: str) -> None:
     """Leave, held, when the person's branch is dirty or moved: found before anybody agrees, and before the swap."""
     verdict = undeliverable(context, change)
     if verdict:
         answer = {"id": change, "verdict": verdict}
-        finish(context, answer, lambda: render.console().print(render.verdict_line(verdict)))
+        finish_change(context, answer, lambda: render.console().print(render.verdict_line(verdict)))
 
 
-def _delivered(context: Context, answer: Mapping[str, Any]) -> Mapping[str, Any]:
+def delivered(context: Context, answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The answer, and what became of the delivery that it asks for."""
     delivery = answer.get("delivery")
     if not delivery:
         return answer
@@ -338,7 +257,7 @@ def deliver_waiting(context: Context) -> list[Mapping[str, Any]]:
     return verdicts
 
 
-def finish(
+def finish_change(
     context: Context,
     answer: Mapping[str, Any],
     show: Any,
@@ -351,7 +270,8 @@ def finish(
         raise typer.Exit(code)
 
 
-def _say(answer: Mapping[str, Any]) -> None:
+def say(answer: Mapping[str, Any]) -> None:
+    """What became of a change, and of its delivery."""
     out = render.console()
     restacks.say(out, answer)
     reverts.say(out, answer)

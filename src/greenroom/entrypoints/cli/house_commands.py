@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import getpass
-import os
-import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +11,7 @@ import typer
 
 from greenroom.domain.errors import Exit, Unusable
 from greenroom.domain.vocabulary import Mode
-from greenroom.entrypoints.cli import consent, output, render, windows
+from greenroom.entrypoints.cli import consent, editor, output, render, windows
 from greenroom.entrypoints.cli.change_commands import deliver_waiting
 from greenroom.entrypoints.cli.safe import safe
 
@@ -186,7 +183,7 @@ def _ruling(app: typer.Typer, context: Context) -> None:
         """
         del json
         services = context.services
-        text = _read(file) if file else _edited(services.guard("constitution")["text"])
+        text = _rules(file, services.guard("constitution")["text"])
         _finish(context, {"verdict": services.constitute(text, consent.actor(), consent.passphrase)})
 
 
@@ -237,17 +234,5 @@ def _show_doctor(found: Mapping[str, Any]) -> None:
         print(f"problem: {safe(problem['message'])}\n  remedy: {safe(problem['remedy'])}")
 
 
-def _read(file: str) -> str:
-    with open(file, "rb") as handle:
-        return handle.read(1024 * 1024).decode("utf-8", "strict")
-
-
-def _edited(text: str) -> str:
-    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
-    if not editor or not sys.stdin.isatty():
-        raise Unusable("no-editor", "no editor to open", remedy="set EDITOR, or name a file")
-    with tempfile.NamedTemporaryFile("w+", suffix=".yaml", encoding="utf-8") as handle:
-        handle.write(text)
-        handle.flush()
-        subprocess.run([editor, handle.name], check=True)
-        return _read(handle.name)
+def _rules(file: str | None, before: str) -> str:
+    return (editor.read(file) if file else editor.edited(before.encode(), ".yaml")).decode("utf-8", "strict")

@@ -12,7 +12,8 @@ import typer
 from greenroom.domain.errors import GreenroomError
 from greenroom.domain.vocabulary import Mode
 from greenroom.entrypoints.cli import durations, foreseen, improved, output, windows
-from greenroom.entrypoints.cli.change_commands import Json, deliver_waiting, finish, undeliverable
+from greenroom.entrypoints.cli.branch_commands import noticed
+from greenroom.entrypoints.cli.change_commands import Json, deliver_waiting, finish_change, undeliverable
 from greenroom.entrypoints.cli.handout import Handout, files_of
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def register(app: typer.Typer, context: Context) -> None:
         if handout is not None:
             answer = _hand_out(context, handout, answer)
         code_of = output.exit_of_headless if no_input else output.exit_of_scan
-        finish(context, answer, lambda: improved.show(answer, services.now()), code_of)
+        finish_change(context, answer, lambda: improved.show(answer, services.now()), code_of)
 
 
 def _hand_out(context: Context, handout: Handout, answer: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -123,7 +124,7 @@ def _ask(context: Context, repo: str, branch: str | None, wish: Mapping[str, Any
     told = improved.Told()
     descriptor = os.open(place["path"], os.O_RDONLY | os.O_DIRECTORY)
     try:
-        whole = {"path": place["path"], "branch": place["branch"], **wish}
+        whole = {"path": place["path"], "branch": place["branch"], "noticed": noticed(context, place), **wish}
         answer: Mapping[str, Any] = services.desk("improve", whole, descriptors=(descriptor,), progress=told)
     except KeyboardInterrupt:
         context.answer(told.so_far("interrupted"), lambda: improved.show(told.so_far("interrupted"), services.now()))

@@ -92,18 +92,33 @@ def show(answer: Mapping[str, Any], now: int) -> None:
         _say(out, row)
     for failed in answer["failed"]:
         out.print(f"proposer {safe(failed['proposer'])} failed: {safe(failed['message'])}", style="red")
-    for note in answer["notes"]:
-        print(f"note: {safe(note)}")
-    for each in answer["unread"]:
-        print(f"note: no proposer read the {each['files']} file(s) in {safe(each['language'])}: {safe(each['remedy'])}")
+    _notes(answer)
     if answer["scans"]:
         scans.show(out, answer["scans"])
     else:
         print("no file was scanned")
+    _withheld(answer)
     if answer["verdict"]["is"] != "passed":
         out.print(render.verdict_line(answer["verdict"]))
     if answer["live"] is not None:
         _sum(answer, rows, now)
+
+
+def _notes(answer: Mapping[str, Any]) -> None:
+    for one in answer.get("branches", ()):
+        print(f"{safe(one['branch'])} was {one['fate']}: change {one['change']} is over")
+    for note in answer["notes"]:
+        print(f"note: {safe(note)}")
+    for each in answer["unread"]:
+        print(f"note: no proposer read the {each['files']} file(s) in {safe(each['language'])}: {safe(each['remedy'])}")
+
+
+def _withheld(answer: Mapping[str, Any]) -> None:
+    """What a person decided before, where no table of the scan counts it."""
+    tabled = {scan["proposer"] for scan in answer["scans"]}
+    for one in (one for one in answer.get("withheld", ()) if one["proposer"] not in tabled):
+        said = f"{one['findings']} {one['reason']} ({one['rule']}, {one['proposer']})"
+        print(f"not asked about: {safe(said)}")
 
 
 def _say(out: Console, row: Mapping[str, Any]) -> None:

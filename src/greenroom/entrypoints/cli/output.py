@@ -99,6 +99,12 @@ def exit_of_resumed(answer: Mapping[str, Any]) -> Exit:
     return next((code for code in (Exit.STOPPED, Exit.HELD, Exit.REFUSED) if code in (*left, *late)), Exit.OK)
 
 
+def exit_of_approved(answer: Mapping[str, Any]) -> Exit:
+    """The exit code of approving several: OK when each got as far as was asked for, else the gravest that is left."""
+    codes = {exit_of_answer(row) for row in answer["approved"]}
+    return next((code for code in (Exit.STOPPED, Exit.HELD, Exit.REFUSED) if code in codes), Exit.OK)
+
+
 def _waits_or_done(row: Mapping[str, Any]) -> bool:
     """True for a change that waits for a person's word or its window, or that is live or was taken back on request."""
     if row["held"]:

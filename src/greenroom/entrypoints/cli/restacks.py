@@ -14,13 +14,13 @@ from greenroom.entrypoints.cli.safe import safe
 if TYPE_CHECKING:
     from greenroom.entrypoints.cli.app import Context
 
-_MOVED = ("base-moved", "restack-conflict")
+MOVED = ("base-moved", "restack-conflict")
 _SIDES = (("base", "what it was made on"), ("ours", "what the change wants"), ("theirs", "what is live"))
 
 
 def moved(answer: Mapping[str, Any]) -> bool:
     """True for a change that can go on only as a child on what is live."""
-    return answer["verdict"]["is"] == "held" and answer["verdict"]["rule"] in _MOVED
+    return answer["verdict"]["is"] == "held" and answer["verdict"]["rule"] in MOVED
 
 
 def restack(context: Context, change: str) -> Mapping[str, Any]:
