@@ -240,6 +240,8 @@ class Preparer:
         if not path.is_file():
             return None
         golden = parse_digest(path.read_text("ascii").strip())
+        if not self._store.has(golden):
+            return None
         made = self._goldens.open(golden)
         return golden if made.deps is None or self._store.has(made.deps) else None
 
