@@ -468,9 +468,9 @@ def _files(top: Path) -> set[str]:
 
 
 def _rests(row: Mapping[str, Any]) -> bool:
-    """True for a change that nothing is owed: it is over, or waits for a person."""
+    """True for a change that nothing is owed: it is over, waits for a person, or was not begun."""
     if row["held"] is not None:
-        return row["held"]["rule"] in ("needs-approval", "promote-on-request")
+        return row["held"]["rule"] in ("needs-approval", "promote-on-request", "queued")
     return row["state"] in ("kept", "aborted", "reverted")
 
 

@@ -11,7 +11,7 @@ import pytest
 from keeper_house import House, Sight, ended
 
 from greenroom.domain import documents
-from greenroom.domain.digest import Digest
+from greenroom.domain.digest import Digest, parse_digest
 from greenroom.domain.errors import Unusable
 from greenroom.domain.proof import Predicate, Receipt
 from greenroom.domain.verdict import Held
@@ -121,6 +121,17 @@ def test_the_same_requirements_are_prepared_once(house: House) -> None:
     mounts = {house.keeper.goldens.mounts(golden) for golden in (first, second, third)}
     assert len(mounts) == 1
     assert broker.asked == [("six",)]
+
+
+def test_a_golden_that_the_store_lost_is_made_again(house: House) -> None:
+    """What is remembered is worth nothing without its bytes: they are had again, and the answer is the same."""
+    broker = Broker()
+    room, tree = preparer(house, needs("six"), broker), house.tree({"a.py": b""})
+    answer = room.prepare(tree)
+    (known,) = (house.directory / "prepare" / "known").iterdir()
+    house.store.erase(parse_digest(known.read_text()))
+    assert room.prepare(tree) == answer
+    assert broker.asked == [("six",), ("six",)]
 
 
 def test_a_tree_that_is_prepared_twice_has_one_golden(house: House) -> None:
