@@ -18,12 +18,13 @@ from greenroom.domain import documents
 from greenroom.domain.digest import parse_digest
 from greenroom.domain.errors import NotFound, Tampered, Unreachable, Unusable
 from greenroom.domain.verdict import Held, Instant, Passed, Refused
-from greenroom.domain.vocabulary import ChangeId, Mode
+from greenroom.domain.vocabulary import ChangeId, Kind, Mode, Subject
 from greenroom.wire.hello import Hello, installation
 from greenroom.wire.rpc import Client
 
 if TYPE_CHECKING:
     from greenroom.audit.attest import KeyAttestor
+    from greenroom.domain.settings import Value, Values
     from greenroom.entrypoints.services import Passphrase, Progress
     from greenroom.guard.client import GuardClient
     from greenroom.guard.papers import Paper
@@ -137,6 +138,38 @@ class LocalServices:
         if isinstance(verdict, Passed):
             self.box.constitution.write_text(text)
         return _plain(verdict)
+
+    def settings(self) -> Values:
+        """See Services."""
+        from greenroom.bootstrap import configuration
+
+        return configuration.load(self._mine())
+
+    def default_setting(self, key: str) -> tuple[Value | None, str]:
+        """See Services."""
+        from greenroom.bootstrap import configuration
+
+        return configuration.default(key, os.environ)
+
+    def set_setting(self, key: str, words: str) -> Value:
+        """See Services."""
+        from greenroom.bootstrap import configuration
+
+        return configuration.change(self._mine(), key, words)
+
+    def allow_command(self, subject: str, command: str, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
+        """See Services."""
+        from greenroom.guard.papers import CommandOrder
+
+        kind, _, address = subject.partition(":")
+        paper = CommandOrder(
+            subject=Subject(kind=Kind(kind), address=address),
+            command=command,
+            actor=actor,
+            expires=self._expiry(),
+            nonce=secrets.token_hex(16),
+        )
+        return _plain(self._remote().allow_command(self._signed(paper, passphrase, "to allow a test command")))
 
     def read(self, digest: str) -> bytes:
         """See Services."""

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from greenroom.domain.ports import Attestor, Keeper, Proposer, Store
     from greenroom.domain.proof import Role
     from greenroom.domain.verdict import Held
-    from greenroom.domain.vocabulary import Stage, Subject
+    from greenroom.domain.vocabulary import Stage
     from greenroom.evaluation.verify import Known
     from greenroom.guard.client import GuardClient
     from greenroom.guard.service import GuardService
     from greenroom.keeper.runs import Runner
     from greenroom.keeper.service import KeeperService, Prepare
-    from greenroom.pipeline.changes import DatabaseChanges
+    from greenroom.pipeline.changes import DatabaseChanges, Settings
     from greenroom.pipeline.flow import StageRoom
     from greenroom.pipeline.house import House
     from greenroom.policy.decide import CedarPolicy
@@ -267,7 +267,6 @@ def make_house(box: Box, guard: GuardClient, keeper: Keeper) -> House:
     from greenroom.pipeline.facts import gather
     from greenroom.pipeline.flow import Flow
     from greenroom.pipeline.house import House
-    from greenroom.pipeline.improving import TEST_COMMAND
     from greenroom.release.store import FileStore
 
     clock, store = SystemClock(), FileStore(box.store)
@@ -281,9 +280,7 @@ def make_house(box: Box, guard: GuardClient, keeper: Keeper) -> House:
         store=store,
         guard=guard,
         policy=policy,
-        stages=_stages(
-            store, changes, guard, keeper, opener, policy, lambda subject: settings.get(subject, TEST_COMMAND)
-        ),
+        stages=_stages(store, changes, guard, keeper, opener, policy, settings),
         facts=lambda change: gather(
             change,
             guard=guard,
@@ -310,6 +307,7 @@ def make_house(box: Box, guard: GuardClient, keeper: Keeper) -> House:
         proposers=partial(_proposers, keeper, store, opener, policy),
         prepare=partial(_prepare, keeper, store),
         tools=lambda: policy().tools,
+        caps=lambda: policy().constitution.caps,
         crash_point=crash_points("executor"),
         optional=_optional(),
     )
@@ -322,7 +320,7 @@ def _stages(
     keeper: Keeper,
     opener: Attestor,
     policy: Callable[[], CedarPolicy],
-    command: Callable[[Subject], str],
+    settings: Settings,
 ) -> Mapping[Stage, StageRoom]:
     from greenroom.agents.reviewers.estimate import EstimateReviewer
     from greenroom.agents.reviewers.rules import RulesReviewer
@@ -330,6 +328,7 @@ def _stages(
     from greenroom.evaluation.verify import KeeperEvaluator, Known
     from greenroom.pipeline import history
     from greenroom.pipeline.card import CardMaker
+    from greenroom.pipeline.settings import command_of, terms_of
     from greenroom.pipeline.stages import approve, debate, plan, promote, simulate, verify, watch
     from greenroom.policy.judge import judge
 
@@ -337,6 +336,7 @@ def _stages(
         reproduce, seals = history.known(changes, store, digest)
         return Known(reproduce=reproduce, seals=seals)
 
+    command = partial(command_of, settings)
     evaluator = KeeperEvaluator(
         keeper=keeper,
         store=store,
@@ -347,7 +347,12 @@ def _stages(
         test_args=lambda subject: {"argv": command(subject)} if command(subject) else {},
     )
     return {
-        Stage.PLAN: plan.PlanStage(store=store, apply_tool="apply_patch_t1", tools=lambda: policy().tools),
+        Stage.PLAN: plan.PlanStage(
+            store=store,
+            apply_tool="apply_patch_t1",
+            tools=lambda: policy().tools,
+            terms=partial(terms_of, settings),
+        ),
         Stage.DEBATE: debate.DebateStage(
             store=store,
             reviewers=(RulesReviewer(store), EstimateReviewer(store)),

@@ -22,6 +22,7 @@ GUARD_ONLY = frozenset(
         "consent.refused",
         "constitution.changed",
         "mode.changed",
+        "command.allowed",
         "stop.set",
         "stop.lifted",
         "budget.reserved",

@@ -28,6 +28,7 @@ class Predicate(StrEnum):
     MODE = "https://greenroom.example/mode/v1"
     CONSTITUTION = "https://greenroom.example/constitution/v1"
     LIFT = "https://greenroom.example/lift/v1"
+    COMMAND = "https://greenroom.example/test-command/v1"
     EPOCH = "https://greenroom.example/epoch/v1"
     SUMMARY = "https://slsa.dev/verification_summary/v1"
     TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"

@@ -19,6 +19,7 @@ from greenroom.domain.verdict import Held, Instant, Refused
 from greenroom.domain.vocabulary import Agree, Trust
 from greenroom.guard.evidence import Found
 from greenroom.guard.journal import tidy
+from greenroom.guard.orders import command_allowed
 from greenroom.guard.papers import MAX_PAPER_BYTES, open_paper
 from greenroom.guard.room import Room
 
@@ -87,7 +88,7 @@ def agreed(room: Room, made: Recomputed, now: Instant) -> tuple[tuple[Digest, Co
     The owner's standing opt-ins and a second verify are not kept here, so whoever is not `nobody` is a person.
     """
     change = made.dossier.change
-    if made.agree is Agree.NOBODY and made.found.test_command is None:
+    if made.agree is Agree.NOBODY and not _persons_words(room, made):
         return None, None
     if len(made.dossier.consents) > MAX_CONSENTS:
         return None, Refused(rule="too-many-consents", where=change, remedy=f"at most {MAX_CONSENTS} in a dossier")
@@ -98,6 +99,13 @@ def agreed(room: Room, made: Recomputed, now: Instant) -> tuple[tuple[Digest, Co
             return (digest, consent), None
         missing = problem or missing
     return None, missing
+
+
+def _persons_words(room: Room, made: Recomputed) -> bool:
+    """Whether the change rests on words that only a person can answer for, and that the owner did not sign for."""
+    command, terms = made.found.test_command, made.plan.terms
+    signs = terms is not None and terms.signs
+    return signs or (command is not None and not command_allowed(room, made.dossier.subject, command))
 
 
 def _check(room: Room, made: Recomputed, digest: Digest, now: Instant) -> tuple[Consent | None, Refused | Held | None]:

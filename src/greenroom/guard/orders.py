@@ -1,12 +1,16 @@
-"""Orders of the owner: the constitution in force and the mode. Signed, single-use, never older than they say."""
+"""Orders of the owner: constitution, mode, test commands. Signed, single-use, never older than they say."""
 
 from __future__ import annotations
 
-from greenroom.domain.digest import Digest
+from collections.abc import Mapping
+
+from greenroom.domain.arguments import command_words, has_odd_characters
+from greenroom.domain.digest import Digest, digest_of
 from greenroom.domain.errors import Tampered, Unreachable, Unusable
 from greenroom.domain.verdict import Instant, Passed, Refused, Verdict
+from greenroom.domain.vocabulary import Subject
 from greenroom.guard.journal import tidy
-from greenroom.guard.papers import MAX_PAPER_BYTES, ConstitutionOrder, Lift, ModeOrder, open_paper
+from greenroom.guard.papers import MAX_PAPER_BYTES, CommandOrder, ConstitutionOrder, Lift, ModeOrder, open_paper
 from greenroom.guard.room import Room
 from greenroom.guard.stop import lift_stop
 
@@ -14,6 +18,9 @@ LONGEST_NS = 3_600_000_000_000
 """An order is signed and handed in at once; one that holds for more than an hour is not taken."""
 _PENDING = "order-pending"
 """The setting that names an order between being taken and being in force."""
+MAX_COMMAND = 4096
+Order = ModeOrder | ConstitutionOrder | CommandOrder
+_KINDS: Mapping[str, type[Order]] = {"mode": ModeOrder, "constitution": ConstitutionOrder, "command": CommandOrder}
 
 
 def set_mode(room: Room, envelope: bytes) -> Verdict:
@@ -41,6 +48,22 @@ def set_constitution(room: Room, envelope: bytes) -> Verdict:
         return _refused(error)
 
 
+def allow_command(room: Room, envelope: bytes) -> Verdict:
+    """Remember the test command of a signed CommandOrder as the owner's, for its subject and for no other."""
+    try:
+        with room.ordering:
+            return _take(room, envelope, open_paper(room.attestor, _bounded(envelope), CommandOrder))
+    except Unreachable:
+        raise
+    except Unusable as error:
+        return _refused(error)
+
+
+def command_allowed(room: Room, subject: Subject, command: str) -> bool:
+    """Whether the owner signed for this test command of `subject`; one order is enough for good."""
+    return bool(room.ledger.setting(_command_key(subject, command)))
+
+
 def finish(room: Room) -> None:
     """Put an order in force that was taken, and that a crash or an unwritable log kept from it.
 
@@ -52,18 +75,24 @@ def finish(room: Room) -> None:
         return
     kind, _, digest = pending.partition(" ")
     envelope = room.store.get(Digest(digest), MAX_PAPER_BYTES)
+    order: Order
     if kind == "mode":
-        _put_in_force(room, Digest(digest), open_paper(room.attestor, envelope, ModeOrder))
+        order = open_paper(room.attestor, envelope, ModeOrder)
+    elif kind == "command":
+        order = open_paper(room.attestor, envelope, CommandOrder)
     else:
-        _put_in_force(room, Digest(digest), open_paper(room.attestor, envelope, ConstitutionOrder))
+        order = open_paper(room.attestor, envelope, ConstitutionOrder)
+    _put_in_force(room, Digest(digest), order)
 
 
-def _take(room: Room, envelope: bytes, order: ModeOrder | ConstitutionOrder) -> Verdict:
-    kind = "mode" if isinstance(order, ModeOrder) else "constitution"
+def _take(room: Room, envelope: bytes, order: Order) -> Verdict:
+    kind = _kind(order)
     finish(room)
     refused = _unfit(room, order.nonce, order.expires)
     if refused is None and isinstance(order, ConstitutionOrder):
         refused = _unfit_constitution(room, order)
+    if refused is None and isinstance(order, CommandOrder):
+        refused = _unfit_command(order)
     if refused is not None:
         return refused
     digest = room.store.put("statement", envelope)
@@ -74,13 +103,16 @@ def _take(room: Room, envelope: bytes, order: ModeOrder | ConstitutionOrder) -> 
     return _put_in_force(room, digest, order)
 
 
-def _put_in_force(room: Room, digest: Digest, order: ModeOrder | ConstitutionOrder) -> Passed:
+def _put_in_force(room: Room, digest: Digest, order: Order) -> Passed:
     """Log the order, once, then let it count."""
-    produced = {"order": digest}
+    produced, kind, about = {"order": digest}, _kind(order), ""
     if isinstance(order, ModeOrder):
-        kind, name, about = "mode", "mode.changed", order.mode.value
+        name, about = "mode.changed", order.mode.value
+    elif isinstance(order, CommandOrder):
+        name = "command.allowed"
+        produced = {"order": digest, "command": digest_of("text", order.command.encode())}
     else:
-        kind, name, about = "constitution", "constitution.changed", ""
+        name = "constitution.changed"
         produced = {"policy": order.policy, "order": digest}
         if room.rules.digest is None:
             name = "box.created"
@@ -90,6 +122,8 @@ def _put_in_force(room: Room, digest: Digest, order: ModeOrder | ConstitutionOrd
     with room.ledger.transaction():
         if isinstance(order, ModeOrder):
             room.ledger.set("mode", order.mode.value)
+        elif isinstance(order, CommandOrder):
+            room.ledger.set(_command_key(order.subject, order.command), digest)
         else:
             room.ledger.set("policy", order.policy)
             room.ledger.set("policy-order", digest)
@@ -143,6 +177,23 @@ def _unfit_constitution(room: Room, order: ConstitutionOrder) -> Refused | None:
         return Refused(rule="constitution-moved", where=str(room.rules.digest), remedy=remedy)
     room.rules.read(order.policy)
     return None
+
+
+def _unfit_command(order: CommandOrder) -> Refused | None:
+    odd = has_odd_characters(order.command) or "\n" in order.command
+    if odd or len(order.command) > MAX_COMMAND or not command_words(order.command):
+        remedy = f"one printable command line of at most {MAX_COMMAND} characters, quotes closed"
+        return Refused(rule="order-malformed", where="command", remedy=remedy)
+    return None
+
+
+def _kind(order: Order) -> str:
+    return next(kind for kind, paper in _KINDS.items() if isinstance(order, paper))
+
+
+def _command_key(subject: Subject, command: str) -> str:
+    named = digest_of("text", f"{subject}\0{command}".encode())
+    return f"command/{named}"
 
 
 def _bounded(envelope: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""What the owner signs for the guard beside a consent: a mode, a constitution, a lift.
+"""What the owner signs for the guard beside a consent: a mode, a constitution, a test command, a lift.
 
 Each is a stored document in a DSSE envelope signed with the owner's key. `sign` makes the envelope; the
 guard opens it with `open_paper`. Orders are single-use: they expire, and their nonce is spent for good.
@@ -15,7 +15,7 @@ from greenroom.domain.errors import Tampered
 from greenroom.domain.ports import Attestor
 from greenroom.domain.proof import Consent, Predicate
 from greenroom.domain.verdict import Instant
-from greenroom.domain.vocabulary import Mode
+from greenroom.domain.vocabulary import Mode, Subject
 
 MAX_PAPER_BYTES = 64 * 1024
 
@@ -42,6 +42,17 @@ class ConstitutionOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CommandOrder:
+    """The owner allows exactly this test command for `subject`, until further notice; another one asks again."""
+
+    subject: Subject
+    command: str
+    actor: str
+    expires: Instant
+    nonce: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lift:
     """The owner lifts exactly the stop whose id is `stop`; a later stop has another id and stays."""
 
@@ -50,19 +61,20 @@ class Lift:
     expires: Instant
 
 
-Paper = Consent | ModeOrder | ConstitutionOrder | Lift
-P = TypeVar("P", Consent, ModeOrder, ConstitutionOrder, Lift)
+Paper = Consent | ModeOrder | ConstitutionOrder | CommandOrder | Lift
+P = TypeVar("P", Consent, ModeOrder, ConstitutionOrder, CommandOrder, Lift)
 
 PREDICATES: dict[type[Paper], Predicate] = {
     Consent: Predicate.CONSENT,
     ModeOrder: Predicate.MODE,
     ConstitutionOrder: Predicate.CONSTITUTION,
+    CommandOrder: Predicate.COMMAND,
     Lift: Predicate.LIFT,
 }
 
 
 def about_of(paper: Paper) -> Digest:
-    """The in-toto subject of `paper`: what it allows, or, for a mode, its own words."""
+    """The in-toto subject of `paper`: what it allows, or, for a mode or a command, its own words."""
     if isinstance(paper, Consent):
         return paper.green
     if isinstance(paper, ConstitutionOrder):

@@ -13,6 +13,7 @@ from greenroom.domain.plan import Caps
 from greenroom.domain.ports import Dossier
 from greenroom.domain.verdict import Held, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Subject
+from greenroom.guard.orders import MAX_COMMAND
 from greenroom.guard.service import GuardService
 
 Handler = Callable[[Mapping[str, Any], tuple[int, ...], Callable[[Any], None], int], Any]
@@ -44,6 +45,10 @@ def handlers(guard: GuardService) -> Mapping[str, Handler]:
         "stop": lambda a: guard.stop(_word(a, "actor")),
         "lift": lambda a: plain_answer(guard.lift(_envelope(a))),
         "set_mode": lambda a: plain_answer(guard.set_mode(_envelope(a))),
+        "allow_command": lambda a: plain_answer(guard.allow_command(_envelope(a))),
+        "command_allowed": lambda a: guard.command_allowed(
+            _document(Subject, a, "subject"), _word(a, "command", MAX_COMMAND)
+        ),
         "set_constitution": lambda a: plain_answer(guard.set_constitution(_envelope(a))),
     }
     return {name: _handler(call) for name, call in calls.items()}
@@ -88,10 +93,10 @@ def _document(cls: Any, arguments: Mapping[str, Any], name: str) -> Any:
     return documents.from_plain(cls, _member(arguments, name), f"$.{name}")
 
 
-def _word(arguments: Mapping[str, Any], name: str) -> str:
+def _word(arguments: Mapping[str, Any], name: str, limit: int = MAX_WORD) -> str:
     word = _member(arguments, name)
-    if not isinstance(word, str) or not 0 < len(word) <= MAX_WORD:
-        raise Unusable("bad-call", f"argument {name!r} is text of at most {MAX_WORD} characters")
+    if not isinstance(word, str) or not 0 < len(word) <= limit:
+        raise Unusable("bad-call", f"argument {name!r} is text of at most {limit} characters")
     return word
 
 

@@ -20,6 +20,7 @@ from greenroom.domain.errors import Unreachable, Unusable
 from greenroom.domain.plan import Plan
 from greenroom.domain.ports import Dossier, UndoRecord
 from greenroom.domain.proof import Consent, Predicate, Risk, Warrant
+from greenroom.domain.terms import lowered, terms_fault
 from greenroom.domain.verdict import Held, Instant, Passed, Refused
 from greenroom.domain.vocabulary import ChangeId, Mode, Origin, Stage, State, Trust
 from greenroom.guard.budget import over_cap
@@ -93,7 +94,8 @@ def decide(room: Room, dossier: Dossier) -> Digest | Refused | Held:
     if missing is not None:
         return missing
     lines = lines_of(found)
-    full = over_cap(room.ledger.totals(dossier.subject, now), lines, risk.score, rules.constitution.caps, now)  # 10
+    caps = lowered(rules.constitution.caps, plan.terms)
+    full = over_cap(room.ledger.totals(dossier.subject, now), lines, risk.score, caps, now)  # 10
     if full is not None:
         return full
     return _issue(room, rules, dossier, found, consent, _Weight(lines, risk.score), now)  # 11: undo saved, signed
@@ -122,6 +124,8 @@ def _plan(room: Room, rules: Rules, dossier: Dossier) -> Plan:
     plan = documents.decode(Plan, room.store.get(dossier.plan, MAX_PLAN_BYTES), limit=MAX_PLAN_BYTES)
     if (plan.subject, plan.base) != (dossier.subject, dossier.base):
         raise Unusable("plan-of-another-subject", "the plan is for another subject or base", where=dossier.plan)
+    if plan.terms is not None and (fault := terms_fault(plan.terms)):
+        raise Unusable("bad-terms", fault, where=dossier.plan, remedy="mend `commit` and `caps` in the settings")
     unknown = [step.id for step in plan.steps if rules.policy.manifest(step.tool) is None]
     if unknown:
         raise Unusable("unknown-tool", "the signed policy has no such tool", where=f"step {unknown[0]}"[:200])

@@ -7,7 +7,7 @@ from typing import Any
 
 from greenroom.domain.errors import Unusable
 from greenroom.domain.vocabulary import Mode
-from greenroom.pipeline import improving, verbs
+from greenroom.pipeline import improving, settings, verbs
 from greenroom.pipeline.house import House
 
 Progress = Callable[[Any], None]
@@ -36,8 +36,17 @@ def handlers(house: House) -> Mapping[str, Handler]:
             only=[str(name) for name in only],
             mode=_mode(mode) if mode is not None else None,
             test_command=_text(arguments, "test_command") if arguments.get("test_command") is not None else None,
+            own=settings.own_of(arguments.get("settings")),
             tell=tell,
         )
+
+    def look(arguments: Mapping[str, Any], descriptors: tuple[int, ...], tell: Progress, uid: int) -> Any:
+        del tell, uid
+        if len(descriptors) != 1:
+            raise Unusable("bad-call", "settings takes one directory descriptor")
+        path, branch = _text(arguments, "path"), _text(arguments, "branch")
+        own = settings.own_of(arguments.get("settings"))
+        return settings.look(house, improving.workspace(path, branch), descriptors[0], branch=branch, own=own)
 
     def approve(arguments: Mapping[str, Any], descriptors: tuple[int, ...], tell: Progress, uid: int) -> Any:
         del descriptors, uid
@@ -63,7 +72,9 @@ def handlers(house: House) -> Mapping[str, Handler]:
         ),
         "layers": lambda _, __: dict(house.keeper.layers()),
     }
-    return {"improve": improve, "approve": approve} | {name: _handler(call) for name, call in calls.items()}
+    return {"improve": improve, "settings": look, "approve": approve} | {
+        name: _handler(call) for name, call in calls.items()
+    }
 
 
 def _handler(call: Call) -> Handler:

@@ -18,6 +18,7 @@ from greenroom.domain.ports import Proposer
 from greenroom.domain.proof import Import, Predicate
 from greenroom.domain.proposal import MAX_PROPOSAL_BYTES, origin_of
 from greenroom.domain.scan import Scan
+from greenroom.domain.settings import Merged, Values
 from greenroom.domain.verdict import Held, Passed, Refused
 from greenroom.domain.vocabulary import ChangeId, Kind, Mode, State, Subject, Trust, address_of
 from greenroom.pipeline.carrying import carry_on, cut_short, last_live, outdated, row_of, settle_siblings, want
@@ -25,10 +26,10 @@ from greenroom.pipeline.changes import Delivery, Line
 from greenroom.pipeline.holds import RETRIED
 from greenroom.pipeline.house import House, Tell
 from greenroom.pipeline.plain import verdict_plain
+from greenroom.pipeline.settings import TEST_COMMAND, Within, proposers_of, settle
 from greenroom.pipeline.stages.plan import read_proposal
 
 MODES = tuple(Mode)
-TEST_COMMAND = "test-command"
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 
 
@@ -42,15 +43,18 @@ def improve(
     mode: Mode | None,
     tell: Tell,
     test_command: str | None = None,
+    own: Values | None = None,
 ) -> dict[str, Any]:
     """Import the repository behind the descriptor `directory`, find what is worth changing, carry each finding.
 
     `path` and `branch` name the subject; the keeper checks the descriptor itself. Every change ends refused, or
     held for a person. When whoever asked hangs up (`tell.gone`), the change under way is finished and no other begun.
     `test_command` is kept for the subject, empty forgets it; it is shown on each card and binds each consent.
+    `own` are the box's own settings, which the repository's `greenroom.toml` narrows; Unusable where it is malformed.
     """
-    _chosen(house, only)
-    subject = Subject(kind=Kind.WORKSPACE, address=address_of(path, branch))
+    asked = proposers_of(own or {}, only)
+    _chosen(house, asked)
+    subject = workspace(path, branch)
     if test_command is not None:
         house.settings.put(subject, TEST_COMMAND, test_command)
     tell({"event": "import", "subject": str(subject)})
@@ -58,10 +62,14 @@ def improve(
     if not isinstance(brought, Import):
         return {"subject": str(subject), "verdict": verdict_plain(brought), "changes": []}
     tell({"event": "imported", "tree": brought.tree, "commit": brought.commit})
+    settled = settle(house, subject, brought.tree, own or {}, only)
+    if not isinstance(settled, Merged):
+        verdict = verdict_plain(settled)
+        return {"subject": str(subject), "live": brought.tree, "verdict": verdict, "changes": []}
     prepared = house.prepare(brought.tree)
     if isinstance(prepared, Held):
         return {"subject": str(subject), "live": brought.tree, "verdict": verdict_plain(prepared), "changes": []}
-    golden, notes = prepared
+    golden, notes = prepared[0], (*prepared[1], *map(str, settled.notes))
     tell({"event": "prepared", "golden": golden, "notes": list(notes)})
     status = house.guard.status()
     lowered = status.mode if mode is None else min(mode, status.mode, key=MODES.index)
@@ -74,13 +82,20 @@ def improve(
         "ended": [],
         "scans": [],
     }
-    for name, make in _chosen(house, only).items():
+    for name, make in _chosen(house, asked).items():
         if getattr(tell, "gone", False):
             break
-        _propose(house, name, make(golden), subject, brought, golden, lowered, answer, tell)
+        if name not in settled.list("proposers"):
+            continue
+        _propose(house, name, Within(make(golden), settled), subject, brought, golden, lowered, answer, tell)
     if mode is not None and mode is not lowered:
         notes = (*notes, f"the box is in mode {status.mode.value}; --mode may only lower it")
     return {**answer, "verdict": verdict_plain(cut_short(house) or Passed()), "notes": list(notes)}
+
+
+def workspace(path: str, branch: str) -> Subject:
+    """The subject that a repository's path and branch name."""
+    return Subject(kind=Kind.WORKSPACE, address=address_of(path, branch))
 
 
 def bring(house: House, subject: Subject, directory: int, *, path: str, branch: str) -> Import | Refused | Held:

@@ -37,7 +37,7 @@ from greenroom.domain.vocabulary import (
     Trust,
     Undo,
 )
-from greenroom.guard.papers import ConstitutionOrder, Lift, ModeOrder, Paper, sign
+from greenroom.guard.papers import CommandOrder, ConstitutionOrder, Lift, ModeOrder, Paper, sign
 from greenroom.guard.room import Rules
 from greenroom.guard.service import GuardService
 from greenroom.policy.judge import judge
@@ -252,7 +252,13 @@ class PaperHouse:
     def hand_in(self, paper: Paper, owner: Attestor | None = None) -> Any:
         """Sign `paper` and give it to the guard."""
         envelope = sign(owner or self.owner, paper)
-        calls = {ConstitutionOrder: "set_constitution", ModeOrder: "set_mode", Lift: "lift", Consent: "consent"}
+        calls = {
+            ConstitutionOrder: "set_constitution",
+            ModeOrder: "set_mode",
+            CommandOrder: "allow_command",
+            Lift: "lift",
+            Consent: "consent",
+        }
         return getattr(self.guard, calls[type(paper)])(envelope)
 
     # What the keeper writes.

@@ -15,6 +15,8 @@ from greenroom.testing.papers import SUBJECT, PaperHouse, papers
 
 NAMES = (
     "append",
+    "allow_command",
+    "command_allowed",
     "status",
     "stop_id",
     "policy",
@@ -106,6 +108,6 @@ def test_guard_client_speaks_all_calls(house: PaperHouse) -> None:
     assert client.stop_id() is None
     made = papers(house)
     assert client.warrant(made.dossier()) == house.guard.warrant(made.dossier())
-    for hand_in in (client.set_mode, client.set_constitution, client.lift):
+    for hand_in in (client.set_mode, client.set_constitution, client.allow_command, client.lift):
         refused = hand_in(b"{}")
         assert type(refused).__name__ == "Refused"

@@ -73,10 +73,11 @@ def build(services: Callable[[str | None], Services], version: str) -> typer.Typ
         del version, json
         context.box = box
 
-    from greenroom.entrypoints.cli import change_commands, house_commands, log_commands
+    from greenroom.entrypoints.cli import change_commands, config_commands, house_commands, log_commands
 
     change_commands.register(app, context)
     house_commands.register(app, context)
+    config_commands.register(app, context)
     log_commands.register(app, context)
     _keep_examples(app)
     return app

@@ -11,7 +11,7 @@ import typer
 
 from greenroom.domain.errors import Exit, Unusable
 from greenroom.domain.vocabulary import Mode
-from greenroom.entrypoints.cli import consent, output, render, runs, scans
+from greenroom.entrypoints.cli import config_commands, consent, output, render, runs, scans
 from greenroom.entrypoints.cli.safe import safe
 
 if TYPE_CHECKING:
@@ -64,8 +64,11 @@ def _improve(app: typer.Typer, context: Context) -> None:
                 "only": only or [],
                 "mode": mode.value if mode else None,
                 "test_command": test_command,
+                "settings": services.settings(),
             }
             answer = services.desk("improve", wish, descriptors=(descriptor,), progress=render.tell)
+            if config_commands.allowed_at_once(context, answer):
+                answer = services.desk("improve", wish, descriptors=(descriptor,), progress=render.tell)
         finally:
             os.close(descriptor)
         _finish(context, answer, lambda: _show_improved(answer), output.exit_of_scan)

@@ -1,0 +1,65 @@
+"""The box's own settings file, `config.toml`: read and written by the person's command, and by no process of the box.
+
+The keeper reads the `index` settings in it. The executor gets what it needs with each call, and never the file.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from greenroom.config import Box
+from greenroom.domain.errors import Unusable
+from greenroom.domain.settings import MAX_FILE_BYTES, Value, Values, checked, value_of
+from greenroom.domain.toml_settings import plain_of, read, with_key
+
+HEAD = (
+    "# Settings of this box. A repository's greenroom.toml may only narrow them; docs/configuration.md has every key.\n"
+)
+
+
+_USUAL: Mapping[str, Value] = {"paths.allow": ("**",), "commit.author": "Greenroom <greenroom@localhost>"}
+
+
+def load(box: Box) -> Values:
+    """The settings of the box's file; none where there is no file.
+
+    Raises Unusable as `domain.settings.checked`, and where the file is no text of bounded size.
+    """
+    text = _text(box.settings)
+    return {} if text is None else checked(read(text), str(box.settings), repository=False)
+
+
+def default(key: str, environment: Mapping[str, str]) -> tuple[Value | None, str]:
+    """What holds for a key that no file of Greenroom sets, and where it is from."""
+    del environment
+    return _USUAL.get(key), "default"
+
+
+def change(box: Box, key: str, words: str) -> Value:
+    """Set one key to what `words` say, all else as it was; the value as it stands in the file afterwards."""
+    value = value_of(key, plain_of(key, words), "the command line")
+    text = _text(box.settings)
+    after = with_key(HEAD if text is None else text, key, value)
+    part = box.settings.with_name(f".{box.settings.name}.{secrets.token_hex(4)}")
+    with open(
+        os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "w", encoding="utf-8"
+    ) as file:
+        file.write(after)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, box.settings)
+    return value
+
+
+def _text(path: Path) -> str | None:
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            return file.read(MAX_FILE_BYTES + 1).decode("utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        remedy = "make it a plain UTF-8 file, or take it away"
+        raise Unusable("bad-settings", f"the file cannot be read: {error}", where=str(path), remedy=remedy) from None
