@@ -12,7 +12,7 @@ from pathlib import Path
 
 from greenroom.config import Box
 from greenroom.domain.errors import Unusable
-from greenroom.domain.settings import MAX_FILE_BYTES, Value, Values, checked, value_of
+from greenroom.domain.settings import MAX_FILE_BYTES, Value, Values, checked, shown, value_of
 from greenroom.domain.toml_settings import plain_of, read, with_key
 
 HEAD = (
@@ -20,6 +20,7 @@ HEAD = (
 )
 
 
+PIP = "environment (pip)"
 _USUAL: Mapping[str, Value] = {"paths.allow": ("**",), "commit.author": "Greenroom <greenroom@localhost>"}
 
 
@@ -34,8 +35,37 @@ def load(box: Box) -> Values:
 
 def default(key: str, environment: Mapping[str, str]) -> tuple[Value | None, str]:
     """What holds for a key that no file of Greenroom sets, and where it is from."""
-    del environment
+    if key.startswith("index."):
+        return _index(key, environment)
     return _USUAL.get(key), "default"
+
+
+def _index(key: str, environment: Mapping[str, str]) -> tuple[Value | None, str]:
+    """What pip's own settings and the environment say of an index, without credentials."""
+    from greenroom.brokers import settings, web
+
+    found = settings.read_settings(environment)
+    lower = {name.lower(): value for name, value in environment.items()}
+    if key == "index.url":
+        said = [web.shown(found.get("index-url", web.DEFAULT_INDEX)), *map(web.shown, _words(found, "extra-index-url"))]
+        usual = not {"index-url", "extra-index-url", "find-links", "no-index"} & set(found)
+        places = tuple(dict.fromkeys([*_words(found, "find-links"), *reversed(said)]))
+        return places if len(places) > 1 else places[0], "default" if usual else PIP
+    if key == "index.certificate":
+        return web.certificates(found, lower), PIP if found.get("cert") else "environment"
+    if key == "index.proxy":
+        named = found.get("proxy") or lower.get("https_proxy") or lower.get("all_proxy")
+        return web.shown(named) if named else None, PIP if found.get("proxy") else "environment"
+    return None, "default"
+
+
+def _words(found: Mapping[str, str], name: str) -> list[str]:
+    return found.get(name, "").split()
+
+
+def index_of(own: Values) -> str:
+    """The part of the settings that says where packages come from, as one text; empty where there is none."""
+    return "; ".join(f"{key} = {shown(value)}" for key, value in sorted(own.items()) if key.startswith("index."))
 
 
 def change(box: Box, key: str, words: str) -> Value:

@@ -218,16 +218,19 @@ def make_keeper(box: Box, guard: GuardClient) -> KeeperService:
 
 
 def _preparer(box: Box, tools: Callable[[], Mapping[str, Digest]], runner: Runner) -> Prepare:
+    from greenroom.bootstrap import configuration
     from greenroom.brokers.fetch import Fetcher
     from greenroom.keeper.prepare import Preparer
 
     golden = runner.goldens.open(runner.goldens.current())
-    fetcher = Fetcher(python=golden.python, environment=os.environ, cancelled=runner.gate.shut)
+    own = partial(configuration.load, box)
+    fetcher = Fetcher(python=golden.python, environment=os.environ, cancelled=runner.gate.shut, own=own)
     preparer = Preparer(
         runner=runner,
         fetch=fetcher.locked,
         tools=tools,
         directory=box.keeper / "prepare",
+        place=lambda: configuration.index_of(own()),
     )
     return preparer.prepare
 

@@ -144,6 +144,9 @@ def _environment(golden: Mapping[str, Any]) -> Mapping[str, str]:
     packages = golden.get("packages", {})
     if isinstance(packages, dict):
         found["toolchain"] = ", ".join(f"{name} {version}" for name, version in sorted(packages.items()))
+    indexes = golden.get("indexes", {})
+    if isinstance(indexes, dict):
+        found |= {f"dependencies from {index}": str(names) for index, names in sorted(indexes.items())}
     pinned = golden.get("environment", {})
     if isinstance(pinned, dict) and pinned:
         found["cell environment"] = ", ".join(f"{name}={value}" for name, value in sorted(pinned.items()))
