@@ -38,6 +38,8 @@ LOOK_SECONDS = 0.2
 MAX_SAID_BYTES = 1024 * 1024
 Progress = Callable[[str], None]
 
+_REACH = "check the network, the proxy and pip's index settings, then try again"
+
 # prctl(PR_SET_PDEATHSIG, SIGKILL): the fetch ends with the keeper, also when that is killed.
 _PIP = """
 import ctypes, sys
@@ -209,6 +211,9 @@ def explain(text: str) -> Held:
         return _held(
             "index-unreachable", "", "the index's certificate is not trusted: name the authority's file as pip's `cert`"
         )
+    if "Retry(total=0" in text:
+        # pip says no more of an index that never answered than of one without the name.
+        return _held("index-unreachable", "", _REACH)
     for line in text.splitlines():
         if "No matching distribution found for " in line:
             where = line.rpartition("found for ")[2].strip()[:200]
@@ -219,7 +224,7 @@ def explain(text: str) -> Held:
     if "fetching starts no program" in text:
         return _held("no-wheel", "a dependency exists as source only", "require a version that has wheels")
     if any(word in text for word in ("ConnectionError", "NewConnectionError", "ProxyError", "SSLError", "Max retries")):
-        return _held("index-unreachable", "", "check the network, the proxy and pip's index settings, then try again")
+        return _held("index-unreachable", "", _REACH)
     return _held("fetch-failed", "", "run `pip download --only-binary=:all:` with the listed requirements to see why")
 
 
