@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from greenroom.config import Box
@@ -20,6 +20,7 @@ HEAD = (
 )
 
 
+MAX_VALUE = 32 * 1024
 PIP = "environment (pip)"
 _USUAL: Mapping[str, Value] = {"paths.allow": ("**",), "commit.author": "Greenroom <greenroom@localhost>"}
 
@@ -66,6 +67,16 @@ def _words(found: Mapping[str, str], name: str) -> list[str]:
 def index_of(own: Values) -> str:
     """The part of the settings that says where packages come from, as one text; empty where there is none."""
     return "; ".join(f"{key} = {shown(value)}" for key, value in sorted(own.items()) if key.startswith("index."))
+
+
+def variables(box: Box, environment: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
+    """Those of the named variables that the box's file allows tests to have, as this process has them."""
+    allowed = load(box).get("environment", ()) if names else ()
+    return {
+        name: environment[name]
+        for name in names
+        if isinstance(allowed, tuple) and name in allowed and len(environment.get(name, "")) in range(1, MAX_VALUE)
+    }
 
 
 def change(box: Box, key: str, words: str) -> Value:

@@ -184,6 +184,7 @@ def _writable(directory: Path) -> bool:
 
 def make_keeper(box: Box, guard: GuardClient) -> KeeperService:
     """The keeper of a box, in this process."""
+    from greenroom.bootstrap import configuration
     from greenroom.keeper.service import KeeperService
     from greenroom.release.store import FileStore
     from greenroom.release.trees import StoreTrees
@@ -214,6 +215,7 @@ def make_keeper(box: Box, guard: GuardClient) -> KeeperService:
         prepare=partial(_preparer, box, lambda: policy().tools),
         sandbox_uid=uid,
         crash_point=crash_points("keeper"),
+        variables=partial(configuration.variables, box, os.environ),
     )
 
 

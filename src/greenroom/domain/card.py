@@ -162,6 +162,7 @@ def _terms(plan: Plan) -> Mapping[str, str]:
     said = {
         "commit author": terms.author,
         "commit trailers": "; ".join(terms.trailers),
+        "test environment": ", ".join(terms.environment),
         "day caps": ", ".join(f"{name} {cap}" for name, cap in caps.items() if cap is not None),
     }
     return {name: text for name, text in said.items() if text}

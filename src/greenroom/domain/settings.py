@@ -16,7 +16,7 @@ from typing import Any
 from greenroom.domain.constitution import DayCaps
 from greenroom.domain.errors import Unusable
 from greenroom.domain.globs import Globs
-from greenroom.domain.terms import MAX_TRAILERS, Terms, author_fault, trailer_fault
+from greenroom.domain.terms import MAX_TRAILERS, MAX_VARIABLES, Terms, author_fault, trailer_fault, variable_fault
 
 REPOSITORY_FILE = "greenroom.toml"
 BOX_FILE = "config.toml"
@@ -97,7 +97,12 @@ class Merged:
         """What goes into plans; None when nothing is set. A cap counts where it is below the constitution's `most`."""
         found = {name: self.values.get(f"caps.{name}") for name in ("changes", "lines", "risk")}
         caps = {name: cap for name, cap in found.items() if isinstance(cap, int) and cap < getattr(most, name)}
-        terms = Terms(author=str(self.values.get("commit.author", "")), trailers=self.list("commit.trailers"), **caps)
+        terms = Terms(
+            author=str(self.values.get("commit.author", "")),
+            trailers=self.list("commit.trailers"),
+            environment=self.list("environment"),
+            **caps,
+        )
         return terms if terms != Terms() else None
 
     def list(self, key: str) -> tuple[str, ...]:
@@ -146,9 +151,10 @@ def _narrow(key: str, bound: Value | None, wish: Value, notes: list[Note]) -> Va
     """What holds for one key that a repository names."""
     if key == "paths.deny" and isinstance(wish, tuple):
         return tuple(dict.fromkeys((*(bound if isinstance(bound, tuple) else ()), *wish)))
+    bound = () if key == "environment" and bound is None else bound
     if key == "paths.allow" or bound is None:
         return wish
-    if key == "proposers" and isinstance(wish, tuple) and isinstance(bound, tuple):
+    if key in ("proposers", "environment") and isinstance(wish, tuple) and isinstance(bound, tuple):
         more = tuple(name for name in wish if name not in bound)
         if more:
             notes.append(_note(key, more, bound, "a repository may only leave some out"))
@@ -269,6 +275,13 @@ def _trailers(plain: Any) -> Value:
     return found
 
 
+def _variables(plain: Any) -> Value:
+    found = _texts(plain, MAX_VARIABLES)
+    if fault := next(filter(None, map(variable_fault, found)), ""):
+        raise ValueError(fault)
+    return found
+
+
 def _routes(plain: Any) -> Value:
     if not isinstance(plain, Mapping) or len(plain) > MAX_LIST:
         raise ValueError(f"a table of at most {MAX_LIST} name patterns is expected")
@@ -287,6 +300,7 @@ KEYS: Mapping[str, Key] = {
             about="how the tests run: pytest or unittest as one command line",
             check=_matching(_COMMAND, "one command line that does not begin with a dash"),
         ),
+        Key(name="environment", about="names of variables that the tests are given", check=_variables),
         Key(name="proposers", about="which proposers run", check=_each(_WORD, "a proposer's name")),
         Key(name="paths.allow", about="globs of the only paths that proposals may change", check=_globs),
         Key(name="paths.deny", about="globs of paths that no proposal may change", check=_globs),

@@ -144,6 +144,7 @@ def _apply_patch(body: Digest) -> ToolManifest:
 def _run_tests(body: Digest) -> ToolManifest:
     args = {
         "argv": _arg("argv", "[^\\n\\-][^\\n]*", trust=Trust.PERSON, max_bytes=4096, required=False),
+        "environment": _text("[A-Za-z_][A-Za-z0-9_]*( [A-Za-z_][A-Za-z0-9_]*)*", max_bytes=2100, required=False),
         "only": _text("([^\\n\\-][^\\n]*\\n?)*", deny="\\.\\./", max_bytes=16_384, required=False),
         "limit_s": _arg("int", "1..590", required=False),
     }

@@ -98,6 +98,9 @@ def test_what_is_no_toml_is_refused_with_its_line() -> None:
         'commit.trailers = ["Signed-off-by: x\\nGreenroom-Change: y"]',
         'commit.trailers = ["greenroom-warrant: x"]',
         "commit = 3",
+        'environment = ["LD_PRELOAD"]',
+        'environment = ["PATH"]',
+        'environment = ["A B"]',
         "paths = {}",
     ],
 )
@@ -130,6 +133,15 @@ def test_a_wish_beyond_the_box_is_a_note_with_key_and_both_values() -> None:
     }
     assert set(merged.sources.values()) == {"box"}
     assert all(note.key in str(note) and note.kept in str(note) for note in merged.notes)
+
+
+def test_a_repository_gets_no_variable_that_the_box_does_not_name() -> None:
+    """Without a list in the box there is none to have; with one, some of them."""
+    none = merge({}, {"environment": ("TOKEN",)})
+    assert (none.list("environment"), [note.key for note in none.notes]) == ((), ["environment"])
+    some = merge({"environment": ("A", "B")}, {"environment": ("B", "TOKEN")})
+    assert (some.list("environment"), [note.asked for note in some.notes]) == (("B",), ['["TOKEN"]'])
+    assert merge({"environment": ("A",)}, {}).terms(CAPS) == Terms(environment=("A",))
 
 
 def test_a_wish_within_the_box_is_taken() -> None:

@@ -82,6 +82,8 @@ def test_guard_wants_a_person_for_words_in_a_commit(house: PaperHouse) -> None:
         Terms(trailers=("Signed-off-by: Ada\n\nmore",)),
         Terms(trailers=tuple(f"A: {n}" for n in range(9))),
         Terms(changes=-1),
+        Terms(environment=("LD_PRELOAD",)),
+        Terms(environment=("A B",)),
     ],
 )
 def test_guard_refuses_terms_that_settings_could_not_say(house: PaperHouse, terms: Terms) -> None:
@@ -89,6 +91,23 @@ def test_guard_refuses_terms_that_settings_could_not_say(house: PaperHouse, term
     answer = house.guard.warrant(with_terms(papers(house), terms).dossier())
     assert isinstance(answer, Refused)
     assert answer.rule == "bad-terms"
+
+
+def test_guard_wants_the_variables_that_the_plan_names(house: PaperHouse) -> None:
+    """Tests that were given another environment than the card shows prove nothing; the same one is fine."""
+    made = with_terms(papers(house), Terms(environment=("TOKEN",)))
+    made.approve()
+    answer = house.guard.warrant(made.dossier())
+    assert isinstance(answer, Refused)
+    assert answer.rule == "receipt-wrong-args"
+    asked = {"args": {"environment": "TOKEN"}}
+    made.receipts.update(
+        base=made.test_run("base", request=asked),
+        green=made.test_run("base-on-green", request=asked | {"overlay": ["base", "work"]}),
+        own=made.test_run("own", check="own-tests", request=asked),
+    )
+    made.approve()
+    assert str(house.guard.warrant(made.dossier())).startswith("statement:")
 
 
 def test_guard_keeps_caps_below_the_constitution_at_warrant_and_at_promote(house: PaperHouse) -> None:
