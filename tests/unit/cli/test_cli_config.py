@@ -110,6 +110,14 @@ def test_set_writes_one_key_and_refuses_what_it_does_not_know(door: Door) -> Non
     assert "did you mean `caps.changes`?" in door.err
 
 
+def test_tests_get_only_the_variables_that_the_boxs_file_names(tmp_path: Path) -> None:
+    """Whoever asks, and whatever else this process has; without a list in the file there is none."""
+    box, has = Box(tmp_path), {"TOKEN": "t", "SECRET": "s", "LONG": "x" * 40_000}
+    assert configuration.variables(box, has, ["TOKEN"]) == {}
+    configuration.change(box, "environment", '["TOKEN", "LONG", "MISSING"]')
+    assert configuration.variables(box, has, ["TOKEN", "SECRET", "LONG", "MISSING"]) == {"TOKEN": "t"}
+
+
 def test_the_boxs_file_is_private_and_keeps_its_comments(tmp_path: Path) -> None:
     """Made by the first `set`, changed by the next; a mistake in it is told with its line."""
     box = Box(tmp_path)

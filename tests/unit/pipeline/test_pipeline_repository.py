@@ -139,6 +139,22 @@ def test_author_trailers_and_caps_are_on_the_card_and_bind_the_promotion(house: 
     assert house.approve(change)["verdict"]["rule"] == "day-cap-changes"
 
 
+def test_variables_for_tests_are_on_the_card_and_in_each_run_of_tests(house: MemoryHouse) -> None:
+    """Those that the box allows and the repository asks for; the guard finds them in the receipts and promotes."""
+    seen: list[CheckRun] = []
+    results = house.keeper._results
+    house.keeper._results = lambda run: seen.append(run) or results(run)  # type: ignore[func-returns-value]
+    write(house, 'environment = ["TOKEN", "OTHER"]\n')
+    answer = house.improve(own={"environment": ("TOKEN", "DATABASE_URL")})
+    assert 'environment = ["OTHER"] is not taken' in notes(answer)
+    change = answer["changes"][0]["id"]
+    assert house.show(change)["card"]["environment"]["test environment"] == "TOKEN"
+    assert house.approve(change)["state"] == "kept"
+    tests = [run.args for run in seen if run.check.endswith("tests")]
+    assert tests
+    assert all(args == {"environment": "TOKEN"} for args in tests)
+
+
 def test_looking_says_each_value_and_its_source_and_adopts_nothing(house: MemoryHouse) -> None:
     """`config show REPO` changes nothing: no subject, no run of tests, no setting."""
     write(house, 'test-command = "pytest -q checks"\ncaps.changes = 3\ncaps.lines = 9000\n')

@@ -231,3 +231,20 @@ def test_malformed_report_lines_are_left_out() -> None:
         b"\xff{",
     ]
     assert run_tests_t1.read_report(b"\n".join(lines)).outcomes == {"a": "failed"}
+
+
+def test_a_suite_has_the_variables_that_are_named_and_no_others(body: Callable[..., Any]) -> None:
+    """What the cell has besides stays hidden, and what the suite runs on is not replaced."""
+    text = """import os
+
+def test_named():
+    assert os.environ["TOKEN"] == "t"
+
+def test_others():
+    assert "SECRET" not in os.environ and os.environ["TZ"] == "UTC"
+"""
+    has = {"TOKEN": "t", "SECRET": "s", "TZ": "Europe/Paris"}
+    ran = body("run_tests_t1", {"environment": "TOKEN TZ"}, variables=has, work={"test_a.py": text})
+    assert ran.code == 0, ran.stderr
+    assert set(ran.result["outcomes"].values()) == {"passed"}
+    assert len(ran.result["outcomes"]) == 2
