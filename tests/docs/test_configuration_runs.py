@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -18,6 +17,11 @@ from greenroom.domain.toml_settings import read
 
 TEXT = (ROOT / "docs" / "configuration.md").read_text()
 FILE = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)[0]
+SMALL = {
+    "README.md": "# Words\n\nYou will recieve the words of this file as they are written here.\n",
+    "vendor/README.md": "# Not ours\n\nYou will recieve the words of this file, too, as they are written here.\n",
+    "tests/test_words.py": "def test_words():\n    assert sorted('ba') == ['a', 'b']\n",
+}
 BLOCKS = re.findall(r"```console\n(.*?)```", TEXT, re.DOTALL)
 
 
@@ -35,9 +39,10 @@ def test_the_documents_commands_run_as_written(tmp_path: Path) -> None:
     tmp_path.chmod(0o711)
     for parent in tmp_path.parents[:2]:
         parent.chmod(0o711)
-    repository = tmp_path / "tidywords"
-    shutil.copytree(ROOT / "samples" / "tidywords", repository)
-    (repository / "greenroom.toml").write_text(FILE)
+    repository = tmp_path / "words"
+    for name, text in {**SMALL, "greenroom.toml": FILE}.items():
+        (repository / name).parent.mkdir(parents=True, exist_ok=True)
+        (repository / name).write_text(text)
     for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "begin"]):
         subprocess.run([*GIT, *words], cwd=repository, check=True)
     environment = {**os.environ, "GREENROOM_HOME": str(tmp_path / "box")}
@@ -60,6 +65,9 @@ def test_the_documents_commands_run_as_written(tmp_path: Path) -> None:
                 words.append("--no-input" if words[0] == "init" else "--yes")
             done = run(*words)
             assert done.returncode == 0, f"{line}: {done.stdout} {done.stderr}"
+            if words[0] == "improve":
+                assert "1 greenroom.toml" in done.stdout
+                assert "1 proposal(s)" in done.stdout
             if words[0] == "list":
                 change = json.loads(run("list", "--json").stdout)["changes"][0]["id"]
                 card = json.loads(run("show", change, "--json").stdout)["card"]["environment"]
