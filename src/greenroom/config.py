@@ -31,6 +31,11 @@ class Box:
         return self.root / "CONSTITUTION.yaml"
 
     @property
+    def settings(self) -> Path:
+        """The box's own settings, written by its owner; there may be none."""
+        return self.root / "config.toml"
+
+    @property
     def keys(self) -> Path:
         """Private keys, mode 0600."""
         return self.root / "keys"

@@ -17,7 +17,7 @@ from greenroom.domain.ports import Guard
 from greenroom.domain.verdict import Held, Instant, Passed, Refused
 from greenroom.domain.vocabulary import ChangeId, Kind, Subject
 from greenroom.guard.client import GuardClient
-from greenroom.guard.papers import Lift
+from greenroom.guard.papers import CommandOrder, Lift
 from greenroom.guard.server import handlers
 from greenroom.testing.guard import FakeGuard
 from greenroom.testing.papers import SUBJECT, PaperHouse, papers, promoted
@@ -261,3 +261,16 @@ def test_contract_guard_carries_a_yes_and_nothing_else(house: PaperHouse) -> Non
     guard.stop("ada")
     assert _rule(guard.carry(made.dossier(), made.dossier())) == "stopped"
     assert "consent.carried" not in house.names()
+
+
+def test_contract_guard_remembers_the_test_command_that_the_owner_signed_for(house: PaperHouse) -> None:
+    """Exactly that command, for that subject only; the order works once, and a stranger's never."""
+    guard, order = _guard(house), house.paper(CommandOrder, subject=SUBJECT, command="pytest -q")
+    assert _rule(house.hand_in(order, house.stranger["owner"])) == "statement-forged"
+    assert not guard.command_allowed(SUBJECT, "pytest -q")
+    assert isinstance(house.hand_in(order), Passed)
+    assert guard.command_allowed(SUBJECT, "pytest -q")
+    assert not guard.command_allowed(SUBJECT, "pytest -q -x")
+    assert not guard.command_allowed(Subject(kind=Kind.WORKSPACE, address="/elsewhere"), "pytest -q")
+    assert _rule(house.hand_in(order)) == "order-spent"
+    assert house.names().count("command.allowed") == 1

@@ -57,17 +57,18 @@ def write(
 
     Raises Unusable `not-a-plain-file` for a device, socket or pipe.
     """
-    members: list[Member] = []
+    head = documents.encode(header)
+    members = [_head_of(head)]
     done = 0
     with tarfile.open(fileobj=target, mode="w:gz", compresslevel=3, format=tarfile.PAX_FORMAT) as tar:
-        _put(tar, HEADER, documents.encode(header))
+        _put(tar, HEADER, head)
         for path, fd in _walk(root, names):
             member = _add(tar, path, fd)
             members.append(member)
             done += member.size
             tell(done)
         _put(tar, LIST, documents.encode([documents.to_plain(each) for each in members]))
-    return len(members)
+    return len(members) - 1
 
 
 def read(source: IO[bytes], into: Path | None, tell: Callable[[int], None]) -> tuple[Header, int]:
@@ -91,12 +92,13 @@ def _read(tar: tarfile.TarFile, into: Path | None, tell: Callable[[int], None]) 
     done = 0
     for info in tar:
         if header is None:
-            header = _header(_bytes(tar, info, HEADER, MAX_HEADER_BYTES))
+            head = _bytes(tar, info, HEADER, MAX_HEADER_BYTES)
+            header, found[HEADER] = _header(head), _head_of(head)
             continue
         if info.name == LIST:
             _compare(_bytes(tar, info, LIST, MAX_LIST_BYTES), found)
             _last(tar)
-            return header, len(found)
+            return header, len(found) - 1
         if info.name in found or len(found) >= MAX_MEMBERS:
             raise _broken(info.name, "is there twice, or too many members are")
         found[info.name] = _take(tar, info, into, found)
@@ -199,6 +201,11 @@ def _last(tar: tarfile.TarFile) -> None:
     """Read on to the end, so that the checksum of the compression is checked, too."""
     if tar.next() is not None:
         raise _broken(LIST, "is not the last member")
+
+
+def _head_of(data: bytes) -> Member:
+    """The header as the list names it: it is not part of the box, but must be as it was written."""
+    return Member(path=HEADER, type="file", mode=0o600, size=len(data), text=hashlib.sha256(data).hexdigest())
 
 
 def _header(data: bytes) -> Header:

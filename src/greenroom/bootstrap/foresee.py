@@ -111,8 +111,10 @@ def _runs(names: Sequence[str], wish: Mapping[str, Any], command: str) -> Iterat
     """Every run between walls, in order; a run that was made for the same trees and toolchain is not made again."""
     from greenroom.keeper.bring import IMPORT_TOOL
     from greenroom.keeper.prepare import FIND, INSTALL
+    from greenroom.pipeline.settings import TOOL
 
     yield _run(IMPORT_TOOL, "", "once, for a git repository")
+    yield _run(TOOL, "", "once, where the repository has a greenroom.toml")
     for name in names:
         yield _run("codegen_t0", f"generator={name}", "once")
     most = wish["max"]

@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from greenroom.bootstrap.orders import OwnersOrders
 from greenroom.config import Box
 from greenroom.domain import documents
 from greenroom.domain.digest import parse_digest
 from greenroom.domain.errors import NoSandbox, NotFound, Tampered, Unreachable, Unusable
 from greenroom.domain.verdict import Held, Instant, Passed, Refused
-from greenroom.domain.vocabulary import ChangeId, Mode, subject_of
+from greenroom.domain.vocabulary import ChangeId
 from greenroom.wire.hello import Hello, installation
 from greenroom.wire.rpc import Client
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from greenroom.audit.attest import KeyAttestor
     from greenroom.domain.metrics import Metrics
     from greenroom.domain.proof import Consent
+    from greenroom.domain.settings import Value, Values
     from greenroom.entrypoints.services import Passphrase, Progress
     from greenroom.guard.client import GuardClient
     from greenroom.guard.papers import Paper
@@ -39,7 +41,7 @@ ASKED = ("guard", "desk")
 LOG_REMEDY = "keep this log as evidence, trust no entry from there on, and go back to a copy that checks"
 
 
-class LocalServices:
+class LocalServices(OwnersOrders):
     """The Services port of the command line over one box."""
 
     def __init__(self, box: Box) -> None:
@@ -117,93 +119,23 @@ class LocalServices:
         """See Services."""
         return _plain(self._remote().withdraw(ChangeId(change), actor))
 
-    def lift(self, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
+    def settings(self) -> Values:
         """See Services."""
-        from greenroom.guard.papers import Lift
+        from greenroom.bootstrap import configuration
 
-        stop = self._remote().stop_id()
-        if stop is None:
-            return _plain(Passed())
-        paper = Lift(stop=stop, actor=actor, expires=self._expiry())
-        return _plain(self._remote().lift(self._signed(paper, passphrase, "to lift the stop")))
+        return configuration.load(self._mine())
 
-    def set_mode(self, mode: Mode, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
+    def default_setting(self, key: str) -> tuple[Value | None, str]:
         """See Services."""
-        from greenroom.guard.papers import ModeOrder
+        from greenroom.bootstrap import configuration
 
-        paper = ModeOrder(mode=mode, actor=actor, expires=self._expiry(), nonce=secrets.token_hex(16))
-        return _plain(self._remote().set_mode(self._signed(paper, passphrase, f"to set the mode to {mode.value}")))
+        return configuration.default(key, os.environ)
 
-    def opt_in(
-        self, rule: str, repository: str, until: int | None, actor: str, passphrase: Passphrase
-    ) -> Mapping[str, Any]:
+    def set_setting(self, key: str, words: str) -> Value:
         """See Services."""
-        from greenroom.guard.papers import OptInOrder
+        from greenroom.bootstrap import configuration
 
-        ends = None if until is None else Instant(until)
-        paper = OptInOrder(
-            rule=rule,
-            repository=repository,
-            until=ends,
-            actor=actor,
-            expires=self._expiry(),
-            nonce=secrets.token_hex(16),
-        )
-        return _plain(self._remote().opt_in(self._signed(paper, passphrase, f"to opt in to {rule}")))
-
-    def opt_out(self, opt_ins: Sequence[str], actor: str, passphrase: Passphrase) -> Sequence[Mapping[str, Any]]:
-        """See Services."""
-        from greenroom.guard import papers
-
-        owner = self._owner(passphrase, "to take an opt-in back")
-        found = []
-        for each in opt_ins:
-            paper = papers.OptOutOrder(
-                opt_in=parse_digest(each), actor=actor, expires=self._expiry(), nonce=secrets.token_hex(16)
-            )
-            found.append(_plain(self._remote().opt_out(papers.sign(owner, paper))))
-        return found
-
-    def constitute(self, text: str, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
-        """See Services."""
-        from greenroom.bootstrap.making import save_policy
-        from greenroom.guard.papers import ConstitutionOrder
-
-        remote = self._remote()
-        paper = ConstitutionOrder(
-            policy=save_policy(self.box, text.encode()),
-            previous=remote.policy(),
-            actor=actor,
-            expires=self._expiry(),
-            nonce=secrets.token_hex(16),
-        )
-        verdict = remote.set_constitution(self._signed(paper, passphrase, "to put the constitution in force"))
-        if isinstance(verdict, Passed):
-            self.box.constitution.write_text(text)
-        return _plain(verdict)
-
-    def set_floor(self, change: str, holds: bool, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
-        """See Services."""
-        from greenroom.guard.papers import FloorOrder
-
-        paper = FloorOrder(
-            change=ChangeId(change), holds=holds, actor=actor, expires=self._expiry(), nonce=secrets.token_hex(16)
-        )
-        why = f"to set the floor at {change}" if holds else f"to take the floor at {change} away"
-        return _plain(self._remote().set_floor(self._signed(paper, passphrase, why)))
-
-    def looked(self, subject: str, through: str, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
-        """See Services."""
-        from greenroom.guard.papers import LookOrder
-
-        paper = LookOrder(
-            subject=subject_of(subject),
-            through=parse_digest(through),
-            actor=actor,
-            expires=self._expiry(),
-            nonce=secrets.token_hex(16),
-        )
-        return _plain(self._remote().looked(self._signed(paper, passphrase, f"to say that you looked at {subject}")))
+        return configuration.change(self._mine(), key, words)
 
     def read(self, digest: str) -> bytes:
         """See Services."""

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from greenroom.audit.epochs import KeyRing
     from greenroom.audit.turn import EpochKeys
     from greenroom.domain.digest import Digest
-    from greenroom.domain.ports import Attestor, Keeper, Proposer, Store
+    from greenroom.domain.ports import Attestor, Evaluator, Keeper, Proposer, Store
     from greenroom.domain.proof import Role
     from greenroom.domain.verdict import Held
-    from greenroom.domain.vocabulary import Stage, Subject
+    from greenroom.domain.vocabulary import Stage
     from greenroom.evaluation.verify import Known
     from greenroom.guard.client import GuardClient
     from greenroom.guard.service import GuardService
@@ -184,6 +184,7 @@ def _writable(directory: Path) -> bool:
 
 def make_keeper(box: Box, guard: GuardClient) -> KeeperService:
     """The keeper of a box, in this process."""
+    from greenroom.bootstrap import configuration
     from greenroom.keeper.service import KeeperService
     from greenroom.release.store import FileStore
     from greenroom.release.trees import StoreTrees
@@ -214,20 +215,24 @@ def make_keeper(box: Box, guard: GuardClient) -> KeeperService:
         prepare=partial(_preparer, box, lambda: policy().tools),
         sandbox_uid=uid,
         crash_point=crash_points("keeper"),
+        variables=partial(configuration.variables, box, os.environ),
     )
 
 
 def _preparer(box: Box, tools: Callable[[], Mapping[str, Digest]], runner: Runner) -> Prepare:
+    from greenroom.bootstrap import configuration
     from greenroom.brokers.fetch import Fetcher
     from greenroom.keeper.prepare import Preparer
 
     golden = runner.goldens.open(runner.goldens.current())
-    fetcher = Fetcher(python=golden.python, environment=os.environ, cancelled=runner.gate.shut)
+    own = partial(configuration.load, box)
+    fetcher = Fetcher(python=golden.python, environment=os.environ, cancelled=runner.gate.shut, own=own)
     preparer = Preparer(
         runner=runner,
         fetch=fetcher.locked,
         tools=tools,
         directory=box.keeper / "prepare",
+        place=lambda: configuration.index_of(own()),
     )
     return preparer.prepare
 
@@ -282,7 +287,7 @@ def make_house(box: Box, guard: GuardClient, keeper: Keeper) -> House:
         store=store,
         guard=guard,
         policy=policy,
-        stages=_stages(store, changes, Board(engine), guard, keeper, opener, policy, partial(_command, settings)),
+        stages=_stages(store, changes, Board(engine), guard, keeper, opener, policy, settings),
         facts=lambda change: gather(
             change,
             guard=guard,
@@ -311,6 +316,7 @@ def make_house(box: Box, guard: GuardClient, keeper: Keeper) -> House:
         proposers=partial(_proposers, keeper, store, opener, policy),
         prepare=partial(_prepare, keeper, store),
         tools=lambda: policy().tools,
+        caps=lambda: policy().constitution.caps,
         crash_point=crash_points("executor"),
         optional=_optional(),
     )
@@ -324,7 +330,7 @@ def _stages(
     keeper: Keeper,
     opener: Attestor,
     policy: Callable[[], CedarPolicy],
-    command: Callable[[Subject], str],
+    settings: Settings,
 ) -> Mapping[Stage, StageRoom]:
     from greenroom.agents.reviewers.estimate import EstimateReviewer
     from greenroom.agents.reviewers.rules import RulesReviewer
@@ -332,14 +338,15 @@ def _stages(
     from greenroom.evaluation.verify import KeeperEvaluator, Known
     from greenroom.pipeline import history
     from greenroom.pipeline.card import CardMaker
-    from greenroom.pipeline.stages import approve, debate, plan, promote, simulate, verify, watch
-    from greenroom.pipeline.standing import StandingConsent, cancelled_before
+    from greenroom.pipeline.settings import command_of, terms_of
+    from greenroom.pipeline.stages import debate, plan, promote, simulate, verify, watch
     from greenroom.policy.judge import judge
 
     def known(digest: Digest) -> Known:
         reproduce, seals = history.known(changes, store, digest)
         return Known(reproduce=reproduce, seals=seals)
 
+    command = partial(command_of, settings)
     evaluator = KeeperEvaluator(
         keeper=keeper,
         store=store,
@@ -350,7 +357,12 @@ def _stages(
         test_args=lambda subject: {"argv": command(subject)} if command(subject) else {},
     )
     return {
-        Stage.PLAN: plan.PlanStage(store=store, apply_tool="apply_patch_t1", tools=lambda: policy().tools),
+        Stage.PLAN: plan.PlanStage(
+            store=store,
+            apply_tool="apply_patch_t1",
+            tools=lambda: policy().tools,
+            terms=partial(terms_of, settings),
+        ),
         Stage.DEBATE: debate.DebateStage(
             store=store,
             reviewers=(RulesReviewer(store), EstimateReviewer(store)),
@@ -364,26 +376,32 @@ def _stages(
             policy=policy,
             card=CardMaker(store=store, attestor=opener, policy=policy, test_command=command).make,
         ),
-        Stage.APPROVE: approve.ApproveStage(
-            policy=policy,
-            standing=StandingConsent(
-                store=store,
-                guard=guard,
-                clock=SystemClock(),
-                evaluator=evaluator,
-                checks=lambda plan: policy().checks(plan),
-                cancelled=partial(cancelled_before, changes, board),
-            ),
-        ),
+        Stage.APPROVE: _approve(store, changes, board, guard, evaluator, policy),
         Stage.PROMOTE: promote.PromoteStage(store=store, guard=guard),
         Stage.WATCH: watch.WatchStage(store=store, evaluator=evaluator, guard=guard),
     }
 
 
-def _command(settings: Settings, subject: Subject) -> str:
-    from greenroom.pipeline.improving import TEST_COMMAND
+def _approve(
+    store: Store,
+    changes: DatabaseChanges,
+    board: Board,
+    guard: GuardClient,
+    evaluator: Evaluator,
+    policy: Callable[[], CedarPolicy],
+) -> StageRoom:
+    from greenroom.pipeline.stages.approve import ApproveStage
+    from greenroom.pipeline.standing import StandingConsent, cancelled_before
 
-    return settings.get(subject, TEST_COMMAND)
+    standing = StandingConsent(
+        store=store,
+        guard=guard,
+        clock=SystemClock(),
+        evaluator=evaluator,
+        checks=lambda plan: policy().checks(plan),
+        cancelled=partial(cancelled_before, changes, board),
+    )
+    return ApproveStage(policy=policy, standing=standing)
 
 
 def _proposers(

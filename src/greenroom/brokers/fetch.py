@@ -21,9 +21,12 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from greenroom.brokers.settings import pip_environment, read_settings
+from greenroom.brokers.indexes import Router, Sources, sources_of, with_own
+from greenroom.brokers.settings import pip_environment, read_settings, routed_environment
+from greenroom.brokers.web import Web, shown
 from greenroom.domain import documents
 from greenroom.domain.errors import Unusable
+from greenroom.domain.settings import Values
 from greenroom.domain.verdict import Held
 
 MAX_REQUIREMENTS = 300
@@ -34,6 +37,8 @@ WALL_SECONDS = 600
 LOOK_SECONDS = 0.2
 MAX_SAID_BYTES = 1024 * 1024
 Progress = Callable[[str], None]
+
+_REACH = "check the network, the proxy and pip's index settings, then try again"
 
 # prctl(PR_SET_PDEATHSIG, SIGKILL): the fetch ends with the keeper, also when that is killed.
 _PIP = """
@@ -50,13 +55,14 @@ sys.exit(main(sys.argv[1:]))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wheel:
-    """One fetched wheel; `file` is its name in the directory, `sha256` 64 hex digits."""
+    """One fetched wheel; `file` is its name in the directory, `sha256` 64 hex digits, `index` what was asked."""
 
     name: str
     version: str
     file: str
     sha256: str
     size: int
+    index: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +85,8 @@ def _never() -> bool:
 class Fetcher:
     """Fetches for one Python version, with the settings of the person in whose `environment` it runs.
 
-    `cancelled` is asked five times a second; when it turns true the fetch is killed.
+    `own` gives the box's own settings, of which those of the index count. `cancelled` is asked five times a second;
+    when it turns true the fetch is killed.
     """
 
     def __init__(
@@ -89,11 +96,13 @@ class Fetcher:
         environment: Mapping[str, str],
         progress: Progress = _quiet,
         cancelled: Callable[[], bool] = _never,
+        own: Callable[[], Values] = dict,
     ) -> None:
         self._python = ".".join(python.split(".")[:2])
         self._environment = environment
         self._progress = progress
         self._cancelled = cancelled
+        self._own = own
         self._settings: Mapping[str, str] | None = None
 
     def __call__(self, requirements: Sequence[str], into: Path) -> Lock | Held:
@@ -116,17 +125,33 @@ class Fetcher:
         if not requirements:
             return Lock(requirements=(), python=self._python, wheels=())
         self._progress(f"fetching wheels for {len(requirements)} requirements")
-        fault = self._download(requirements, into)
-        return fault if fault is not None else lock_of(requirements, self._python, into)
+        own = self._own()
+        if self._settings is None:
+            self._settings = read_settings(self._environment)
+        settings = with_own(self._settings, own)
+        sources = sources_of(settings, own)
+        if sources.single is not None:
+            place = shown(sources.single.url)
+            fault = self._download(requirements, into, pip_environment(self._environment, settings))
+            return fault or lock_of(requirements, self._python, into, lambda _: place)
+        return self._routed(requirements, into, settings, sources)
 
     def locked(self, requirements: Sequence[str], into: Path) -> bytes | Held:
         """As the call itself, with the lock as its stored bytes (RFC 8785): the form that the keeper takes."""
         answer = self(requirements, into)
         return answer if isinstance(answer, Held) else documents.encode(answer)
 
-    def _download(self, requirements: Sequence[str], into: Path) -> Held | None:
-        if self._settings is None:
-            self._settings = read_settings(self._environment)
+    def _routed(
+        self, requirements: Sequence[str], into: Path, settings: Mapping[str, str], sources: Sources
+    ) -> Lock | Held:
+        """The same through a router, so that one index alone is asked for each name."""
+        router = Router(Web(settings, self._environment), sources)
+        with router.serving() as address:
+            fault = self._download(requirements, into, routed_environment(self._environment, address))
+        found = router.fault or fault
+        return found or lock_of(requirements, self._python, into, lambda name: shown(router.asked[name].url))
+
+    def _download(self, requirements: Sequence[str], into: Path, environment: Mapping[str, str]) -> Held | None:
         with tempfile.TemporaryDirectory(prefix="fetch-", dir=into.parent) as scratch:
             listed, said = Path(scratch) / "requirements.txt", Path(scratch) / "said"
             listed.write_text("".join(f"{requirement}\n" for requirement in requirements), "utf-8")
@@ -134,7 +159,7 @@ class Fetcher:
                 process = subprocess.Popen(
                     [sys.executable, "-I", "-B", "-c", _PIP, *self._arguments(listed, into)],
                     # Whoever cleans up after a killed fetch finds all of it beside `into`.
-                    env=pip_environment(self._environment, self._settings) | {"TMPDIR": scratch},
+                    env={**environment, "TMPDIR": scratch},
                     cwd=scratch,
                     stdin=subprocess.DEVNULL,
                     stdout=output,
@@ -189,6 +214,13 @@ def check_requirement(requirement: str) -> Held | None:
 
 def explain(text: str) -> Held:
     """Why pip gave up, from what it printed; URLs and whatever credentials they hold are left out."""
+    if "confirming the ssl certificate" in text:
+        return _held(
+            "index-unreachable", "", "the index's certificate is not trusted: name the authority's file as pip's `cert`"
+        )
+    if "Retry(total=0" in text:
+        # pip says no more of an index that never answered than of one without the name.
+        return _held("index-unreachable", "", _REACH)
     for line in text.splitlines():
         if "No matching distribution found for " in line:
             where = line.rpartition("found for ")[2].strip()[:200]
@@ -199,12 +231,22 @@ def explain(text: str) -> Held:
     if "fetching starts no program" in text:
         return _held("no-wheel", "a dependency exists as source only", "require a version that has wheels")
     if any(word in text for word in ("ConnectionError", "NewConnectionError", "ProxyError", "SSLError", "Max retries")):
-        return _held("index-unreachable", "", "check the network, the proxy and pip's index settings, then try again")
+        return _held("index-unreachable", "", _REACH)
     return _held("fetch-failed", "", "run `pip download --only-binary=:all:` with the listed requirements to see why")
 
 
-def lock_of(requirements: Sequence[str], python: str, directory: Path) -> Lock | Held:
-    """The lock of the wheels in `directory`, each hashed; Held when they are too many, too large, or no wheels."""
+def _nowhere(name: str) -> str:
+    del name
+    return ""
+
+
+def lock_of(
+    requirements: Sequence[str], python: str, directory: Path, index: Callable[[str], str] = _nowhere
+) -> Lock | Held:
+    """The lock of the wheels in `directory`, each hashed; Held when they are too many, too large, or no wheels.
+
+    `index` says which index was asked for a normalised name.
+    """
     wheels: list[Wheel] = []
     total = 0
     for entry in sorted(os.scandir(directory), key=lambda item: item.name):
@@ -221,7 +263,16 @@ def lock_of(requirements: Sequence[str], python: str, directory: Path) -> Lock |
             return _held("no-wheel", entry.name[:200], "the index gave a file that is not named like a wheel")
         with open(entry.path, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        wheels.append(Wheel(name=str(name), version=str(version), file=entry.name, sha256=digest, size=size))
+        wheels.append(
+            Wheel(
+                name=str(name),
+                version=str(version),
+                file=entry.name,
+                sha256=digest,
+                size=size,
+                index=index(str(name)),
+            )
+        )
     return Lock(requirements=tuple(requirements), python=python, wheels=tuple(wheels))
 
 

@@ -87,9 +87,20 @@ def parse_settings(listing: str) -> Mapping[str, str]:
 def pip_environment(environment: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
     """The small environment that pip runs in: proxies and certificates, the settings, no configuration file."""
     passed = {name: value for name, value in environment.items() if name.lower() in _PASSED_ON}
+    surroundings = {name.lower(): value for name, value in environment.items()}
+    if "cert" not in settings and surroundings.get("ssl_cert_file"):
+        settings = {**settings, "cert": surroundings["ssl_cert_file"]}
     given = {f"PIP_{name.upper().replace('-', '_')}": value for name, value in settings.items()}
     fixed = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "PIP_CONFIG_FILE": os.devnull, "PIP_NO_INPUT": "1"}
     return passed | given | fixed
+
+
+def routed_environment(environment: Mapping[str, str], index: str) -> dict[str, str]:
+    """The environment of a pip whose only index is on loopback: it needs nobody's proxy, certificate or password."""
+    places = {name: value for name, value in environment.items() if name.lower() in ("home", "tmpdir")}
+    given = {"PIP_INDEX_URL": index, "PIP_RETRIES": "0", "PIP_NO_CACHE_DIR": "1", "PIP_TIMEOUT": "120"}
+    fixed = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "PIP_CONFIG_FILE": os.devnull, "PIP_NO_INPUT": "1"}
+    return places | given | fixed | {"NO_PROXY": "127.0.0.1"}
 
 
 def _text(value: str) -> str:

@@ -104,7 +104,7 @@ def card_of(papers: Papers) -> Card:
         debate=papers.debate,
         tools={f"plan step {step.id}": step.tool for step in plan.steps}
         | {f"proposer {proposal.proposer}": proposal.proposer_version},
-        environment={**_environment(golden), **command},
+        environment={**_environment(golden), **command, **_terms(plan)},
         notes=(*_notes(golden, papers.evidence), *_left_out(papers.runs)),
     )
 
@@ -144,10 +144,28 @@ def _environment(golden: Mapping[str, Any]) -> Mapping[str, str]:
     packages = golden.get("packages", {})
     if isinstance(packages, dict):
         found["toolchain"] = ", ".join(f"{name} {version}" for name, version in sorted(packages.items()))
+    indexes = golden.get("indexes", {})
+    if isinstance(indexes, dict):
+        found |= {f"dependencies from {index}": str(names) for index, names in sorted(indexes.items())}
     pinned = golden.get("environment", {})
     if isinstance(pinned, dict) and pinned:
         found["cell environment"] = ", ".join(f"{name}={value}" for name, value in sorted(pinned.items()))
     return found
+
+
+def _terms(plan: Plan) -> Mapping[str, str]:
+    """What the commit will say beside the change itself, and the caps that were lowered."""
+    terms = plan.terms
+    if terms is None:
+        return {}
+    caps = {"changes": terms.changes, "lines": terms.lines, "risk": terms.risk}
+    said = {
+        "commit author": terms.author,
+        "commit trailers": "; ".join(terms.trailers),
+        "test environment": ", ".join(terms.environment),
+        "day caps": ", ".join(f"{name} {cap}" for name, cap in caps.items() if cap is not None),
+    }
+    return {name: text for name, text in said.items() if text}
 
 
 def _notes(golden: Mapping[str, Any], evidence: Sequence[Evidence]) -> Iterator[str]:

@@ -33,6 +33,7 @@ GUARD_ONLY = frozenset(
         "window.opened",
         "window.cancelled",
         "window.applied",
+        "command.allowed",
         "stop.set",
         "stop.lifted",
         "budget.reserved",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from greenroom.domain.digest import Digest
+from greenroom.domain.terms import Terms
 from greenroom.domain.vocabulary import Subject, Tier, Trust, Undo
 
 ArgType = Literal["text", "path", "int", "digest", "argv"]
@@ -82,7 +83,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Typed steps that turn `base` into Green. `blobs` are the digests of the content that the steps name."""
+    """Typed steps that turn `base` into Green. `blobs` are the digests of the content that the steps name.
+
+    `terms`: who the commit is by and what else it says, and caps below the constitution's; None for the box's own.
+    """
 
     subject: Subject
     intent: str
@@ -90,3 +94,4 @@ class Plan:
     golden: Digest
     steps: tuple[Step, ...]
     blobs: tuple[Digest, ...]
+    terms: Terms | None = None

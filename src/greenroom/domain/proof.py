@@ -33,6 +33,7 @@ class Predicate(StrEnum):
     OPT_IN = "https://greenroom.example/opt-in/v1"
     OPT_OUT = "https://greenroom.example/opt-out/v1"
     LIFT = "https://greenroom.example/lift/v1"
+    COMMAND = "https://greenroom.example/test-command/v1"
     EPOCH = "https://greenroom.example/epoch/v1"
     SUMMARY = "https://slsa.dev/verification_summary/v1"
     TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"

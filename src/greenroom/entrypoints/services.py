@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from greenroom.config import Box
 from greenroom.domain.metrics import Metrics
+from greenroom.domain.settings import Value, Values
 from greenroom.domain.vocabulary import Mode
 
 Progress = Callable[[Any], None]
@@ -92,6 +93,22 @@ class Services(Protocol):
 
     def looked(self, subject: str, through: str, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
         """Say with the owner's key that a person looked, up to the promotion with the warrant `through`; a verdict."""
+        ...
+
+    def settings(self) -> Values:
+        """The settings of the box's own file; Unusable, with the line, when it cannot be understood."""
+        ...
+
+    def default_setting(self, key: str) -> tuple[Value | None, str]:
+        """The value of a key that no file sets, None where there is none to name; and where it is from."""
+        ...
+
+    def set_setting(self, key: str, words: str) -> Value:
+        """Set a key in the box's own file; the value as it stands there."""
+        ...
+
+    def allow_command(self, subject: str, command: str, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
+        """Sign with the owner's key that a repository's test command may run for `subject`; a verdict."""
         ...
 
     def read(self, digest: str) -> bytes:

@@ -131,7 +131,10 @@ class KeeperEvaluator:
     def _args(self, check: str, plan: Plan, known: Known) -> Mapping[str, str | int]:
         if check == "classify":
             return {"reproduce": known.reproduce} if known.reproduce else {}
-        return self._test_args(plan.subject) if _ask(check).tool == "run_tests_t1" else {}
+        if _ask(check).tool != "run_tests_t1":
+            return {}
+        names = plan.terms.environment if plan.terms is not None else ()
+        return {**self._test_args(plan.subject), **({"environment": " ".join(names)} if names else {})}
 
     def _runs(self, case: _Case) -> Sequence[Run]:
         if case.check in ("tests", "live-tests"):

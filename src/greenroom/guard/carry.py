@@ -75,7 +75,7 @@ def _consent(room: Room, before: Recomputed) -> tuple[Digest, Consent] | Refused
 def _other_change(room: Room, before: Recomputed, after: Recomputed) -> Refused | None:
     """What makes the later change another one than the person agreed to."""
     one, other = before.plan, after.plan
-    if one.intent != other.intent or _steps(one) != _steps(other) or len(_steps(one)) != 1:
+    if (one.intent, one.terms) != (other.intent, other.terms) or _steps(one) != _steps(other) or len(_steps(one)) != 1:
         return _not(after.dossier, "plan-differs", "the plans do other things than apply one patch for one purpose")
     if not same_toolchain(room.store, one.golden, other.golden):
         return _not(

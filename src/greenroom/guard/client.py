@@ -125,6 +125,15 @@ class GuardClient:
         """Hand a signed mode order in."""
         return _verdict(self._call("set_mode", {"envelope": envelope.hex()}))
 
+    def allow_command(self, envelope: bytes) -> Verdict:
+        """Hand a signed test command in."""
+        return _verdict(self._call("allow_command", {"envelope": envelope.hex()}))
+
+    def command_allowed(self, subject: Subject, command: str) -> bool:
+        """Whether the owner signed for a test command."""
+        asked = {"subject": documents.to_plain(subject), "command": command}
+        return self._call("command_allowed", asked) is True
+
     def set_constitution(self, envelope: bytes) -> Verdict:
         """Hand a signed constitution order in."""
         return _verdict(self._call("set_constitution", {"envelope": envelope.hex()}))

@@ -18,6 +18,7 @@ from greenroom.domain.proposal import read as read_proposal
 from greenroom.domain.verdict import Held, Instant, Refused
 from greenroom.domain.vocabulary import Agree, Mode, Trust
 from greenroom.guard.carried import carried
+from greenroom.guard.commands import command_allowed
 from greenroom.guard.evidence import Found
 from greenroom.guard.journal import tidy
 from greenroom.guard.papers import MAX_PAPER_BYTES, open_paper
@@ -93,7 +94,7 @@ def agreed(room: Room, made: Recomputed, now: Instant) -> tuple[tuple[Digest, Co
     Whoever is not `nobody` is a person here; `guard/standing.py` knows who may agree in a person's place.
     """
     change = made.dossier.change
-    if made.agree is Agree.NOBODY and made.found.test_command is None and not void(room, change, None):
+    if made.agree is Agree.NOBODY and not persons_words(room, made) and not void(room, change, None):
         return None, None
     if len(made.dossier.consents) > MAX_CONSENTS:
         return None, Refused(rule="too-many-consents", where=change, remedy=f"at most {MAX_CONSENTS} in a dossier")
@@ -104,6 +105,13 @@ def agreed(room: Room, made: Recomputed, now: Instant) -> tuple[tuple[Digest, Co
             return (digest, consent), None
         missing = problem or missing
     return None, missing
+
+
+def persons_words(room: Room, made: Recomputed) -> bool:
+    """Whether the change rests on words that only a person can answer for, and that the owner did not sign for."""
+    command, terms = made.found.test_command, made.plan.terms
+    signs = terms is not None and terms.signs
+    return signs or (command is not None and not command_allowed(room, made.dossier.subject, command))
 
 
 def consent_to(

@@ -23,6 +23,8 @@ from greenroom.domain.vocabulary import Trust
 from greenroom.guard import steps as steps_room
 from greenroom.guard.golden import check_golden
 
+TEST_ENVIRONMENT = "environment"
+"""The argument of a test run that names variables; it is what the plan says, so the card shows it."""
 MAX_RECEIPTS = 128
 MAX_SEALS = 8
 MAX_RESULT_BYTES = 8 * 1024 * 1024
@@ -44,7 +46,7 @@ class Shape:
 _BOTH = {"diff": {"base": "base", "green": "green"}}
 _COMPARED = {"base": {"work": "base"}, "base-on-green": {"work": "green", "base": "base"}}
 _OVER = {"base-on-green": ("base", "work")}
-_COMMAND = frozenset({TEST_COMMAND})
+_COMMAND = frozenset({TEST_COMMAND, TEST_ENVIRONMENT})
 
 SHAPES: Mapping[str, Shape] = {
     "classify": Shape(tool="classify_diff_t0", mounts=_BOTH, args=frozenset({"reproduce"})),
@@ -239,6 +241,9 @@ def _check_shape(case: Case, item: _Opened) -> None:
     narrowed = item.request.get("dry_run") is not False or item.request.get("inputs") not in ({}, None)
     if narrowed or not set(item.request["args"]) <= shape.args:
         raise _bent("receipt-wrong-args", receipt, "the run had arguments that this check does not take")
+    names = case.plan.terms.environment if case.plan.terms is not None else ()
+    if shape.args == _COMMAND and item.request["args"].get(TEST_ENVIRONMENT, "") != " ".join(names):
+        raise _bent("receipt-wrong-args", receipt, "the tests were given other variables than the plan names")
     _check_args(case, item, manifest)
 
 

@@ -9,10 +9,18 @@ from typing import Generic, TypeVar
 from greenroom.domain.digest import Digest
 from greenroom.domain.verdict import Refused
 from greenroom.domain.vocabulary import ChangeId
-from greenroom.guard.papers import ConstitutionOrder, FloorOrder, LookOrder, ModeOrder, OptInOrder, OptOutOrder
+from greenroom.guard.papers import (
+    CommandOrder,
+    ConstitutionOrder,
+    FloorOrder,
+    LookOrder,
+    ModeOrder,
+    OptInOrder,
+    OptOutOrder,
+)
 from greenroom.guard.room import Room
 
-Order = ConstitutionOrder | FloorOrder | LookOrder | ModeOrder | OptInOrder | OptOutOrder
+Order = CommandOrder | ConstitutionOrder | FloorOrder | LookOrder | ModeOrder | OptInOrder | OptOutOrder
 O_contra = TypeVar("O_contra", bound=Order, contravariant=True)
 
 

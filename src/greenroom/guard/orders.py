@@ -9,11 +9,12 @@ from typing import Any
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Tampered, Unreachable, Unusable
 from greenroom.domain.verdict import Instant, Passed, Refused, Verdict
-from greenroom.guard import floors, looks, optins
+from greenroom.guard import commands, floors, looks, optins
 from greenroom.guard.journal import tidy
 from greenroom.guard.order_kind import Entry, Order, OrderKind
 from greenroom.guard.papers import (
     MAX_PAPER_BYTES,
+    CommandOrder,
     ConstitutionOrder,
     FloorOrder,
     Lift,
@@ -63,6 +64,11 @@ def opt_in(room: Room, envelope: bytes) -> Verdict:
 def opt_out(room: Room, envelope: bytes) -> Verdict:
     """End the opt-in that a signed OptOutOrder names."""
     return _hand_in(room, envelope, OptOutOrder)
+
+
+def allow_command(room: Room, envelope: bytes) -> Verdict:
+    """Remember the test command of a signed CommandOrder as the owner's, for its subject and for no other."""
+    return _hand_in(room, envelope, CommandOrder)
 
 
 def finish(room: Room) -> None:
@@ -222,6 +228,7 @@ KINDS: Mapping[type[Any], OrderKind[Any]] = {
     ConstitutionOrder: OrderKind(
         name="constitution", unfit=_unfit_constitution, entry=_constitution_entry, apply=_apply_constitution
     ),
+    CommandOrder: commands.COMMAND,
     FloorOrder: floors.FLOOR,
     LookOrder: looks.LOOK,
     OptInOrder: optins.OPT_IN,

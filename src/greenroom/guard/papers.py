@@ -1,4 +1,4 @@
-"""What the owner signs for the guard beside a consent: mode, constitution, floor, look, opt-in and its end, lift.
+"""What the owner signs for the guard beside a consent: orders of every kind, and a lift.
 
 Each is a stored document in a DSSE envelope signed with the owner's key. `sign` makes the envelope; the
 guard opens it with `open_paper`. Orders are single-use: they expire, and their nonce is spent for good.
@@ -36,6 +36,17 @@ class ConstitutionOrder:
 
     policy: Digest
     previous: Digest | None
+    actor: str
+    expires: Instant
+    nonce: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandOrder:
+    """The owner allows exactly this test command for `subject`, until further notice; another one asks again."""
+
+    subject: Subject
+    command: str
     actor: str
     expires: Instant
     nonce: str
@@ -94,13 +105,18 @@ class Lift:
     expires: Instant
 
 
-Paper = Consent | ModeOrder | ConstitutionOrder | FloorOrder | LookOrder | OptInOrder | OptOutOrder | Lift
-P = TypeVar("P", Consent, ModeOrder, ConstitutionOrder, FloorOrder, LookOrder, OptInOrder, OptOutOrder, Lift)
+Paper = (
+    Consent | ModeOrder | ConstitutionOrder | CommandOrder | FloorOrder | LookOrder | OptInOrder | OptOutOrder | Lift
+)
+P = TypeVar(
+    "P", Consent, ModeOrder, ConstitutionOrder, CommandOrder, FloorOrder, LookOrder, OptInOrder, OptOutOrder, Lift
+)
 
 PREDICATES: dict[type[Paper], Predicate] = {
     Consent: Predicate.CONSENT,
     ModeOrder: Predicate.MODE,
     ConstitutionOrder: Predicate.CONSTITUTION,
+    CommandOrder: Predicate.COMMAND,
     FloorOrder: Predicate.FLOOR,
     LookOrder: Predicate.LOOK,
     OptInOrder: Predicate.OPT_IN,
@@ -110,7 +126,7 @@ PREDICATES: dict[type[Paper], Predicate] = {
 
 
 def about_of(paper: Paper) -> Digest:
-    """The in-toto subject of `paper`: what it allows, names or ends, or, for a mode, floor or opt-in, its own words."""
+    """The in-toto subject of `paper`: what it allows, names or ends; where it names nothing stored, its own words."""
     if isinstance(paper, Consent):
         return paper.green
     if isinstance(paper, ConstitutionOrder):

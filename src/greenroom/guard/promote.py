@@ -17,6 +17,7 @@ from greenroom.domain.digest import Digest
 from greenroom.domain.errors import NotFound, Tampered, Unreachable, Unusable
 from greenroom.domain.plan import Plan
 from greenroom.domain.proof import Consent, Warrant
+from greenroom.domain.terms import lowered
 from greenroom.domain.verdict import Held, Instant, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import Mode
 from greenroom.guard import standing
@@ -92,7 +93,8 @@ def _fit(room: Room, warrant: Warrant, digest: Digest) -> Refused | Held | None:
     lapsed = standing.lapsed(room, warrant, now)
     if lapsed is not None:
         return lapsed
-    totals, caps = room.ledger.totals(warrant.subject, now), rules.constitution.caps
+    totals = room.ledger.totals(warrant.subject, now)
+    caps = lowered(rules.constitution.caps, _plan(room, warrant).terms)
     held = ailing(room, warrant.subject) or over_cap(totals, *weight, caps, now)
     if held is not None or in_person(warrant, consents):
         return held
@@ -111,7 +113,9 @@ def _swap(room: Room, warrant: Warrant, digest: Digest) -> Verdict:
     room.crash_point("promote.noted")
     room.journal.write("live.promoting", f"promoting/{digest}", change=warrant.change, digests=papers)
     room.crash_point("promote.intended")
-    staged = room.release.stage(warrant.subject, warrant.green, _message(room, warrant, digest), now)
+    plan = _plan(room, warrant)
+    author = plan.terms.author if plan.terms is not None else ""
+    staged = room.release.stage(warrant.subject, warrant.green, message_of(plan, warrant, digest), now, author)
     room.ledger.stage(generation, staged)
     room.crash_point("promote.staged")
     with room.stop.still():
@@ -200,11 +204,16 @@ def _consents(room: Room, warrant: Warrant) -> list[Consent]:
     return [open_paper(room.attestor, envelope, Consent) for envelope in envelopes]
 
 
-def _message(room: Room, warrant: Warrant, digest: Digest) -> str:
-    """The commit's words: the intent on one printable line, then which papers stand behind it."""
-    plan = documents.decode(Plan, room.store.get(warrant.plan))
+def _plan(room: Room, warrant: Warrant) -> Plan:
+    return documents.decode(Plan, room.store.get(warrant.plan))
+
+
+def message_of(plan: Plan, warrant: Warrant, digest: Digest) -> str:
+    """The commit's words: the intent on one printable line, which papers stand behind it, the plan's own trailers."""
     intent = "".join(c for c in plan.intent if c.isprintable()).strip()[:200] or "change"
-    return f"{intent}\n\nGreenroom-Change: {warrant.change}\nGreenroom-Warrant: {digest}\n"
+    trailers = plan.terms.trailers if plan.terms is not None else ()
+    own = (f"Greenroom-Change: {warrant.change}", f"Greenroom-Warrant: {digest}")
+    return "\n".join((intent, "", *trailers, *own, ""))
 
 
 def _passed(warrant: Warrant, digest: Digest) -> Passed:

@@ -13,6 +13,7 @@ from greenroom.domain.plan import Caps
 from greenroom.domain.ports import Dossier
 from greenroom.domain.verdict import Held, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Subject
+from greenroom.guard.commands import MAX_COMMAND
 from greenroom.guard.service import GuardService
 
 Handler = Callable[[Mapping[str, Any], tuple[int, ...], Callable[[Any], None], int], Any]
@@ -50,6 +51,10 @@ def handlers(guard: GuardService) -> Mapping[str, Handler]:
         "stop": lambda a: guard.stop(_word(a, "actor")),
         "lift": lambda a: plain_answer(guard.lift(_envelope(a))),
         "set_mode": lambda a: plain_answer(guard.set_mode(_envelope(a))),
+        "allow_command": lambda a: plain_answer(guard.allow_command(_envelope(a))),
+        "command_allowed": lambda a: guard.command_allowed(
+            _document(Subject, a, "subject"), _word(a, "command", MAX_COMMAND)
+        ),
         "set_constitution": lambda a: plain_answer(guard.set_constitution(_envelope(a))),
         "set_floor": lambda a: plain_answer(guard.set_floor(_envelope(a))),
         "floors": lambda a: {"floors": list(_no_more(a, guard.floors()))},
@@ -100,10 +105,10 @@ def _document(cls: Any, arguments: Mapping[str, Any], name: str) -> Any:
     return documents.from_plain(cls, _member(arguments, name), f"$.{name}")
 
 
-def _word(arguments: Mapping[str, Any], name: str) -> str:
+def _word(arguments: Mapping[str, Any], name: str, limit: int = MAX_WORD) -> str:
     word = _member(arguments, name)
-    if not isinstance(word, str) or not 0 < len(word) <= MAX_WORD:
-        raise Unusable("bad-call", f"argument {name!r} is text of at most {MAX_WORD} characters")
+    if not isinstance(word, str) or not 0 < len(word) <= limit:
+        raise Unusable("bad-call", f"argument {name!r} is text of at most {limit} characters")
     return word
 
 

@@ -18,6 +18,7 @@ from greenroom.guard import (
     adopt,
     budget,
     carry,
+    commands,
     consent,
     facts,
     floors,
@@ -239,6 +240,14 @@ class GuardService:
     def set_mode(self, envelope: bytes) -> Verdict:
         """Put the mode of the owner's signed ModeOrder in force."""
         return orders.set_mode(self._room, envelope)
+
+    def allow_command(self, envelope: bytes) -> Verdict:
+        """Remember the test command that the owner signed for."""
+        return orders.allow_command(self._room, envelope)
+
+    def command_allowed(self, subject: Subject, command: str) -> bool:
+        """Whether the owner signed for this test command of `subject`."""
+        return commands.command_allowed(self._room, subject, command)
 
     def set_constitution(self, envelope: bytes) -> Verdict:
         """Put the policy of the owner's signed ConstitutionOrder in force; the first one makes the box."""

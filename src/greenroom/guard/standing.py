@@ -15,7 +15,7 @@ from greenroom.domain.standing import covering, made_again_by
 from greenroom.domain.verdict import Held, Instant
 from greenroom.domain.vocabulary import Agree, Mode, Trust
 from greenroom.guard import windows
-from greenroom.guard.consent import Recomputed
+from greenroom.guard.consent import Recomputed, persons_words
 from greenroom.guard.evidence import Case, EvidenceRoom, Found
 from greenroom.guard.optins import in_force
 from greenroom.guard.room import MODES, Room
@@ -36,10 +36,10 @@ class Given:
 def given(room: Room, made: Recomputed, now: Instant) -> Given | Held | None:
     """Standing consent to this change, held while it is not yet there, None where only a person can agree.
 
-    A test command that was set counts as a person's words, and only a person who saw its card agrees to those. What a
-    person withdrew waits for a person.
+    What counts as a person's words (a test command that was set, an author), a person agrees to who saw its card.
+    What a person withdrew waits for a person.
     """
-    if made.found.test_command is not None or void(room, made.dossier.change, None) is not None:
+    if persons_words(room, made) or void(room, made.dossier.change, None) is not None:
         return None
     if made.agree is Agree.STANDING:
         return _opted_in(room, made, now)

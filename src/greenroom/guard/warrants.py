@@ -14,12 +14,14 @@ from dataclasses import dataclass
 
 from greenroom.domain import documents
 from greenroom.domain.change import Change
+from greenroom.domain.constitution import DayCaps
 from greenroom.domain.debate import Transcript, read_transcript
 from greenroom.domain.digest import Digest, prefix_of
 from greenroom.domain.errors import Unreachable, Unusable
 from greenroom.domain.plan import Plan
 from greenroom.domain.ports import Dossier, UndoRecord
 from greenroom.domain.proof import Consent, Predicate, Risk, Warrant
+from greenroom.domain.terms import lowered, terms_fault
 from greenroom.domain.verdict import Held, Instant, Passed, Refused
 from greenroom.domain.vocabulary import ChangeId, Mode, Origin, Stage, State, Trust
 from greenroom.guard import standing
@@ -82,7 +84,7 @@ def decide(room: Room, dossier: Dossier) -> Digest | Refused | Held:
     if missing is not None and instead is None:
         return missing
     basis = _Basis(consent, instead or Given(), mode, lines_of(found), risk.score)
-    full = _too_much(room, rules, dossier, basis, now)  # 10: within the caps
+    full = _too_much(room, lowered(rules.constitution.caps, plan.terms), dossier, basis, now)  # 10: within the caps
     if full is not None:
         return full
     return _issue(room, rules, dossier, found, basis, now)  # 11: undo saved, signed
@@ -126,9 +128,8 @@ class _Basis:
     risk: int
 
 
-def _too_much(room: Room, rules: Rules, dossier: Dossier, basis: _Basis, now: Instant) -> Held | None:
+def _too_much(room: Room, caps: DayCaps, dossier: Dossier, basis: _Basis, now: Instant) -> Held | None:
     """What the day allows no more, or, where no person agreed to exactly this change, what nobody looked at."""
-    caps = rules.constitution.caps
     full = over_cap(room.ledger.totals(dossier.subject, now), basis.lines, basis.risk, caps, now)
     in_person = basis.consent is not None and carry_of(dossier, basis.consent[1]) is None
     return (
@@ -154,6 +155,8 @@ def read_plan(room: Room, rules: Rules, dossier: Dossier) -> Plan:
     plan = documents.decode(Plan, room.store.get(dossier.plan, MAX_PLAN_BYTES), limit=MAX_PLAN_BYTES)
     if (plan.subject, plan.base) != (dossier.subject, dossier.base):
         raise Unusable("plan-of-another-subject", "the plan is for another subject or base", where=dossier.plan)
+    if plan.terms is not None and (fault := terms_fault(plan.terms)):
+        raise Unusable("bad-terms", fault, where=dossier.plan, remedy="mend `commit` and `caps` in the settings")
     unknown = [step.id for step in plan.steps if rules.policy.manifest(step.tool) is None]
     if unknown:
         raise Unusable("unknown-tool", "the signed policy has no such tool", where=f"step {unknown[0]}"[:200])

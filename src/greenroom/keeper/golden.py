@@ -45,6 +45,7 @@ class Golden:
     `notes` are facts for the card, such as optional dependencies that could not be had.
     `environment` is what every run on this golden has in its environment, the seeds among it; ENVIRONMENT where it is
     empty, as in goldens that do not record it.
+    `indexes` names, for each index that was asked, the dependencies that came from it.
     Hashes that are not of stored bytes (interpreter, launcher) are SHA-256 in hex.
     """
 
@@ -61,6 +62,7 @@ class Golden:
     notes: tuple[str, ...] = field(default=())
     tree: Digest | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    indexes: Mapping[str, str] = field(default_factory=dict)
 
 
 class Goldens:

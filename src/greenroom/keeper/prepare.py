@@ -89,7 +89,8 @@ class Preparer:
     What a killed keeper left half fetched is removed at the start, and what it half remembered is made again.
 
     `runner` is the keeper's; `tools` gives manifest digests by tool name; `directory` is the preparer's own, for
-    wheels on their way and for what is remembered.
+    wheels on their way and for what is remembered. `place` says where the box's own file has wheels come from: what
+    was made from elsewhere is made again.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class Preparer:
         fetch: Fetch,
         tools: Callable[[], Mapping[str, Digest]],
         directory: Path,
+        place: Callable[[], str] = str,
     ) -> None:
         self._runner = runner
         self._goldens = runner.goldens
@@ -107,6 +109,7 @@ class Preparer:
         self._tools = tools
         self._directory = directory
         self._crash_point = runner.crash_point
+        self._place = place
         for path in (directory, directory / "known"):
             path.mkdir(mode=0o755, parents=True, exist_ok=True)
         for left in (*directory.glob(f"{_WHEELS}*"), *directory.glob("*.part")):
@@ -122,7 +125,7 @@ class Preparer:
         try:
             found = self._discover(tree, golden)
             self._crash_point("prepare.found")
-            key = _key(found, golden)
+            key = _key(found, golden, self._place())
             known = self._remembered(key)
             return self._goldens.of_tree(known if known is not None else self._make(found, golden, key), tree)
         except _NotNow as barred:
@@ -177,6 +180,7 @@ class Preparer:
                 deps=ran.sealed,
                 lock=self._store.put("lock", fetched.lock) if fetched.lock is not None else None,
                 notes=(*base.notes, *found.notes, *_other_runner(found, base), *fetched.notes),
+                indexes=_indexes(fetched.lock),
             )
         )
 
@@ -266,8 +270,19 @@ class Preparer:
         part.replace(self._directory / "known" / key)
 
 
-def _key(found: Discovered, golden: Digest) -> str:
+def _indexes(lock: bytes | None) -> Mapping[str, str]:
+    """The names that each index gave, by the lock."""
+    wheels = documents.load_json(lock).get("wheels", ()) if lock is not None else ()
+    names: dict[str, list[str]] = {}
+    for wheel in wheels:
+        if wheel.get("index"):
+            names.setdefault(wheel["index"], []).append(wheel["name"])
+    return {index: ", ".join(found) for index, found in sorted(names.items())}
+
+
+def _key(found: Discovered, golden: Digest, place: str) -> str:
     required = {"project": found.project, "requirements": found.requirements, "golden": hex_of(golden)}
+    required |= {"place": place} if place else {}
     return hashlib.sha256(documents.encode(required)).hexdigest()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +31,8 @@ Manifests = Callable[[Digest], tuple[ToolManifest, bytes] | None]
 
 MAX_INPUT_BYTES = 512 * 1024 * 1024
 MAX_PROTECTED = 32
+VARIABLES = "environment"
+"""The argument of a tool that names variables of the box's environment, parted by spaces."""
 _BAD_RESULT = "bad-result"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -129,6 +131,12 @@ class _NoRecord:
 _NO_RECORD = _NoRecord()
 
 
+def no_variables(names: Sequence[str]) -> Mapping[str, str]:
+    """A box whose owner allows none."""
+    del names
+    return {}
+
+
 class Runner:
     """Runs tools of the signed policy. The only place in the house that asks for a sandbox."""
 
@@ -146,6 +154,7 @@ class Runner:
         gate: Gate,
         rates: Rates,
         crash_point: Callable[[str], None],
+        variables: Callable[[Sequence[str]], Mapping[str, str]] = no_variables,
     ) -> None:
         self.walls = walls
         self.trees = trees
@@ -156,6 +165,7 @@ class Runner:
         self.drafts = drafts
         self.gate = gate
         self.crash_point = crash_point
+        self._variables = variables
         self._manifests = manifests
         self._rates = rates
 
@@ -195,7 +205,8 @@ class Runner:
             return refusal_of(error)
         attempt = _Attempt(record=record, number=record.begin(), began=self.clock.now())
         self.crash_point("run.laid-out")
-        outcome = self.walls.run(_cell(job, manifest, golden, mounts), self.gate.shut)
+        given = self._variables(str(job.args.get(VARIABLES, "")).split()) if manifest.executes else {}
+        outcome = self.walls.run(_cell(job, manifest, golden, mounts, given), self.gate.shut)
         self.crash_point("run.ended")
         if isinstance(outcome, Refused):
             record.withdraw()
@@ -446,7 +457,9 @@ def words_of(tool: str) -> tuple[str, ...]:
     return (PYTHON, "-I", "-B", f"/tools/{tool}.py")
 
 
-def _cell(job: Job, manifest: ToolManifest, golden: Golden, mounts: tuple[Mount, ...]) -> Cell:
+def _cell(
+    job: Job, manifest: ToolManifest, golden: Golden, mounts: tuple[Mount, ...], given: Mapping[str, str]
+) -> Cell:
     names = sorted({*job.trees, *job.directories})
     request = {
         "args": dict(job.args),
@@ -459,6 +472,6 @@ def _cell(job: Job, manifest: ToolManifest, golden: Golden, mounts: tuple[Mount,
         argv=words_of(manifest.name),
         mounts=mounts,
         caps=manifest.caps,
-        env=golden.environment or ENVIRONMENT,
+        env={**given, **(golden.environment or ENVIRONMENT)},
         stdin=documents.encode(request),
     )

@@ -16,7 +16,7 @@ from greenroom.keeper.build import Builder
 from greenroom.keeper.drafts import Drafts
 from greenroom.keeper.golden import Goldens
 from greenroom.keeper.once import Once
-from greenroom.keeper.runs import Manifests, Runner
+from greenroom.keeper.runs import Manifests, Runner, no_variables
 from greenroom.keeper.stop import Gate, Rates
 from greenroom.keeper.toolchain import DISTRIBUTIONS
 
@@ -38,7 +38,8 @@ class KeeperService:
     manifest digests by tool name. `stopped` is asked before and during every run. `sandbox_uid` is the user of the
     sandbox where the keeper is root. `launcher` is the sandbox's compiled launcher and `helpers` the modules beside
     the tools' bodies; both are part of golden, as are `distributions`, which are copied for the cells. `prepare`
-    makes the preparer from the keeper's runner. `crash_point` is told each place where a crash is tried.
+    makes the preparer from the keeper's runner. `variables` gives the values of those names that the box's owner allows
+    tests to have. `crash_point` is told each place where a crash is tried.
     One keeper at a time uses a directory: a second raises Unreachable `keeper-runs-already`.
     """
 
@@ -61,6 +62,7 @@ class KeeperService:
         cells: int | None = None,
         distributions: Sequence[str] = DISTRIBUTIONS,
         crash_point: Callable[[str], None] = _no_point,
+        variables: Callable[[Sequence[str]], Mapping[str, str]] = no_variables,
     ) -> None:
         directory.mkdir(mode=0o711, parents=True, exist_ok=True)
         directory.chmod(0o711)
@@ -87,6 +89,7 @@ class KeeperService:
             gate=self.gate,
             rates=Rates(self.gate, self._attempts, now=clock.now),
             crash_point=crash_point,
+            variables=variables,
         )
         self._once = Once(self.runner, self._attempts)
         self._tools = tools

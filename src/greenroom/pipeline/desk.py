@@ -8,7 +8,17 @@ from typing import Any
 from greenroom.domain.errors import Unusable
 from greenroom.domain.verdict import Instant
 from greenroom.domain.vocabulary import Mode
-from greenroom.pipeline import branching, cancelling, deciding, improving, lineage, standing, undoing, verbs
+from greenroom.pipeline import (
+    branching,
+    cancelling,
+    deciding,
+    improving,
+    lineage,
+    settings,
+    standing,
+    undoing,
+    verbs,
+)
 from greenroom.pipeline import restack as restacking
 from greenroom.pipeline.house import House
 from greenroom.pipeline.queue import MOST, Limits
@@ -44,8 +54,17 @@ def handlers(house: House) -> Mapping[str, Handler]:
             noticed=_words(arguments, "noticed"),
             test_command=_text(arguments, "test_command") if arguments.get("test_command") is not None else None,
             limits=_limits(arguments),
+            own=settings.own_of(arguments.get("settings")),
             tell=tell,
         )
+
+    def look(arguments: Mapping[str, Any], descriptors: tuple[int, ...], tell: Progress, uid: int) -> Any:
+        del tell, uid
+        if len(descriptors) != 1:
+            raise Unusable("bad-call", "settings takes one directory descriptor")
+        path, branch = _text(arguments, "path"), _text(arguments, "branch")
+        own = settings.own_of(arguments.get("settings"))
+        return settings.look(house, improving.workspace(path, branch), descriptors[0], branch=branch, own=own)
 
     def approve(arguments: Mapping[str, Any], descriptors: tuple[int, ...], tell: Progress, uid: int) -> Any:
         del descriptors, uid
@@ -99,7 +118,9 @@ def handlers(house: House) -> Mapping[str, Handler]:
         ),
         "layers": lambda _, __: dict(house.keeper.layers()),
     }
-    return {"improve": improve, "approve": approve} | {name: _handler(call) for name, call in calls.items()}
+    return {"improve": improve, "settings": look, "approve": approve} | {
+        name: _handler(call) for name, call in calls.items()
+    }
 
 
 def _revert(house: House, arguments: Mapping[str, Any], tell: Progress) -> Any:

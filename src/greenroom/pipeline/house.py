@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from greenroom.domain.change import Change
+from greenroom.domain.constitution import DayCaps
 from greenroom.domain.digest import Digest
 from greenroom.domain.ports import Attestor, Changes, Clock, Guard, Keeper, Proposer, Store
 from greenroom.domain.verdict import Held
@@ -73,6 +74,7 @@ class House:
     proposers: Callable[[], Mapping[str, Callable[[Digest], Proposer]]]
     prepare: Callable[[Digest], tuple[Digest, tuple[str, ...]] | Held]
     tools: Callable[[], Mapping[str, Digest]]
+    caps: Callable[[], DayCaps]
     crash_point: Callable[[str], None] = _no_point
     optional: frozenset[str] = frozenset()
     """Proposers that run only when they are asked for."""

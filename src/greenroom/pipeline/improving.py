@@ -14,6 +14,7 @@ from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Unusable
 from greenroom.domain.ports import Proposer
 from greenroom.domain.proof import Import
+from greenroom.domain.settings import Merged, Values
 from greenroom.domain.trees import MAX_MANIFEST_BYTES, parse_manifest
 from greenroom.domain.verdict import Passed
 from greenroom.domain.vocabulary import Kind, Mode, Subject, address_of
@@ -26,9 +27,10 @@ from greenroom.pipeline.languages import suffixes_of, unread
 from greenroom.pipeline.plain import verdict_plain
 from greenroom.pipeline.proposing import Scene, propose
 from greenroom.pipeline.queue import Limits, carry_within
+from greenroom.pipeline.settings import TEST_COMMAND, Within, proposers_of, settle
 
 MODES = tuple(Mode)
-TEST_COMMAND = "test-command"
+Choice = Mapping[str, Callable[[Digest], Proposer]]
 MAX_ANSWER_BYTES = 768 * 1024
 """Leaves room in a frame, which is bounded."""
 NO_GIT = (
@@ -49,6 +51,7 @@ def improve(
     test_command: str | None = None,
     limits: Limits | None = None,
     noticed: Mapping[str, str] | None = None,
+    own: Values | None = None,
 ) -> dict[str, Any]:
     """Import the repository behind the descriptor `directory`, find what is worth changing, carry within `limits`.
 
@@ -56,11 +59,12 @@ def improve(
     refused, or held for a person; every other waits as `queued`. When whoever asked hangs up (`tell.gone`), the change
     under way is finished and no other begun. `test_command` is kept for the subject, empty forgets it; it is shown on
     each card and binds each consent. `noticed` is what became of branches that changes were delivered as
-    (`branching.FATES`), by change.
+    (`branching.FATES`), by change. `own` are the box's own settings, which the repository's `greenroom.toml` narrows;
+    Unusable where it is malformed.
     """
-    chosen = _chosen(house, only)
+    chosen = _chosen(house, proposers_of(own or {}, only))
     began = house.clock.now()
-    subject = Subject(kind=Kind.WORKSPACE, address=address_of(path, branch))
+    subject = workspace(path, branch)
     if test_command is not None:
         house.settings.put(subject, TEST_COMMAND, test_command)
     tell({"event": "import", "subject": str(subject)})
@@ -71,6 +75,11 @@ def improve(
     wake(house, subject, tell)
     tell({"event": "imported", "tree": brought.tree, "commit": brought.commit})
     answer = {**_answer(subject, brought.tree), "branches": settled}
+    merged = settle(house, subject, brought.tree, own or {}, only)
+    if not isinstance(merged, Merged):
+        return {**answer, "verdict": verdict_plain(merged)}
+    chosen = _within(chosen, merged)
+    answer["notes"].extend(map(str, merged.notes))
     lowered, notes = _mode(house, mode)
     answer["notes"].extend(notes)
     if not brought.branch:
@@ -80,6 +89,20 @@ def improve(
     answer["unread"].extend(_unread(house, chosen, scene))
     stopped_by = carry_within(house, found, limits or Limits(), began, answer, tell)
     return fitted({**answer, "verdict": verdict_plain(stopped_by or cut_short(house) or Passed())})
+
+
+def workspace(path: str, branch: str) -> Subject:
+    """The subject that a repository's path and branch name."""
+    return Subject(kind=Kind.WORKSPACE, address=address_of(path, branch))
+
+
+def _within(chosen: Choice, merged: Merged) -> Choice:
+    """The chosen proposers that the settings leave, each kept to the paths that they leave."""
+
+    def kept(make: Callable[[Digest], Proposer]) -> Callable[[Digest], Proposer]:
+        return lambda golden: Within(make(golden), merged)
+
+    return {name: kept(make) for name, make in chosen.items() if name in merged.list("proposers")}
 
 
 def fitted(answer: dict[str, Any]) -> dict[str, Any]:

@@ -10,8 +10,8 @@ import yaml
 from greenroom.domain import documents
 from greenroom.domain.constitution import Constitution
 from greenroom.domain.errors import TooLarge, Unusable
+from greenroom.domain.globs import Globs
 from greenroom.domain.vocabulary import LAYERS, Kind
-from greenroom.policy.globs import Globs
 from greenroom.policy.vocabulary import NEVER, POSTCONDITIONS
 
 MAX_CONSTITUTION_BYTES = 64 * 1024

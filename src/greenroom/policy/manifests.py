@@ -133,6 +133,10 @@ def _find_requirements(body: Digest) -> ToolManifest:
     return _tool("find_requirements_t0", body, Tier.COMPUTE)
 
 
+def _read_settings(body: Digest) -> ToolManifest:
+    return _tool("read_settings_t0", body, Tier.COMPUTE)
+
+
 def _apply_patch(body: Digest) -> ToolManifest:
     return _tool("apply_patch_t1", body, Tier.WORKSPACE, args={"patch": _blob()}, roots=("work", "out"))
 
@@ -140,6 +144,7 @@ def _apply_patch(body: Digest) -> ToolManifest:
 def _run_tests(body: Digest) -> ToolManifest:
     args = {
         "argv": _arg("argv", "[^\\n\\-][^\\n]*", trust=Trust.PERSON, max_bytes=4096, required=False),
+        "environment": _text("[A-Za-z_][A-Za-z0-9_]*( [A-Za-z_][A-Za-z0-9_]*)*", max_bytes=2100, required=False),
         "only": _text("([^\\n\\-][^\\n]*\\n?)*", deny="\\.\\./", max_bytes=16_384, required=False),
         "limit_s": _arg("int", "1..590", required=False),
     }
@@ -198,6 +203,7 @@ BUILTIN: Mapping[str, Callable[[Digest], ToolManifest]] = MappingProxyType(
         "scan_diff_t0": _scan_diff,
         "compare_tests_t0": _compare_tests,
         "find_requirements_t0": _find_requirements,
+        "read_settings_t0": _read_settings,
         "apply_patch_t1": _apply_patch,
         "run_tests_t1": _run_tests,
         "import_git_t1": _import_git,

@@ -14,6 +14,7 @@ from greenroom.domain.change import Change
 from greenroom.domain.constitution import Constitution
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Bug
+from greenroom.domain.globs import Globs
 from greenroom.domain.outcomes import verdict_on
 from greenroom.domain.plan import Plan, Step, ToolManifest
 from greenroom.domain.ports import Facts
@@ -21,7 +22,6 @@ from greenroom.domain.proof import Evidence
 from greenroom.domain.verdict import Held, Refused
 from greenroom.domain.vocabulary import CGROUP_LAYERS, Stage, Trust
 from greenroom.policy import never, risk, rules
-from greenroom.policy.globs import Globs
 from greenroom.policy.vocabulary import CHECKS, NEVER, PROBE, TESTING_CHECKS
 
 Fact = bool | int | str | list[str]

@@ -13,12 +13,12 @@ from greenroom.domain import arguments
 from greenroom.domain.change import Change
 from greenroom.domain.constitution import Constitution
 from greenroom.domain.digest import Digest
+from greenroom.domain.globs import Globs
 from greenroom.domain.plan import Plan, ToolManifest
 from greenroom.domain.ports import Facts
 from greenroom.domain.proof import Evidence
 from greenroom.domain.vocabulary import Kind, Stage
 from greenroom.policy import never, risk
-from greenroom.policy.globs import Globs
 
 Answer = tuple[Literal["passed", "refused", "held"], str]
 """The kind of verdict and the rule that it names; the rule is empty when passed."""

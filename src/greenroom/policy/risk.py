@@ -12,11 +12,11 @@ from types import MappingProxyType
 from greenroom.domain.debate import ROUNDS, Transcript
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Unusable
+from greenroom.domain.globs import Globs
 from greenroom.domain.plan import Plan, ToolManifest
 from greenroom.domain.ports import Review
 from greenroom.domain.proof import Contribution, Evidence, Risk
 from greenroom.domain.vocabulary import ConsentLevel, Tier, Trust
-from greenroom.policy.globs import Globs
 from greenroom.policy.judge import judge, score
 
 TIER_POINTS: Mapping[Tier, int] = MappingProxyType(

@@ -42,9 +42,9 @@ class ReleaseByKind:
         """Save what takes the next swap back."""
         return self.driver(subject).save(subject, at)
 
-    def stage(self, subject: Subject, tree: Digest, message: str, at: Instant) -> str:
+    def stage(self, subject: Subject, tree: Digest, message: str, at: Instant, author: str = "") -> str:
         """Prepare `tree` durably; what `swap` then takes."""
-        return self.driver(subject).stage(subject, tree, message, at)
+        return self.driver(subject).stage(subject, tree, message, at, author)
 
     def swap(self, subject: Subject, expect: Digest, to: Digest, staged: str) -> bool:
         """Compare and swap the pointer."""

@@ -117,12 +117,18 @@ class TreeBuilder:
         self.root = item.id
 
 
-def commit(tree: str, parents: Iterable[str], author: str, at: Instant, message: str) -> GitObject:
-    """A commit object; `author` is `Name <address>`, `at` UTC. Raises Unusable `bad-author`."""
-    if _AUTHOR.fullmatch(author) is None:
+def commit(
+    tree: str, parents: Iterable[str], author: str, at: Instant, message: str, *, committer: str = ""
+) -> GitObject:
+    """A commit object; `author` is `Name <address>`, as is `committer`, who is the author where it is empty; `at` UTC.
+
+    Raises Unusable `bad-author`.
+    """
+    if not all(_AUTHOR.fullmatch(who) for who in (author, committer or author)):
         raise Unusable("bad-author", "an author is `Name <address>`", where=repr(author[:80]))
-    who = f"{author} {at // 1_000_000_000} +0000"
-    lines = [f"tree {tree}", *(f"parent {parent}" for parent in parents), f"author {who}", f"committer {who}", ""]
+    when = f"{at // 1_000_000_000} +0000"
+    people = [f"author {author} {when}", f"committer {committer or author} {when}"]
+    lines = [f"tree {tree}", *(f"parent {parent}" for parent in parents), *people, ""]
     return GitObject("commit", "\n".join([*lines, _clean(message)]).encode("utf-8", "replace"))
 
 

@@ -36,6 +36,7 @@ class Generation:
     message: str
     at: Instant
     origin: Mapping[str, str] = field(default_factory=dict)
+    author: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,13 +84,15 @@ class PointerRelease:
         saved = self._store.put("undo", manifest)
         return UndoRecord(subject=subject, live=pointer.tree, commit=pointer.generation, bundle=saved, at=at)
 
-    def stage(self, subject: Subject, tree: Digest, message: str, at: Instant) -> str:
+    def stage(self, subject: Subject, tree: Digest, message: str, at: Instant, author: str = "") -> str:
         """A durable generation on top of the live one, not yet live; every file is read and rehashed."""
         with self._locked(subject):
             pointer = self._pointer(subject)
             self._check(tree)
             words = message[:MAX_MESSAGE_CHARACTERS].encode("utf-8", "replace").decode()
-            made = Generation(subject=subject, tree=tree, parent=pointer.generation, message=words, at=at)
+            made = Generation(
+                subject=subject, tree=tree, parent=pointer.generation, message=words, at=at, author=author
+            )
             return self._store.put("entry", encode(made))
 
     def swap(self, subject: Subject, expect: Digest, to: Digest, staged: str) -> bool:

@@ -100,8 +100,10 @@ class RefRelease:
         saved = self._store.put("undo", bundle(LIVE_REF, root.id, [root, *objects]))
         return UndoRecord(subject=subject, live=tree, commit=head, bundle=saved, at=at)
 
-    def stage(self, subject: Subject, tree: Digest, message: str, at: Instant) -> str:
+    def stage(self, subject: Subject, tree: Digest, message: str, at: Instant, author: str = "") -> str:
         """A durable commit of `tree` on top of the live one, not yet live; the same input gives the same commit.
+
+        `author` is `Name <address>`; empty for Greenroom itself, which is the committer always.
 
         Every file is read from the store and rehashed here, and the commit is read back through git.
         """
@@ -111,7 +113,7 @@ class RefRelease:
             builder = TreeBuilder(self._trees.manifest(tree), self._store)
             loose = LooseObjects(folder / "objects")
             loose.write(builder.objects())
-            item = commit(builder.root, (head,), self._author, at, message)
+            item = commit(builder.root, (head,), author or self._author, at, message, committer=self._author)
             loose.write([item])
             _note_tree(folder, item.id, tree)
             self._check(folder, item.id, tree)

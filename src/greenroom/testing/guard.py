@@ -17,7 +17,7 @@ from greenroom.domain.proof import Carry, Consent, Import, Predicate, Receipt, W
 from greenroom.domain.verdict import Held, Instant, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, ConsentLevel, Mode, Subject
 from greenroom.guard.journal import check_event, tidy
-from greenroom.guard.papers import Lift, open_paper
+from greenroom.guard.papers import CommandOrder, Lift, open_paper
 
 _WARRANT_NS = 600_000_000_000
 
@@ -58,6 +58,8 @@ class FakeGuard:
         self._reserved: dict[str, Caps] = {}
         self._withdrawn: dict[ChangeId, Instant] = {}
         self._stop: tuple[Digest, str] | None = None
+        self._commands: set[tuple[Subject, str]] = set()
+        self._orders: set[str] = set()
 
     def append(self, event: Event) -> int:
         """Append a caller's entry."""
@@ -312,6 +314,24 @@ class FakeGuard:
         self._write("stop.lifted", f"lift/{lift.stop}", actor=tidy(lift.actor))
         self._stop = None
         return Passed()
+
+    def allow_command(self, envelope: bytes) -> Verdict:
+        """Remember a test command that the owner signed for, once."""
+        try:
+            order = open_paper(self._attestor, envelope, CommandOrder)
+        except Unusable as error:
+            return _refused(error)
+        if order.nonce in self._orders or self._clock.now() >= order.expires:
+            rule = "order-spent" if order.nonce in self._orders else "order-expired"
+            return Refused(rule=rule, where=order.nonce, remedy="sign it again")
+        self._orders.add(order.nonce)
+        self._commands.add((order.subject, order.command))
+        self._write("command.allowed", f"command/{order.nonce}", actor=tidy(order.actor))
+        return Passed()
+
+    def command_allowed(self, subject: Subject, command: str) -> bool:
+        """Whether the owner signed for this command of `subject`."""
+        return (subject, command) in self._commands
 
     def _missing_consent(self, dossier: Dossier) -> Refused | Held | None:
         withdrawn = self._withdrawn.get(dossier.change)

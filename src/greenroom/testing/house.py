@@ -24,10 +24,12 @@ from greenroom.domain.errors import Bug
 from greenroom.domain.plan import ToolManifest
 from greenroom.domain.ports import Facts, Store
 from greenroom.domain.proof import Consent
+from greenroom.domain.settings import Values
 from greenroom.domain.verdict import Held, Instant, Passed, Verdict
 from greenroom.domain.vocabulary import ChangeId, Kind, Mode, Stage, Subject, address_of, subject_of
 from greenroom.evaluation.verify import KeeperEvaluator, Known
 from greenroom.guard.papers import (
+    CommandOrder,
     ConstitutionOrder,
     FloorOrder,
     Lift,
@@ -49,6 +51,7 @@ from greenroom.pipeline.facts import gather
 from greenroom.pipeline.flow import Flow, StageRoom
 from greenroom.pipeline.house import House
 from greenroom.pipeline.queue import Limits
+from greenroom.pipeline.settings import command_of, terms_of
 from greenroom.pipeline.stages import approve, debate, plan, promote, simulate, verify, watch
 from greenroom.pipeline.standing import StandingConsent, cancelled_before
 from greenroom.policy.bundle import load_policy, save_policy
@@ -198,6 +201,7 @@ class MemoryHouse:
             proposers=lambda: {FindingProposer.name: self._proposer},
             prepare=self._prepare,
             tools=lambda: self.policy.tools,
+            caps=lambda: self.policy.constitution.caps,
         )
 
     def restart(self) -> None:
@@ -225,8 +229,9 @@ class MemoryHouse:
         only: tuple[str, ...] = (),
         limits: Limits | None = None,
         noticed: Mapping[str, str] | None = None,
+        own: Values | None = None,
     ) -> dict[str, Any]:
-        """Take the repository in and carry a change for each finding, within `limits`."""
+        """Take the repository in and carry a change for each finding, within `limits`; `own` are the box's settings."""
         self.clock.advance(1)
         return improving.improve(
             self.house,
@@ -238,6 +243,7 @@ class MemoryHouse:
             tell=self.tell,
             limits=limits,
             noticed=noticed,
+            own=own,
         )
 
     def proposed(self) -> ChangeId:
@@ -365,6 +371,17 @@ class MemoryHouse:
         paper = OptOutOrder(opt_in=opt_in, actor=OWNER, expires=expires, nonce=secrets.token_hex(16))
         return self.guard.opt_out(sign(self.signers["owner"], paper))
 
+    def allow_command(self, command: str, *, stranger: bool = False) -> Verdict:
+        """Sign for a test command of the repository."""
+        paper = CommandOrder(
+            subject=self.subject,
+            command=command,
+            actor=OWNER,
+            expires=Instant(self.clock.now() + 600 * SECOND),
+            nonce=secrets.token_hex(16),
+        )
+        return self.guard.allow_command(sign((self.strangers if stranger else self.signers)["owner"], paper))
+
     def constitute(self, text: bytes, release: str = "") -> None:
         """Put a constitution in force, with the tools of a `release`."""
         bundle = save_policy(self.store, text, _manifests(release))
@@ -466,6 +483,7 @@ class MemoryHouse:
             reproduce, seals = history.known(changes, store, digest)
             return Known(reproduce=reproduce, seals=seals)
 
+        command = partial(command_of, Settings(self.engine))
         evaluator = KeeperEvaluator(
             keeper=self.keeper,
             store=store,
@@ -473,11 +491,17 @@ class MemoryHouse:
             tools=lambda: self.policy.tools,
             min_share=lambda: self.policy.constitution.tests.min_share,
             known=known,
+            test_args=lambda subject: {"argv": command(subject)} if command(subject) else {},
         )
         reviewers = (RulesReviewer(store), EstimateReviewer(store))
-        card = CardMaker(store=store, attestor=opener, policy=lambda: self.policy)
+        card = CardMaker(store=store, attestor=opener, policy=lambda: self.policy, test_command=command)
         return {
-            Stage.PLAN: plan.PlanStage(store=store, apply_tool="apply_patch_t1", tools=lambda: self.policy.tools),
+            Stage.PLAN: plan.PlanStage(
+                store=store,
+                apply_tool="apply_patch_t1",
+                tools=lambda: self.policy.tools,
+                terms=partial(terms_of, Settings(self.engine)),
+            ),
             Stage.DEBATE: debate.DebateStage(
                 store=store, reviewers=reviewers, judge=judge, history=partial(history.counts, changes, store)
             ),

@@ -68,11 +68,14 @@ _CAPS = Caps(
 _COMMAND = ArgRule(
     type="argv", allow="[^\\n\\-][^\\n]*", deny="", min_trust=Trust.PERSON, max_bytes=4096, required=False
 )
+_VARIABLES = ArgRule(
+    type="text", allow="[A-Z]+( [A-Z]+)*", deny="", min_trust=Trust.UNTRUSTED, max_bytes=80, required=False
+)
 _REPRODUCE = ArgRule(
     type="text", allow="[a-z]+(:[A-Z0-9]+)?", deny="", min_trust=Trust.UNTRUSTED, max_bytes=80, required=False
 )
 _ARGS: Mapping[str, Mapping[str, ArgRule]] = {
-    "run_tests_t1": {"argv": _COMMAND},
+    "run_tests_t1": {"argv": _COMMAND, "environment": _VARIABLES},
     "classify_diff_t0": {"reproduce": _REPRODUCE},
 }
 
@@ -262,6 +265,7 @@ class PaperHouse:
             owners.LookOrder: "looked",
             owners.OptInOrder: "opt_in",
             owners.OptOutOrder: "opt_out",
+            owners.CommandOrder: "allow_command",
             Lift: "lift",
             Consent: "consent",
         }

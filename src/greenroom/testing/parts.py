@@ -16,6 +16,7 @@ from greenroom.domain.plan import Plan
 from greenroom.domain.ports import Attestor, Changes, CheckRun, Clock, Store
 from greenroom.domain.proof import Import, Predicate
 from greenroom.domain.proposal import Proposal
+from greenroom.domain.settings import Read
 from greenroom.domain.verdict import Refused
 from greenroom.domain.vocabulary import ChangeId, Subject, Trust
 from greenroom.pipeline.flow import Flow, Watcher
@@ -99,12 +100,16 @@ class _Wrapped:
 
 
 class Workshop:
-    """What the keeper's runs do here: patches by the finding they mend, results as `checks` wishes them."""
+    """What the keeper's runs do here: patches by the finding they mend, results as `checks` wishes them.
+
+    `settings` is what reading a repository's `greenroom.toml` gives.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self.patches: dict[Digest, Finding] = {}
         self.checks: dict[str, Behaviour] = {}
+        self.settings = Read()
 
     def apply(self, plan: Plan, files: MutableMapping[bytes, bytes]) -> Refused | None:
         """Do to `files` what the plan's patch says."""
@@ -127,6 +132,8 @@ class Workshop:
         behaviour = self.checks.get(run.check, "pass")
         if behaviour == "inconclusive":
             return None
+        if run.check == "settings":
+            return self.settings
         if run.check == "classify":
             return DiffClass(files=tuple(self._diff(run)), reproduced_by=str(run.args.get("reproduce", "")) or None)
         if run.check in ("scan", "loosened"):

@@ -52,10 +52,10 @@ class MemoryRelease:
         bundle = self._store.put("undo", self._trees.manifest(tree).encode())
         return UndoRecord(subject=subject, live=tree, commit=commit, bundle=bundle, at=at)
 
-    def stage(self, subject: Subject, tree: Digest, message: str, at: Instant) -> str:
+    def stage(self, subject: Subject, tree: Digest, message: str, at: Instant, author: str = "") -> str:
         """Keep `tree` on top of the live one."""
         self._check(tree)
-        return self._keep(Staged(subject=subject, tree=tree, parent=self.position(subject)), f"{message}{at}")
+        return self._keep(Staged(subject=subject, tree=tree, parent=self.position(subject)), f"{message}{at}{author}")
 
     def swap(self, subject: Subject, expect: Digest, to: Digest, staged: str) -> bool:
         """Compare and swap."""

@@ -12,6 +12,8 @@ from greenroom.domain.card import Card
 from greenroom.domain.digest import digest_of, parse_digest
 from greenroom.domain.errors import NoSandbox, NotFound, Unusable
 from greenroom.domain.metrics import Metrics, measure
+from greenroom.domain.settings import Value, Values, value_of
+from greenroom.domain.toml_settings import plain_of
 from greenroom.domain.verdict import Instant
 from greenroom.domain.vocabulary import ChangeId, Mode
 from greenroom.entrypoints.services import Passphrase, Progress
@@ -24,7 +26,7 @@ from greenroom.testing.house import MemoryHouse, shipped_constitution
 
 class MemoryServices:
     """A door's view of `house`. `health` and `report` are what doctor and `log check` say; `asked` lists calls;
-    where `locked`, the owner's key needs its passphrase."""
+    where `locked`, the owner's key needs its passphrase; `own` is the box's settings file."""
 
     def __init__(self, house: MemoryHouse) -> None:
         self.house = house
@@ -33,6 +35,7 @@ class MemoryServices:
         self.pushed: list[tuple[str, str, str]] = []
         self.locked = False
         self.walls = True
+        self.own: Values = {}
         self.health: dict[str, Any] = {"ok": True, "box": True, "facts": {"separation": "users"}, "problems": []}
         self.report: dict[str, Any] = {"ok": True, "size": 0, "notes": ["no outside witness"], "problem": ""}
 
@@ -125,6 +128,27 @@ class MemoryServices:
         """See Services."""
         del actor, passphrase
         return verdict_plain(self.house.looked(subject, through))
+
+    def settings(self) -> Values:
+        """See Services."""
+        return self.own
+
+    def default_setting(self, key: str) -> tuple[Value | None, str]:
+        """See Services."""
+        del key
+        return None, "default"
+
+    def set_setting(self, key: str, words: str) -> Value:
+        """See Services."""
+        self.own = {**self.own, key: value_of(key, plain_of(key, words), "the command line")}
+        return self.own[key]
+
+    def allow_command(self, subject: str, command: str, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
+        """See Services."""
+        del subject, actor
+        if self.locked:
+            passphrase("to allow a test command")
+        return verdict_plain(self.house.allow_command(command))
 
     def read(self, digest: str) -> bytes:
         """See Services."""

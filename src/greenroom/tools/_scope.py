@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from greenroom.tools import _body, _files
+    from greenroom.tools import _body, _files, _settings
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     import _body
     import _files
+    import _settings
 
 _LOCKS = frozenset(
     {
@@ -41,6 +42,7 @@ class Scope:
     def __init__(self, base: Path) -> None:
         self._base = base
         self._gitignored = gitignored(base)
+        self._allow, self._deny = _settings.paths(base)
         self.scanned = 0
         self.ignored: Counter[str] = Counter()
 
@@ -72,6 +74,8 @@ class Scope:
             return "link", None
         if path in self._gitignored:
             return "gitignore", None
+        if not _settings.permitted(path, self._allow, self._deny):
+            return _settings.FILE, None
         if _files.is_vendored(path):
             return "vendored", None
         if is_made(path):

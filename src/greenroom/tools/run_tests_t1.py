@@ -1,7 +1,8 @@
 """Runs the test suite of the tree at `work`: pytest or unittest, whichever the tree uses.
 
 Arguments, all optional: `argv`, a test command (pytest or unittest); `only`, test ids or paths separated by line ends;
-`limit_s`, the most seconds that the suite may take. Where a tree is mounted as `base`, the suite's settings are read
+`limit_s`, the most seconds that the suite may take; `environment`, names of variables that the suite is given as the
+cell has them, parted by spaces. Where a tree is mounted as `base`, the suite's settings are read
 from it, and which of the changed lines ran is measured. Result: a domain TestRun. A suite that outlives its limit
 leaves no result: nothing can be concluded from it.
 
@@ -122,7 +123,9 @@ def _lay_out(request: _body.Request, work: Path, settings_root: Path, home: Path
     path = os.pathsep.join(map(str, [*places, request.golden / "site", plugins]))
     wanted = _coverage.between(request.mounts["base"], work) if "base" in request.mounts else None
     probes = wanted.lay_out(home, plugins) if wanted else {}
-    env = _body.fixed_env(home, **probes, PYTHONPATH=path, TMPDIR=str(home / "tmp"), CI="1", COLUMNS="120")
+    names = request.text("environment", "").split()
+    given = {name: os.environ[name] for name in names if name in os.environ}
+    env = given | _body.fixed_env(home, **probes, PYTHONPATH=path, TMPDIR=str(home / "tmp"), CI="1", COLUMNS="120")
     settings = _suites.settings_file(settings_root)
     own = work / settings.name if settings else None
     stage = Stage(

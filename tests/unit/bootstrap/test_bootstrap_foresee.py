@@ -102,9 +102,9 @@ def test_foresee_tells_every_tool_and_check(tmp_path: Path) -> None:
 
 
 def test_foresee_of_a_look_runs_no_suite(tmp_path: Path) -> None:
-    """Where nothing is carried, only the import and the chosen scan run; an unknown proposer is named."""
+    """Where nothing is carried, only the import, the settings and the chosen scan run; an unknown proposer is named."""
     runs = plan_of(tmp_path, only=["shell"], max=0)["runs"]
-    assert [run["tool"] for run in runs] == ["import_git_t1", "codegen_t0"]
+    assert [run["tool"] for run in runs] == ["import_git_t1", "read_settings_t0", "codegen_t0"]
     with pytest.raises(Unusable) as caught:
         plan_of(tmp_path, only=["nope"])
     assert caught.value.reference == "unknown-proposer"

@@ -153,6 +153,14 @@ def test_plain_requirements_are_fetched() -> None:
     assert check_requirement('Six[a,b]>=1,<2; python_version < "3.12"') is None
 
 
+def test_an_index_that_never_answered_is_unreachable_and_not_empty() -> None:
+    """pip says `No matching distribution` of both; the last retry tells them apart."""
+    gone = "WARNING: Retrying (Retry(total=0, connect=None)) after connection broken by 'NewConnectionError'\n"
+    none = "ERROR: No matching distribution found for six\n"
+    assert (explain(gone + none).rule, explain(none).rule) == ("index-unreachable", "no-wheel")
+    assert explain("There was a problem confirming the ssl certificate: x\n" + none).rule == "index-unreachable"
+
+
 @pytest.mark.parametrize(
     ("said", "rule", "where"),
     [

@@ -18,7 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenroom.brokers import release
+from greenroom.brokers import web as web_module
 from greenroom.brokers.release import fetch_release, unpack
+from greenroom.brokers.web import Web
 from greenroom.domain.errors import GreenroomError, Tampered, TooLarge, Unreachable, Unusable
 
 
@@ -179,7 +181,7 @@ class Page:
 
 
 def web(settings: Mapping[str, str], pages: Mapping[str, tuple[str, bytes] | Exception]) -> tuple[Any, Answers]:
-    found, answers = release._Web(settings), Answers(pages)
+    found, answers = Web(settings), Answers(pages)
     found._opener = answers  # type: ignore[assignment]
     return found, answers
 
@@ -245,7 +247,7 @@ def test_trusted_hosts_may_be_plain() -> None:
 
 def test_pages_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """An endless page is cut off and refused."""
-    monkeypatch.setattr(release, "MAX_INDEX_BYTES", 10)
+    monkeypatch.setattr(web_module, "MAX_INDEX_BYTES", 10)
     found, _ = web({"index-url": "https://one.example"}, {"https://one.example/pkg/": (JSON, b"x" * 100)})
     with pytest.raises(TooLarge):
         release._download(found, "pkg", "1.0", PIN)

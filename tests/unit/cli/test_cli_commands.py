@@ -47,7 +47,8 @@ def commands() -> list[tuple[str, ...]]:
     return found
 
 
-ALONE = [words for words in commands() if words not in (("constitution",), ("floor",), ("opt-in",))]
+GROUPS = (("constitution",), ("config",), ("floor",), ("opt-in",))
+ALONE = [words for words in commands() if words not in GROUPS]
 
 
 @pytest.mark.parametrize("words", commands(), ids=" ".join)

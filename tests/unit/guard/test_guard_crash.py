@@ -10,7 +10,7 @@ import pytest
 from greenroom.domain.digest import Digest
 from greenroom.domain.verdict import Passed
 from greenroom.domain.vocabulary import Mode
-from greenroom.guard.papers import ConstitutionOrder, Lift, ModeOrder
+from greenroom.guard.papers import CommandOrder, ConstitutionOrder, Lift, ModeOrder
 from greenroom.guard.stop import StopSwitch
 from greenroom.testing.papers import SUBJECT, Killed, PaperHouse, papers, promoted
 
@@ -111,6 +111,18 @@ def test_guard_killed_in_a_mode_order(house: PaperHouse, point: str) -> None:
         house.hand_in(order)
     assert house.restart().status().mode is Mode.AUTONOMOUS
     assert house.names().count("mode.changed") == 1
+    assert house.hand_in(order).rule == "order-spent"
+
+
+@pytest.mark.parametrize("point", ["command.taken", "command.logged", "command.in-force"])
+def test_guard_killed_in_a_command_order(house: PaperHouse, point: str) -> None:
+    """After a restart a test command that was taken is allowed, logged once, and its order is spent."""
+    order = house.paper(CommandOrder, subject=SUBJECT, command="pytest -q")
+    house.crash_at = point
+    with pytest.raises(Killed):
+        house.hand_in(order)
+    assert house.restart().command_allowed(SUBJECT, "pytest -q")
+    assert house.names().count("command.allowed") == 1
     assert house.hand_in(order).rule == "order-spent"
 
 

@@ -17,6 +17,8 @@ from greenroom.testing.papers import SUBJECT, PaperHouse, papers
 FULL = os.environ.get("GREENROOM_SUITE") == "full"
 NAMES = (
     "append",
+    "allow_command",
+    "command_allowed",
     "status",
     "stop_id",
     "policy",
@@ -132,6 +134,14 @@ def test_guard_client_speaks_all_calls(house: PaperHouse) -> None:
     assert client.stop_id() is None
     made = papers(house)
     assert client.warrant(made.dossier()) == house.guard.warrant(made.dossier())
-    for hand_in in (client.set_mode, client.set_constitution, client.opt_in, client.opt_out, client.lift):
+    orders = (
+        client.set_mode,
+        client.set_constitution,
+        client.opt_in,
+        client.opt_out,
+        client.allow_command,
+        client.lift,
+    )
+    for hand_in in orders:
         refused = hand_in(b"{}")
         assert type(refused).__name__ == "Refused"

@@ -57,6 +57,19 @@ def test_a_run_on_a_golden_that_records_another_environment_has_that_one(house: 
         assert dict(house.walls.cells[-1].env) == (recorded or dict(usual.environment))
 
 
+def test_a_run_has_the_variables_that_its_argument_names_and_its_owner_allows(house: House) -> None:
+    """Only where code is executed, only the allowed ones, and none in the place of what the golden records."""
+    has = {"TOKEN": "t", "PYTHONHASHSEED": "9"}
+    house.keeper.runner._variables = lambda names: {name: has[name] for name in names if name in has}
+    names = ArgRule(type="text", allow="[A-Z ]+", deny="", min_trust=Trust.UNTRUSTED, max_bytes=80)
+    usual = dict(house.keeper.goldens.open(house.keeper.golden()).environment)
+    for executes, more in ((True, {"TOKEN": "t"}), (False, {})):
+        tool = house.tool(args={"environment": names}, executes=executes)
+        asked = ask(house, tool, args={"environment": "TOKEN PYTHONHASHSEED OTHER"})
+        assert not isinstance(house.keeper.check(asked), Refused)
+        assert dict(house.walls.cells[-1].env) == usual | more
+
+
 def test_a_run_ends_in_a_signed_receipt_with_result_and_artifacts(house: House) -> None:
     """The receipt names trees, tool, golden and output; the output names what the tool left."""
 

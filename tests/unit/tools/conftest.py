@@ -63,6 +63,7 @@ def body(tmp_path: Path, golden: Path) -> Body:
         args: Mapping[str, str | int] | None = None,
         blobs: Mapping[str, bytes] | None = None,
         dry_run: bool = False,
+        variables: Mapping[str, str] | None = None,
         **trees: Files | Path,
     ) -> Ran:
         nonlocal count
@@ -87,7 +88,7 @@ def body(tmp_path: Path, golden: Path) -> Body:
             capture_output=True,
             timeout=120,
             check=False,
-            env={"PATH": "/usr/bin:/bin", "TMPDIR": str(cell)},
+            env={"PATH": "/usr/bin:/bin", "TMPDIR": str(cell), **(variables or {})},
         )
         result = cell / "out" / "result.json"
         artifacts = cell / "out" / "artifacts"

@@ -336,3 +336,20 @@ def test_a_report_that_is_cut_or_forged_measures_no_more_than_was_asked() -> Non
     silent = wanted.result(None, ())
     assert "did not tell" in silent["why"]
     assert silent["files"][0]["ran"] == []
+
+
+def test_a_suite_has_the_variables_that_are_named_and_no_others(body: Callable[..., Any]) -> None:
+    """What the cell has besides stays hidden, and what the suite runs on is not replaced."""
+    text = """import os
+
+def test_named():
+    assert os.environ["TOKEN"] == "t"
+
+def test_others():
+    assert "SECRET" not in os.environ and os.environ["TZ"] == "UTC"
+"""
+    has = {"TOKEN": "t", "SECRET": "s", "TZ": "Europe/Paris"}
+    ran = body("run_tests_t1", {"environment": "TOKEN TZ"}, variables=has, work={"test_a.py": text})
+    assert ran.code == 0, ran.stderr
+    assert set(ran.result["outcomes"].values()) == {"passed"}
+    assert len(ran.result["outcomes"]) == 2

@@ -28,6 +28,7 @@ COMMANDS = (
     "branch_commands",
     "decision_commands",
     "house_commands",
+    "config_commands",
     "owner_commands",
     "standing_commands",
     "log_commands",

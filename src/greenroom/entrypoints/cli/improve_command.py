@@ -14,6 +14,7 @@ from greenroom.domain.vocabulary import Mode
 from greenroom.entrypoints.cli import durations, foreseen, improved, output, windows
 from greenroom.entrypoints.cli.branch_commands import noticed
 from greenroom.entrypoints.cli.change_commands import Json, deliver_waiting, finish_change, undeliverable
+from greenroom.entrypoints.cli.config_commands import allowed_at_once
 from greenroom.entrypoints.cli.handout import Handout, files_of
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def register(app: typer.Typer, context: Context) -> None:
         if handout is not None:
             handout.require()
         services.require_sandbox()
-        answer = _ask(context, repo, branch, wish)
+        answer = _ask(context, repo, branch, wish, no_input=no_input)
         if handout is not None:
             answer = _hand_out(context, handout, answer)
         code_of = output.exit_of_headless if no_input else output.exit_of_scan
@@ -114,7 +115,9 @@ def _hand_out(context: Context, handout: Handout, answer: Mapping[str, Any]) -> 
     return {**answer, "out": str(handout.directory)}
 
 
-def _ask(context: Context, repo: str, branch: str | None, wish: Mapping[str, Any]) -> Mapping[str, Any]:
+def _ask(
+    context: Context, repo: str, branch: str | None, wish: Mapping[str, Any], *, no_input: bool
+) -> Mapping[str, Any]:
     """The answer of the box; where none comes, what it told until then is shown before the error is."""
     services = context.services
     deliver_waiting(context)
@@ -125,7 +128,10 @@ def _ask(context: Context, repo: str, branch: str | None, wish: Mapping[str, Any
     descriptor = os.open(place["path"], os.O_RDONLY | os.O_DIRECTORY)
     try:
         whole = {"path": place["path"], "branch": place["branch"], "noticed": noticed(context, place), **wish}
+        whole["settings"] = services.settings()
         answer: Mapping[str, Any] = services.desk("improve", whole, descriptors=(descriptor,), progress=told)
+        if not no_input and allowed_at_once(context, answer):
+            answer = services.desk("improve", whole, descriptors=(descriptor,), progress=told)
     except KeyboardInterrupt:
         context.answer(told.so_far("interrupted"), lambda: improved.show(told.so_far("interrupted"), services.now()))
         raise

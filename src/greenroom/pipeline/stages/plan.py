@@ -12,19 +12,37 @@ from greenroom.domain.errors import Unusable
 from greenroom.domain.plan import Arg, Plan, Step
 from greenroom.domain.ports import Store
 from greenroom.domain.proposal import Proposal, read
+from greenroom.domain.terms import Terms
 from greenroom.domain.verdict import Passed
+from greenroom.domain.vocabulary import Subject
 from greenroom.pipeline.flow import Done
 
 MAX_PATCH_BYTES = 4 * 1024 * 1024
 
 
-class PlanStage:
-    """Turns a stored proposal into a plan of one step, `apply_patch_t1`, bound to base and golden."""
+def _no_terms(subject: Subject) -> Terms | None:
+    del subject
+    return None
 
-    def __init__(self, *, store: Store, apply_tool: str, tools: Callable[[], Mapping[str, Digest]]) -> None:
+
+class PlanStage:
+    """Turns a stored proposal into a plan of one step, `apply_patch_t1`, bound to base and golden.
+
+    `terms` gives what the subject's settings say of its commits and caps.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        apply_tool: str,
+        tools: Callable[[], Mapping[str, Digest]],
+        terms: Callable[[Subject], Terms | None] = _no_terms,
+    ) -> None:
         self._store = store
         self._apply_tool = apply_tool
         self._tools = tools
+        self._terms = terms
 
     def run(self, change: Change) -> Done:
         """Store the plan; `plan` of the change is its digest."""
@@ -37,6 +55,7 @@ class PlanStage:
             golden=change.golden,
             steps=(self._apply(change, proposal),),
             blobs=(proposal.patch,),
+            terms=self._terms(change.subject),
         )
         digest = self._store.put("plan", documents.encode(plan))
         return Done(Passed(produced={"plan": digest}), dataclasses.replace(change, plan=digest))

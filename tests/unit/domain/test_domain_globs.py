@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenroom.domain.errors import TooLarge, Unusable
-from greenroom.policy.globs import MAX_GLOBS, Globs
+from greenroom.domain.globs import MAX_GLOBS, Globs
 
 _NAMES = st.sampled_from(["a", "b", "*", "?", "a*", "*.py", "a?c", ".env"])
 _GLOBS = st.lists(st.one_of(_NAMES, st.just("**")), min_size=1, max_size=4).filter(

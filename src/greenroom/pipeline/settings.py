@@ -1,0 +1,209 @@
+"""Settings of a subject: the repository's `greenroom.toml`, read from base between walls, merged below the box's own.
+
+What the person set (command line, box file) comes from the door; what the repository wishes may only narrow it. A test
+command that only the repository names runs when the owner signed for it, which the guard remembers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from greenroom.domain import documents
+from greenroom.domain.digest import Digest
+from greenroom.domain.errors import Unusable
+from greenroom.domain.ports import CheckRun, Proposer
+from greenroom.domain.proof import Import, Predicate, Receipt, RunOutput
+from greenroom.domain.proposal import MAX_PROPOSAL_BYTES, Proposal
+from greenroom.domain.scan import Scan
+from greenroom.domain.settings import REPOSITORY_FILE, Merged, Read, Value, Values, checked, merge, value_of
+from greenroom.domain.terms import Terms
+from greenroom.domain.trees import MAX_MANIFEST_BYTES, parse_manifest
+from greenroom.domain.verdict import Held, Refused
+from greenroom.domain.vocabulary import Subject
+from greenroom.pipeline.changes import Settings
+from greenroom.pipeline.house import House
+from greenroom.pipeline.plain import verdict_plain
+
+TOOL = "read_settings_t0"
+TEST_COMMAND = "test-command"
+HOLDING = "settings"
+"""The setting that keeps what holds for a subject since it was last looked at."""
+MAX_RESULT_BYTES = 1024 * 1024
+NOT_ALLOWED = "test-command-not-allowed"
+OUTSIDE = "outside-paths"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """What later stages need of a subject's settings."""
+
+    command: str
+    terms: Terms | None
+
+
+def settle(house: House, subject: Subject, tree: Digest, own: Values, only: Sequence[str]) -> Merged | Refused | Held:
+    """What holds for `subject` at `tree`; kept for the stages that follow.
+
+    `own` is what the box's file says, `only` the proposers that the command line names. Held
+    `test-command-not-allowed` where the owner has not signed for the repository's command. Raises Unusable for a file
+    that cannot be understood, with its line.
+    """
+    merged = merged_at(house, subject, tree, own, only)
+    if not isinstance(merged, Merged):
+        return merged
+    if not allowed(house, subject, merged):
+        remedy = (
+            f"{REPOSITORY_FILE} sets it: greenroom config approve REPO shows it and asks; "
+            "--test-command sets one of your own instead"
+        )
+        return Held(rule=NOT_ALLOWED, where=merged.command, remedy=remedy)
+    kept = documents.encode(Holding(command=merged.command, terms=merged.terms(house.caps())))
+    house.settings.put(subject, HOLDING, kept.decode())
+    return merged
+
+
+def look(house: House, subject: Subject, directory: int, *, branch: str, own: Values) -> dict[str, Any]:
+    """What would hold for the repository behind the descriptor, and where each value is from. Nothing is adopted."""
+    envelope = house.keeper.bring(subject, directory, branch or None)
+    if isinstance(envelope, Refused):
+        return {"subject": str(subject), "verdict": verdict_plain(envelope)}
+    body = house.attestor.open(house.store.get(envelope), Predicate.IMPORT, "keeper").body
+    merged = merged_at(house, subject, documents.decode(Import, body).tree, own, ())
+    if not isinstance(merged, Merged):
+        return {"subject": str(subject), "verdict": verdict_plain(merged)}
+    return {
+        "subject": str(subject),
+        "verdict": {"is": "passed"},
+        "values": dict(merged.values),
+        "sources": {**merged.sources, **_kept_source(house, subject, merged)},
+        "notes": [str(note) for note in merged.notes],
+        "allowed": allowed(house, subject, merged),
+    }
+
+
+def merged_at(
+    house: House, subject: Subject, tree: Digest, own: Values, only: Sequence[str]
+) -> Merged | Refused | Held:
+    """The box's own settings, complete with defaults, narrowed by the file of `tree`."""
+    wished = _wished(house, tree)
+    if isinstance(wished, Refused):
+        return wished
+    kept = house.settings.get(subject, TEST_COMMAND)
+    usual = tuple(sorted(set(house.proposers()) - house.optional))
+    caps = house.caps()
+    most: dict[str, Value] = {"caps.changes": caps.changes, "caps.lines": caps.lines, "caps.risk": caps.risk}
+    mine = {**own, **merge(most, {name: own[name] for name in most if name in own}).values}
+    mine["proposers"] = tuple(proposers_of(own, only)) or usual
+    if kept:
+        mine[TEST_COMMAND] = kept
+    return merge(mine, wished)
+
+
+def allowed(house: House, subject: Subject, merged: Merged) -> bool:
+    """Whether the test command is the person's own, or one that the owner signed for."""
+    asked = merged.sources.get(TEST_COMMAND) == "repository"
+    return not asked or house.guard.command_allowed(subject, merged.command)
+
+
+def own_of(plain: Any) -> Values:
+    """The box's own settings as a door sends them, checked again; Unusable as in `domain.settings.checked`."""
+    if plain is None:
+        return {}
+    if not isinstance(plain, Mapping) or len(plain) > 64:
+        raise Unusable("bad-call", "`settings` is an object of the documented keys")
+    return {str(key): value_of(str(key), value, "settings") for key, value in plain.items()}
+
+
+def command_of(settings: Settings, subject: Subject) -> str:
+    """The test command that holds for `subject`; empty for the detected one."""
+    kept = _holding(settings, subject)
+    return settings.get(subject, TEST_COMMAND) if kept is None else kept.command
+
+
+def terms_of(settings: Settings, subject: Subject) -> Terms | None:
+    """The terms that go into the subject's plans."""
+    kept = _holding(settings, subject)
+    return None if kept is None else kept.terms
+
+
+def proposers_of(own: Values, only: Sequence[str]) -> Sequence[str]:
+    """The proposers that the person names, on the command line or else in the box's file; empty for the usual ones."""
+    named = own.get("proposers", ())
+    return only or (named if isinstance(named, tuple) else ())
+
+
+class Within:
+    """A proposer whose proposals are dropped where they change a path that the settings leave out."""
+
+    def __init__(self, proposer: Proposer, merged: Merged) -> None:
+        self._proposer = proposer
+        self._merged = merged
+        self._dropped = 0
+
+    @property
+    def name(self) -> str:
+        """The proposer's own name."""
+        return self._proposer.name
+
+    @property
+    def scan(self) -> Scan | None:
+        """What the last scan saw, with what was dropped here."""
+        found = getattr(self._proposer, "scan", None)
+        if not isinstance(found, Scan) or not self._dropped:
+            return found if isinstance(found, Scan) else None
+        dropped = {**found.counts.dropped, OUTSIDE: self._dropped}
+        proposed = max(0, found.counts.proposed - self._dropped)
+        return dataclasses.replace(found, counts=dataclasses.replace(found.counts, proposed=proposed, dropped=dropped))
+
+    def propose(self, subject: Subject, live: Digest) -> Iterable[bytes]:
+        """The proposals that stay within the settings, as they came; a malformed one is for the caller to refuse."""
+        self._dropped = 0
+        kept = []
+        for body in self._proposer.propose(subject, live):
+            if self._merged.permits(_files(body)):
+                self._dropped += 1
+            else:
+                kept.append(body)
+        return kept
+
+
+def _files(body: bytes) -> tuple[str, ...]:
+    try:
+        return documents.decode(Proposal, body, limit=MAX_PROPOSAL_BYTES).files
+    except Unusable:
+        return ()
+
+
+def _wished(house: House, tree: Digest) -> Values | Refused:
+    """What the tree's own file says; nothing where there is none. Only the sandbox reads it."""
+    entries = parse_manifest(house.store.get(tree, MAX_MANIFEST_BYTES)).entries
+    if all(entry.path != REPOSITORY_FILE.encode() for entry in entries):
+        return {}
+    tool = house.tools().get(TOOL)
+    if tool is None:
+        return Refused(rule="tool-unknown", where=TOOL, remedy="greenroom init, which signs this installation's tools")
+    run = CheckRun(
+        check="settings", role="repository", tool=tool, args={}, trees={"base": tree}, golden=house.keeper.golden()
+    )
+    answer = house.keeper.check(run)
+    if isinstance(answer, Refused):
+        return answer
+    receipt = documents.decode(Receipt, house.attestor.open(house.store.get(answer), Predicate.RECEIPT, "keeper").body)
+    output = documents.decode(RunOutput, house.store.get(receipt.output))
+    if receipt.ended_by != "exit" or receipt.exit != 0 or output.result is None:
+        where = f"{TOOL} ended by {receipt.ended_by}, exit {receipt.exit}"
+        return Refused(rule="settings-unread", where=where, remedy=f"make {REPOSITORY_FILE} smaller, then try again")
+    read = documents.decode(Read, house.store.get(output.result, MAX_RESULT_BYTES), limit=MAX_RESULT_BYTES)
+    return checked(read, REPOSITORY_FILE, repository=True)
+
+
+def _kept_source(house: House, subject: Subject, merged: Merged) -> dict[str, str]:
+    kept = house.settings.get(subject, TEST_COMMAND)
+    return {TEST_COMMAND: "command line"} if kept and merged.command == kept else {}
+
+
+def _holding(settings: Settings, subject: Subject) -> Holding | None:
+    kept = settings.get(subject, HOLDING)
+    return documents.decode(Holding, kept.encode()) if kept else None
