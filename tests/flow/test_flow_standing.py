@@ -251,7 +251,6 @@ def test_house_alone_does_not_apply_what_was_cancelled(house: MemoryHouse) -> No
     house.set_mode(Mode.AUTONOMOUS)
     assert house.promote(change)["held"]["rule"] == "needs-approval"
     house.commit({"b.md": b"more\n"})
-    house.improve()
-    row = house.restack(change)
+    (row,) = house.improve()["changes"]
     assert (row["id"] != change, row["held"]["rule"]) == (True, "needs-approval")
     assert "live.promoted" not in house.names()

@@ -1,7 +1,7 @@
 """Propose: each chosen proposer looks once, and what it finds becomes a queued change, or is known already.
 
 No finding is proposed twice. A queued change whose finding is still there on another base is brought up to that base;
-one whose finding is gone ends.
+one that was carried there gets a child in its place, unless a person agreed to it; one whose finding is gone ends.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from greenroom.domain.proposal import MAX_PROPOSAL_BYTES, Proposal, is_person, o
 from greenroom.domain.scan import Scan
 from greenroom.domain.verdict import Refused
 from greenroom.domain.vocabulary import ChangeId, Mode, Move, State, Subject, Trust
+from greenroom.pipeline.branching import on_its_way
 from greenroom.pipeline.carrying import carry_on, outdated, row_of
 from greenroom.pipeline.changes import Line
 from greenroom.pipeline.deciding import note_withheld, sift
 from greenroom.pipeline.holds import GONE, MOVED, QUEUED, RETRIED, queued, uncarried
 from greenroom.pipeline.house import House, Tell
 from greenroom.pipeline.queue import Item, item_of, short_card
-from greenroom.pipeline.restack import new_id
+from greenroom.pipeline.restack import new_id, supersede
 from greenroom.pipeline.stages.plan import read_proposal
 
 
@@ -115,7 +116,7 @@ def _settle(house: House, draft: Change, proposal: Proposal, answer: dict[str, A
     earlier = next((found for found in reversed(same) if uncarried(found) and found.base != draft.base), None)
     if earlier is not None:
         return house.changes.save(dataclasses.replace(draft, id=earlier.id, version=earlier.version))
-    known = [found for found in same if (found.base == draft.base and _settled(found)) or _restacks(found)]
+    known = [found for found in same if (found.base == draft.base and _settled(found)) or _stays(house, found)]
     if known and outdated(house, known[-1]):
         # The policy refuses it by the rule that says why, which ends it; the finding is then a new change.
         ended = house.changes.save(dataclasses.replace(known.pop(), hold=None))
@@ -128,8 +129,11 @@ def _settle(house: House, draft: Change, proposal: Proposal, answer: dict[str, A
     line = Line(change=draft.id, summary=proposal.summary, rule=proposal.rule, fingerprint=proposal.fingerprint)
     house.board.put(line)
     house.crash_point("propose.lined")
-    saved = house.changes.save(draft)
+    parent = next((found for found in reversed(same) if _moved(found)), None)
+    saved = house.changes.save(dataclasses.replace(draft, parent=parent.id if parent is not None else None))
     house.crash_point("propose.saved")
+    if parent is not None:
+        supersede(house, parent, saved)
     return saved
 
 
@@ -153,9 +157,13 @@ def _settled(change: Change) -> bool:
     return not change.terminal or change.state is State.KEPT or change.ended in ("rejected", "reverted")
 
 
-def _restacks(change: Change) -> bool:
-    """True for a finding of an earlier base whose change waits: it goes on, on what is live, when somebody asks."""
+def _moved(change: Change) -> bool:
     return change.hold is not None and change.hold.rule in MOVED
+
+
+def _stays(house: House, change: Change) -> bool:
+    """True for a change of an earlier base that a person took further: its yes may be carried, its branch be merged."""
+    return _moved(change) and (bool(change.consents) or on_its_way(house, change))
 
 
 def _end_what_is_gone(

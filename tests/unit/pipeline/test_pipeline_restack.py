@@ -93,14 +93,15 @@ def test_an_expired_yes_is_asked_for_again(house: MemoryHouse) -> None:
 
 
 def test_the_persons_own_commits_move_the_base(house: MemoryHouse) -> None:
-    """After an adoption the waiting changes are known to improve, and go on above or below the person's lines."""
-    first, *_ = proposed(house)
+    """After an adoption what was agreed to waits for its restack, above or below the person's lines; what waited for a
+    yes goes on as a child."""
+    first, *others = proposed(house)
     house.approve(first, promote=False)
     house.deliver()
     house.commit({"notes.md": b"a head\n" + TEXT + b"a tail\n"})
     again = house.improve()
-    assert again["changes"] == []
-    assert len(again["known"]) == 3
+    assert [row["id"] for row in again["known"]] == [first]
+    assert [house.change(row["id"]).parent for row in again["changes"]] == others
     answer = house.promote(first)
     assert answer["state"] == "kept"
     assert house.live_files()[b"notes.md"] == b"a head\n" + TEXT.replace(b"line 15", b"LINE 15") + b"a tail\n"
@@ -109,6 +110,7 @@ def test_the_persons_own_commits_move_the_base(house: MemoryHouse) -> None:
 def test_a_conflict_is_held_with_both_sides(house: MemoryHouse) -> None:
     """A hunk whose lines are others there: held, live unmoved, both sides and the base shown; reject ends it."""
     first, *_ = proposed(house)
+    house.findings.clear()
     house.commit({"notes.md": TEXT.replace(b"line 15", b"row 15")})
     house.improve()
     before = house.live()
