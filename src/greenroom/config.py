@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from greenroom.domain.errors import NotFound
+from greenroom.domain.errors import NotFound, Unusable
 
 IDLE_SECONDS = 600
+MAX_SOCKET_BYTES = 107
+"""Bytes of a Unix socket's path that Linux takes, without the zero that ends it (unix(7), sun_path)."""
 PROCESSES = ("guard", "keeper", "desk")
 """Those with a socket; the executor answers at the desk."""
 
@@ -89,13 +91,25 @@ class Box:
         named = (self.keys, self.public, self.log, self.live, self.guard, self.store, self.db, self.keeper, self.run)
         return (self.root, *named, *(self.socket(process).parent for process in PROCESSES))
 
+    def require_short(self) -> Box:
+        """This box; raises Unusable `box-path-too-long` where its sockets could not be named: a limit of unix(7)."""
+        longest = max(len(os.fsencode(self.socket(process))) for process in PROCESSES)
+        if longest > MAX_SOCKET_BYTES:
+            raise Unusable(
+                "box-path-too-long",
+                f"the path of a socket in it has {longest} bytes, the system takes {MAX_SOCKET_BYTES}",
+                where=str(self.root),
+                remedy="name a shorter directory: greenroom --box DIR, or GREENROOM_HOME",
+            )
+        return self
+
     def require(self) -> Box:
-        """This box; raises NotFound `no-box` when it was not made."""
+        """This box; raises NotFound `no-box` when it was not made, Unusable `box-path-too-long`."""
         if not self.identity.is_file():
             raise NotFound(
                 "no-box", "there is no box here", where=str(self.root), remedy="make one with `greenroom init`"
             )
-        return self
+        return self.require_short()
 
 
 def box_from(environment: Mapping[str, str], directory: str | None = None) -> Box:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -49,18 +49,24 @@ class Home:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
-    home = Home(tmp_path / "home")
+def short() -> Iterator[Path]:
+    """A directory with a short name: a socket's path has at most 107 bytes (unix(7))."""
+    with tempfile.TemporaryDirectory(prefix="gr-") as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def home(short: Path) -> Iterator[Home]:
+    home = Home(short / "home")
     home.root.mkdir()
     # What else a box needs above itself: the place that XDG names belongs to the person, not to the box.
     (home.root / ".local/state").mkdir(parents=True)
     yield home
-    for box in ("", str(tmp_path / "elsewhere")):
+    for box in ("", str(short / "elsewhere")):
         home("down", box=box)
-    shutil.rmtree(tmp_path, ignore_errors=True)
 
 
-def test_e2e_backup_restore_and_uninstall(home: Home, tmp_path: Path) -> None:
+def test_e2e_backup_restore_and_uninstall(home: Home, short: Path) -> None:
     """What waits in the box can be approved in the restored one; a changed file restores nothing; after uninstall the
     home is as it was before, but for the commits that were delivered."""
     repository = home.root / "calm"
@@ -71,7 +77,7 @@ def test_e2e_backup_restore_and_uninstall(home: Home, tmp_path: Path) -> None:
     before = home.files()
     home("init", "--no-input")
     (row,) = home.json("improve", str(repository), "--only", "codespell")["changes"]  # type: ignore[misc]
-    file, elsewhere = tmp_path / "box.backup", str(tmp_path / "elsewhere")
+    file, elsewhere = short / "box.backup", str(short / "elsewhere")
     made = home.json("backup", str(file))
     assert file.stat().st_mode & 0o777 == 0o600
     assert home("backup", str(file)) == ""
@@ -80,7 +86,7 @@ def test_e2e_backup_restore_and_uninstall(home: Home, tmp_path: Path) -> None:
     assert home("backup", inside) == ""
     assert "backup-inside-the-box" in home.said
 
-    broken = tmp_path / "broken.backup"
+    broken = short / "broken.backup"
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
     broken.write_bytes(data)

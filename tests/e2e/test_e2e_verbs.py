@@ -102,7 +102,7 @@ def test_e2e_branches_are_made_noticed_and_leave_all_else_alone(house: House, ev
 
 
 def test_e2e_several_are_approved_at_once(house: House) -> None:
-    """Two changes, one command: each has its own consent; the second waits, approved, for a base of its own."""
+    """Two changes, one command: each has its own consent; the second goes live as a child on the first."""
     place = house.repository("several")
     house.take_in(place)
     texts = {"README.md": "# Calm\n\nA quiet package.\n"}
@@ -112,6 +112,7 @@ def test_e2e_several_are_approved_at_once(house: House) -> None:
     answer = house.json("approve", one, two, "--yes")
     first, second = answer.data["approved"]
     assert (first["state"], first["delivered"]["is"]) == ("kept", "passed")
-    assert (answer.code, second["verdict"]["rule"], second["state"]) == (4, "base-moved", "approved")
+    assert (answer.code, second["verdict"]["is"], second["state"]) == (0, "passed", "kept")
+    assert second["id"] not in (one, two)
     assert len({entry["digests"]["consent"] for entry in house.logged("consent.given")[-2:]}) == 2
     house.log_is_whole()

@@ -78,6 +78,7 @@ def restore(box: Box, source: Path, sha256: str | None, progress: Progress) -> M
     With `sha256` the file must have that hash. Raises Unusable `box-exists`, NotFound `no-backup`, Tampered
     `backup-broken`, `backup-of-another-hash` or `log-broken`.
     """
+    box.require_short()
     if box.root.exists() and (not box.root.is_dir() or any(box.root.iterdir())):
         remedy = "name a directory that is not there, or an empty one; nothing is written over"
         raise Unusable("box-exists", "there is something already", where=str(box.root), remedy=remedy)

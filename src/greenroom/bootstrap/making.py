@@ -38,7 +38,7 @@ def make_box(box: Box, passphrase: Callable[[], bytes | None], *, ssh_agent: boo
     from greenroom.bootstrap import owner
     from greenroom.sandbox.build import build_launcher
 
-    _directories(box)
+    _directories(box.require_short())
     if ssh_agent and not (box.public / "owner.pub").exists():
         owner.take_agent_key(box)
     secret = _keys(box, passphrase)

@@ -20,7 +20,7 @@ from greenroom.domain.proposal import Proposal
 from greenroom.domain.verdict import Held, Instant
 from greenroom.domain.vocabulary import State
 from greenroom.pipeline.carrying import carry_on, row_of
-from greenroom.pipeline.holds import STOPPED, uncarried
+from greenroom.pipeline.holds import BASE_MOVED, STOPPED, uncarried
 from greenroom.pipeline.house import House, Tell
 from greenroom.pipeline.stages.plan import MAX_PATCH_BYTES
 
@@ -196,8 +196,11 @@ def _carry_each(
         if not spent.room():
             return "budget-time"
         before = spent.seconds
+        stands = house.changes.get(waiting[0].change.id)
         taken = take(house, waiting.pop(0).change, golden)
         if taken is None:
+            # Where an earlier one of this scan went live by itself, the next scan brings it up to that.
+            answer["known"].extend([row_of(house, stands)] if stands.hold and stands.hold.rule == BASE_MOVED else [])
             continue
         row = carry_on(house, taken.id, tell)
         row["seconds"] = round(spent.seconds - before, 1)

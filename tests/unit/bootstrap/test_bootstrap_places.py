@@ -1,0 +1,30 @@
+"""A box says where it cannot be before anything is made there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from greenroom.bootstrap.making import make_box
+from greenroom.config import MAX_SOCKET_BYTES, Box
+from greenroom.domain.errors import Unusable
+
+
+def test_a_box_whose_sockets_cannot_be_named_is_refused_before_it_is_made(tmp_path: Path) -> None:
+    """The path of a Unix socket is bounded: the reference, the place and what would help, and no directory."""
+    deep = Box(tmp_path / ("d" * MAX_SOCKET_BYTES))
+    with pytest.raises(Unusable) as caught:
+        make_box(deep, lambda: None, ssh_agent=False)
+    assert caught.value.reference == "box-path-too-long"
+    assert "GREENROOM_HOME" in caught.value.remedy
+    assert not deep.root.exists()
+
+
+def test_a_box_at_the_limit_is_named() -> None:
+    """One byte more is too many, and bytes count, not characters."""
+    room = MAX_SOCKET_BYTES - len("/run/keeper/sock")
+    assert Box(Path("/" + "x" * (room - 1))).require_short()
+    for root in ("/" + "x" * room, "/" + "é" * (room // 2 + 1)):
+        with pytest.raises(Unusable, match="box-path-too-long"):
+            Box(Path(root)).require_short()
