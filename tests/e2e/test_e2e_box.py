@@ -76,6 +76,7 @@ def test_e2e_backup_restore_and_uninstall(home: Home, short: Path) -> None:
         subprocess.run([*git, *words], check=True)
     before = home.files()
     home("init", "--no-input")
+    home("config", "set", "caps.changes", "20")
     (row,) = home.json("improve", str(repository), "--only", "codespell")["changes"]  # type: ignore[misc]
     file, elsewhere = short / "box.backup", str(short / "elsewhere")
     made = home.json("backup", str(file))

@@ -20,6 +20,8 @@ from greenroom.domain import documents
 from greenroom.domain.errors import Tampered, TooLarge, Unusable
 from greenroom.domain.verdict import Instant
 
+Names = Callable[[str, bool], bool]
+"""(path, whether it is a link) -> whether it belongs to a backup."""
 HEADER, LIST = "greenroom-backup.json", "greenroom-list.json"
 SCHEMA = 1
 MAX_MEMBERS = 5_000_000
@@ -50,9 +52,7 @@ class Member:
     text: str
 
 
-def write(
-    target: IO[bytes], header: Header, root: Path, names: Callable[[str], bool], tell: Callable[[int], None]
-) -> int:
+def write(target: IO[bytes], header: Header, root: Path, names: Names, tell: Callable[[int], None]) -> int:
     """Write what is below `root` and `names` says yes to; the number of members. `tell` gets the bytes read so far.
 
     Raises Unusable `not-a-plain-file` for a device, socket or pipe.
@@ -71,22 +71,23 @@ def write(
     return len(members) - 1
 
 
-def read(source: IO[bytes], into: Path | None, tell: Callable[[int], None]) -> tuple[Header, int]:
+def read(source: IO[bytes], into: Path | None, names: Names, tell: Callable[[int], None]) -> tuple[Header, int]:
     """Check a backup, and lay its members out below `into`, an empty directory of ours; without one, only check.
 
     Gives the header and the number of members. Raises Tampered `backup-broken` where a member differs from the list,
-    is missing, is there twice, or would leave `into`. What was laid out by then is the caller's to remove.
+    is missing, is there twice, would leave `into`, or is one that `names` says no to: a file that somebody else made
+    could bring what no backup has. What was laid out by then is the caller's to remove.
     """
     try:
         with tarfile.open(fileobj=source, mode="r|gz") as tar:
-            return _read(tar, into, tell)
+            return _read(tar, into, names, tell)
     except (tarfile.TarError, EOFError, OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise Tampered("backup-broken", f"the backup cannot be read: {error}", remedy=REMEDY) from None
 
 
-def _read(tar: tarfile.TarFile, into: Path | None, tell: Callable[[int], None]) -> tuple[Header, int]:
+def _read(tar: tarfile.TarFile, into: Path | None, names: Names, tell: Callable[[int], None]) -> tuple[Header, int]:
     header: Header | None = None
     found: dict[str, Member] = {}
     done = 0
@@ -101,27 +102,37 @@ def _read(tar: tarfile.TarFile, into: Path | None, tell: Callable[[int], None]) 
             return header, len(found) - 1
         if info.name in found or len(found) >= MAX_MEMBERS:
             raise _broken(info.name, "is there twice, or too many members are")
-        found[info.name] = _take(tar, info, into, found)
+        found[info.name] = _take(tar, info, into, names, found)
         done += info.size
         tell(done)
     raise _broken(LIST, "is missing: the file was cut")
 
 
-def _walk(root: Path, names: Callable[[str], bool]) -> Iterator[tuple[str, int]]:
-    """(path, descriptor) of each path in order; a link's descriptor is opened with O_PATH. Folders come first."""
+def _walk(root: Path, names: Names) -> Iterator[tuple[str, int]]:
+    """(path, descriptor) of each path in order; a link's descriptor is opened with O_PATH. Folders come first.
+
+    Raises Unusable `not-a-plain-file` for a link where a box has none.
+    """
     for folder, folders, files, fd in os.fwalk(root, follow_symlinks=False):
         below = os.path.relpath(folder, root)
         prefix = "" if below == "." else f"{below}/"
-        folders[:] = sorted(name for name in folders if names(prefix + name))
-        for name in (*folders, *sorted(name for name in files if names(prefix + name))):
-            link = stat.S_ISLNK(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode)
-            flags = os.O_PATH | os.O_NOFOLLOW if link else os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+        links = {name for name in (*folders, *files) if _is_link(name, fd)}
+        folders[:] = sorted(name for name in folders if names(prefix + name, False))
+        for name in (*folders, *sorted(name for name in files if names(prefix + name, False))):
+            if name in links and not names(prefix + name, True):
+                where = prefix + name
+                raise Unusable("not-a-plain-file", "a box has no link there", where=where, remedy="move it away")
+            flags = os.O_PATH | os.O_NOFOLLOW if name in links else os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
             opened = os.open(name, flags | os.O_CLOEXEC, dir_fd=fd)
             try:
                 yield prefix + name, opened
             finally:
                 os.close(opened)
-        folders[:] = [name for name in folders if not os.path.islink(os.path.join(folder, name))]
+        folders[:] = [name for name in folders if name not in links]
+
+
+def _is_link(name: str, fd: int) -> bool:
+    return stat.S_ISLNK(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode)
 
 
 def _add(tar: tarfile.TarFile, path: str, fd: int) -> Member:
@@ -146,13 +157,17 @@ def _add(tar: tarfile.TarFile, path: str, fd: int) -> Member:
     return Member(path=path, type="file", mode=mode, size=info.size, text=hashed.digest.hexdigest())
 
 
-def _take(tar: tarfile.TarFile, info: tarfile.TarInfo, into: Path | None, found: dict[str, Member]) -> Member:
+def _take(
+    tar: tarfile.TarFile, info: tarfile.TarInfo, into: Path | None, names: Names, found: dict[str, Member]
+) -> Member:
     """One member, laid out below `into` where there is one; its folder came before it and is a folder of ours."""
     path = PurePosixPath(info.name)
     parent = str(path.parent)
-    inside = not path.is_absolute() and ".." not in path.parts and str(path) == info.name
+    inside = not path.is_absolute() and not {"..", "."} & {info.name, *path.parts} and str(path) == info.name
     if not inside or (parent != "." and (parent not in found or found[parent].type != "folder")):
         raise _broken(info.name, "has a path that a box does not have")
+    if not names(info.name, info.issym()):
+        raise _broken(info.name, "is nothing that a backup has")
     target = into / info.name if into is not None else None
     mode = info.mode & 0o777
     if info.isdir():

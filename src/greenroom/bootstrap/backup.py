@@ -30,6 +30,10 @@ from greenroom.domain.verdict import Instant
 from greenroom.release.store import disk_full
 
 LEFT_OUT = ("run", "keeper/launcher", "keeper/runs", "keeper/runs.lock", "log/lock", "store/.incoming")
+KEPT = frozenset(
+    {"box.json", "config.toml", "CONSTITUTION.yaml", "keys", "public", "log", "live", "guard", "store", "db", "keeper"}
+)
+TOOLCHAINS = "keeper/golden/trees/"
 _EVERY_BYTES = 64 << 20
 _CHUNK = 1 << 20
 Progress = Callable[[Any], None]
@@ -56,7 +60,7 @@ def back_up(box: Box, target: Path, progress: Progress) -> Mapping[str, Any]:
             os.fsync(file.fileno())
             progress("backup: reading it back")
             file.seek(0)
-            archive.read(file, None, _telling("checked", progress))
+            archive.read(file, None, _wanted, _telling("checked", progress))
             digest = _sha256(file)
             length = file.seek(0, os.SEEK_END)
         os.link(part, target)
@@ -94,11 +98,12 @@ def restore(box: Box, source: Path, sha256: str | None, progress: Progress) -> M
         with disk_full(box.root.parent), _removed(part.root):
             part.root.mkdir(mode=0o700)
             file.seek(0)
-            header, members = archive.read(file, part.root, _telling("restored", progress))
+            header, members = archive.read(file, part.root, _wanted, _telling("restored", progress))
             progress("restore: checking the log")
             size = _check_log(part)
             for path in part.directories():
                 path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _require_whole(part)
             os.replace(part.root, box.root)
             _sync(box.root.parent)
     settle_box(box)
@@ -113,8 +118,19 @@ def restore(box: Box, source: Path, sha256: str | None, progress: Progress) -> M
     }
 
 
-def _wanted(path: str) -> bool:
-    return path not in LEFT_OUT and not path.endswith(".part")
+def _wanted(path: str, link: bool) -> bool:
+    """Whether a path belongs to a backup. Links do in toolchains only, which are run between walls and never by us."""
+    out = any(path == name or path.startswith(f"{name}/") for name in LEFT_OUT)
+    top = path.split("/", 1)[0]
+    return not out and not path.endswith(".part") and top in KEPT and (not link or path.startswith(TOOLCHAINS))
+
+
+def _require_whole(box: Box) -> None:
+    """Raise Tampered `backup-broken` where what has to be a file of the box is a folder, or the other way round."""
+    for path in (box.identity, box.constitution):
+        if not path.is_file():
+            message = "the backup has no file of that name"
+            raise Tampered("backup-broken", message, where=path.name, remedy=archive.REMEDY)
 
 
 def _check_log(box: Box) -> int:

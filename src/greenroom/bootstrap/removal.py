@@ -46,7 +46,7 @@ def remove_box(box: Box, *, keep_log: bool) -> Mapping[str, Any]:
 
 def _of_a_box(box: Box) -> set[Path]:
     below = {path for path in box.directories() if path.parent == box.root}
-    return {path for path in below | {box.identity, box.constitution} if os.path.lexists(path)}
+    return {path for path in below | {box.identity, box.constitution, box.settings} if os.path.lexists(path)}
 
 
 def _repositories(box: Box) -> list[str]:

@@ -6,14 +6,13 @@ import gzip
 import io
 import os
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenroom.bootstrap import archive
+from greenroom.bootstrap import archive, backup
 from greenroom.bootstrap.archive import HEADER, LIST, Header
 from greenroom.domain import documents
 from greenroom.domain.errors import GreenroomError, Tampered, Unusable
@@ -37,7 +36,12 @@ def tree(root: Path) -> None:
     os.symlink("../outside", root / "store/link")
 
 
-def written(root: Path, names: Callable[[str], bool] = lambda path: True) -> bytes:
+def every(path: str, link: bool) -> bool:
+    del path, link
+    return True
+
+
+def written(root: Path, names: archive.Names = every) -> bytes:
     target = io.BytesIO()
     archive.write(target, HEAD, root, names, silent)
     return target.getvalue()
@@ -64,7 +68,7 @@ def test_what_was_written_comes_back_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     tree(tmp_path / "a")
-    header, members = archive.read(io.BytesIO(written(tmp_path / "a")), tmp_path / "b", silent)
+    header, members = archive.read(io.BytesIO(written(tmp_path / "a")), tmp_path / "b", every, silent)
     assert header == HEAD
     assert members == 7
     assert snapshot(tmp_path / "a") == snapshot(tmp_path / "b")
@@ -75,7 +79,7 @@ def test_what_is_not_asked_for_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     tree(tmp_path / "a")
-    archive.read(io.BytesIO(written(tmp_path / "a", lambda path: path != "store")), tmp_path / "b", silent)
+    archive.read(io.BytesIO(written(tmp_path / "a", lambda path, _: path != "store")), tmp_path / "b", every, silent)
     assert sorted(snapshot(tmp_path / "b")) == ["empty", "run.sh"]
 
 
@@ -97,7 +101,7 @@ def test_a_changed_backup_is_never_taken_for_a_whole_one(whole: bytes, data: st.
         bit = data.draw(st.integers(1, 255))
         changed = gzip.compress(plain[:at] + bytes([plain[at] ^ bit]) + plain[at + 1 :], 1)
     try:
-        header, members = archive.read(io.BytesIO(changed), None, silent)
+        header, members = archive.read(io.BytesIO(changed), None, every, silent)
     except GreenroomError:
         return
     assert (header, members) == (HEAD, 7)
@@ -108,7 +112,7 @@ def test_noise_is_no_backup(noise: bytes) -> None:
     """Whatever the file is, the answer is a clear error."""
     for data in (noise, gzip.compress(noise)):
         with pytest.raises(GreenroomError):
-            archive.read(io.BytesIO(data), None, silent)
+            archive.read(io.BytesIO(data), None, every, silent)
 
 
 def crafted(*members: tarfile.TarInfo) -> bytes:
@@ -143,6 +147,7 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.
         (member("x", tarfile.FIFOTYPE),),
         (member("x", tarfile.CHRTYPE),),
         (member("./x"),),
+        (member(".", tarfile.DIRTYPE),),
         (member("d", tarfile.DIRTYPE), member("d//x")),
     ],
     ids=lambda members: " ".join(each.name for each in members),
@@ -151,7 +156,7 @@ def test_nothing_leaves_the_directory(tmp_path: Path, members: tuple[tarfile.Tar
     """Paths that go up, lead through a link, come twice, or are no plain files are refused before they are laid out."""
     (tmp_path / "box").mkdir()
     with pytest.raises(Tampered, match="backup-broken"):
-        archive.read(io.BytesIO(crafted(*members)), tmp_path / "box", silent)
+        archive.read(io.BytesIO(crafted(*members)), tmp_path / "box", every, silent)
     assert not (tmp_path / "out").exists()
     assert not (tmp_path / "box/x").is_fifo()
 
@@ -159,7 +164,7 @@ def test_nothing_leaves_the_directory(tmp_path: Path, members: tuple[tarfile.Tar
 def test_a_backup_without_its_list_was_cut(tmp_path: Path) -> None:
     """Members alone prove nothing."""
     with pytest.raises(Tampered, match=LIST):
-        archive.read(io.BytesIO(crafted(member("x"))), tmp_path, silent)
+        archive.read(io.BytesIO(crafted(member("x"))), tmp_path, every, silent)
 
 
 def test_a_backup_of_a_later_schema_says_who_can_read_it() -> None:
@@ -171,4 +176,36 @@ def test_a_backup_of_a_later_schema_says_who_can_read_it() -> None:
         info.size = len(later)
         tar.addfile(info, io.BytesIO(later))
     with pytest.raises(Unusable, match=r"9\.9"):
-        archive.read(io.BytesIO(target.getvalue()), None, silent)
+        archive.read(io.BytesIO(target.getvalue()), None, every, silent)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        (member("keeper", tarfile.DIRTYPE), member("keeper/launcher", tarfile.DIRTYPE)),
+        (member("live", tarfile.SYMTYPE, "/etc"),),
+        (member("keeper", tarfile.DIRTYPE), member("keeper/attempts.db", tarfile.SYMTYPE, "/etc/cron.d/x")),
+        (member("run", tarfile.DIRTYPE),),
+        (member("elsewhere", tarfile.DIRTYPE),),
+    ],
+    ids=lambda members: members[-1].name,
+)
+def test_a_backup_that_somebody_made_brings_nothing_that_a_box_would_run(
+    tmp_path: Path, bad: tuple[tarfile.TarInfo, ...]
+) -> None:
+    """No launcher, no socket, no link but in a toolchain, nothing that no box has: refused before it is laid out."""
+    with pytest.raises(Tampered, match="backup-broken"):
+        archive.read(io.BytesIO(crafted(*bad)), tmp_path, backup._wanted, silent)
+    assert not (tmp_path / bad[-1].name).is_symlink()
+    assert not (tmp_path / bad[-1].name).exists()
+
+
+def test_a_link_of_a_toolchain_is_taken_along_and_another_is_named(tmp_path: Path) -> None:
+    """A box has links in its toolchains only; one elsewhere is somebody's, and its backup says so."""
+    (tmp_path / "keeper/golden/trees/t").mkdir(parents=True)
+    os.symlink("python3.11", tmp_path / "keeper/golden/trees/t/python3")
+    assert written(tmp_path, backup._wanted)
+    (tmp_path / "store").mkdir()
+    os.symlink("/etc/shadow", tmp_path / "store/x")
+    with pytest.raises(Unusable, match="not-a-plain-file"):
+        written(tmp_path, backup._wanted)
