@@ -68,7 +68,7 @@ def story(place: Path) -> int:
     """The whole run in one repository."""
     repository(place)
     began = time.monotonic()
-    found = greenroom("improve", str(place), *(word for name in PROPOSERS for word in ("--only", name)))
+    found = greenroom("improve", str(place), "--max", "20", *(word for name in PROPOSERS for word in ("--only", name)))
     waiting = [row["id"] for row in found["changes"] if (row["held"] or {}).get("rule") == "needs-approval"]
     print(f"{len(found['changes'])} changes of one base proposed, {len(waiting)} wait for approval, ", end="")
     print(f"in {time.monotonic() - began:.0f} s\n")
@@ -197,7 +197,7 @@ def all_after(place: Path) -> list[Row]:
     path = place / "shop.py"
     path.write_text(path.read_text() + "".join(MORE))
     git(place, "commit", "-qam", "Five more")
-    found = greenroom("improve", str(place), *(word for name in PROPOSERS for word in ("--only", name)))
+    found = greenroom("improve", str(place), "--max", "20", *(word for name in PROPOSERS for word in ("--only", name)))
     waiting = [row["id"] for row in found["changes"] if (row["held"] or {}).get("rule") == "needs-approval"]
     texts, kept = [path.read_text()], []
     for change in waiting[:5]:

@@ -52,7 +52,7 @@ def one(scratch: Path, name: str, version: str, sha256: str) -> tuple[str, ...]:
     """The row of one package."""
     place = fetch_release(name, version, sha256, scratch, environment=os.environ)
     began = time.monotonic()
-    found = greenroom("improve", str(place))
+    found = greenroom("improve", str(place), "--max", "100")
     minutes = (time.monotonic() - began) / 60
     rows = found["changes"]
     waiting = [row for row in rows if (row["held"] or {}).get("rule") == "needs-approval"]
