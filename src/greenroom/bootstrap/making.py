@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 SCHEMA = 1
 ORDER_SECONDS = 600
 GUARD_START_S = 30.0
+MAKING = ".making"
+"""Stands in a directory while a box is made in it."""
 ROLES = ("owner", "guard", "keeper")
 
 
@@ -38,7 +40,8 @@ def make_box(box: Box, passphrase: Callable[[], bytes | None], *, ssh_agent: boo
     from greenroom.bootstrap import owner
     from greenroom.sandbox.build import build_launcher
 
-    _directories(box.require_short())
+    _require_ours(box.require_short())
+    _directories(box)
     if ssh_agent and not (box.public / "owner.pub").exists():
         owner.take_agent_key(box)
     secret = _keys(box, passphrase)
@@ -46,6 +49,7 @@ def make_box(box: Box, passphrase: Callable[[], bytes | None], *, ssh_agent: boo
     if not box.identity.is_file():
         identity = {"schema": SCHEMA, "id": secrets.token_hex(8), "created": str(time.time_ns())}
         _write(box.identity, documents.encode(identity))
+    (box.root / MAKING).unlink(missing_ok=True)
     users = settle_box(box)
     made = _sign_policy(box, users, secret or passphrase)
     return {
@@ -66,6 +70,24 @@ def save_policy(box: Box, constitution: bytes) -> Digest:
     store = FileStore(box.store)
     bodies = {name: store.put("blob", body) for name, body in parts.tool_bodies().items()}
     return save(store, constitution, builtin_manifests(bodies))
+
+
+def _require_ours(box: Box) -> None:
+    """Mark the directory as ours while a box is made in it; one that was cut is gone on with.
+
+    Raises Unusable `not-an-empty-place` where somebody's files stand in the way, or where they would be committed.
+    """
+    mark = box.root / MAKING
+    if box.identity.is_file() or mark.exists():
+        return
+    names = {path.name for path in box.directories() if path.parent == box.root}
+    taken = [name for name in sorted(names) if any((box.root / name).glob("*"))]
+    if taken or (box.root / ".git").exists():
+        what = ", ".join(taken) if taken else "a git repository, to which the keys would be added"
+        remedy = "name a directory of its own: greenroom init DIR"
+        raise Unusable("not-an-empty-place", f"the directory has {what}", where=str(box.root), remedy=remedy)
+    box.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    mark.touch(mode=0o600)
 
 
 def _directories(box: Box) -> None:

@@ -21,6 +21,8 @@ QUERY = """
     LEFT JOIN board ON board.change = changes.id ORDER BY changes.created, changes.id
 """
 
+DELIVERED_TO = "SELECT DISTINCT repository FROM deliveries WHERE delivered != '' AND change != '' ORDER BY 1"
+
 
 def row(change: Change, summary: str, rule: str) -> dict[str, Any]:
     """One change at a glance, as JSON values."""
@@ -77,7 +79,9 @@ def delivered_to(database: Path) -> list[str]:
         return []
     try:
         with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=5)) as connection:
-            found = connection.execute("SELECT DISTINCT repository FROM deliveries WHERE delivered != '' AND change != '' ORDER BY 1")
+            found = connection.execute(
+                "SELECT DISTINCT repository FROM deliveries WHERE delivered != '' AND change != '' ORDER BY 1"
+            )
             return [str(line[0]) for line in found.fetchall()]
     except sqlite3.DatabaseError:
         return []

@@ -121,6 +121,8 @@ def _settle(house: House, draft: Change, proposal: Proposal, answer: dict[str, A
         # The policy refuses it by the rule that says why, which ends it; the finding is then a new change.
         ended = house.changes.save(dataclasses.replace(known.pop(), hold=None))
         answer["ended"].append(carry_on(house, ended.id, tell))
+    if known and uncarried(known[-1]) and known[-1].mode is not draft.mode:
+        return house.changes.save(dataclasses.replace(known[-1], mode=draft.mode))
     if known and known[-1].hold is not None and known[-1].hold.rule in (QUEUED, *RETRIED):
         return known[-1]
     if known:

@@ -28,3 +28,16 @@ def test_a_box_at_the_limit_is_named() -> None:
     for root in ("/" + "x" * room, "/" + "é" * (room // 2 + 1)):
         with pytest.raises(Unusable, match="box-path-too-long"):
             Box(Path(root)).require_short()
+
+
+@pytest.mark.parametrize("stands", ["log/mine", "keys/k", ".git/HEAD"])
+def test_a_box_is_not_made_among_somebodys_files(tmp_path: Path, stands: str) -> None:
+    """What has the name of a part of a box would be taken for the box's; keys in a repository would be committed."""
+    place = tmp_path / "box"
+    (place / stands).parent.mkdir(parents=True)
+    (place / stands).write_text("mine")
+    with pytest.raises(Unusable) as caught:
+        make_box(Box(place), lambda: None, ssh_agent=False)
+    assert caught.value.reference == "not-an-empty-place"
+    assert [path.name for path in place.iterdir()] == [stands.split("/")[0]]
+    assert (place / stands).read_text() == "mine"

@@ -76,3 +76,12 @@ def test_completion_for_an_unknown_shell_is_a_clear_error(door: Door) -> None:
     """It names those that there are."""
     assert door("completion", "tcsh") == Exit.USAGE
     assert "fish" in door.err
+
+
+def test_the_name_of_a_page_is_one_line_without_escapes(door: Door, tmp_path: Path) -> None:
+    """What `apropos` shows is the first sentence of the help."""
+    for page in door.json("manual", str(tmp_path / "man1"))["pages"]:
+        text = Path(page).read_text()
+        name = text.split(".SH NAME\n")[1].split("\n.SH")[0]
+        assert "u{" not in name
+        assert len(name.splitlines()) == 1

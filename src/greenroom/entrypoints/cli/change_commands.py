@@ -183,7 +183,7 @@ def _taking_back(app: typer.Typer, context: Context) -> None:
         services, wish = context.services, {"change": change} if change is not None else {}
         answer = dict(services.desk("resume", wish, progress=render.tell))
         answer["delivered"] = deliver_waiting(context)
-        if change is None:
+        if change is None and "verdict" not in answer:
             applied = windows.apply(services, lambda each: undeliverable(context, each), wait=wait)
             answer["resumed"] = [*answer["resumed"], *applied]
             answer["delivered"] += deliver_waiting(context) if applied else []
@@ -292,6 +292,8 @@ def say(answer: Mapping[str, Any]) -> None:
 def _show_resumed(answer: Mapping[str, Any]) -> None:
     out = render.console()
     print(f"resumed {len(answer['resumed'])} change(s)")
+    if "verdict" in answer:
+        out.print(render.verdict_line(answer["verdict"]))
     for row in answer["resumed"]:
         out.print(f"{row['id']} is {row['state']}")
         if row["verdict"]["is"] != "passed":

@@ -77,7 +77,7 @@ def _page(words: tuple[str, ...], command: Any, below: dict[str, Any], version: 
     lines = [
         f'.TH "{_text(title)}" "1" "" "Greenroom {_text(version)}" "Greenroom"',
         ".SH NAME",
-        f"{_text('-'.join(words))} \\- {_text(about.split('. ')[0].rstrip('.'))}",
+        f"{_text('-'.join(words))} \\- {_text(_brief(about))}",
         ".SH SYNOPSIS",
         f".B {_text(' '.join(words))}",
         _text(" ".join(_synopsis(options, arguments, below))),
@@ -99,6 +99,11 @@ def _page(words: tuple[str, ...], command: Any, below: dict[str, Any], version: 
         *_see_also(words, below),
     ]
     return _HEADER + "\n".join(lines) + "\n"
+
+
+def _brief(about: str) -> str:
+    """The first sentence of the first paragraph."""
+    return " ".join(about.split("\n\n")[0].split()).split(". ")[0].rstrip(".")
 
 
 def _parts(text: str) -> tuple[str, list[str]]:

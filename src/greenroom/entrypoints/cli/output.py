@@ -95,6 +95,7 @@ def _exit_of_walls(answer: Mapping[str, Any]) -> Exit | None:
 def exit_of_resumed(answer: Mapping[str, Any]) -> Exit:
     """The exit code of going on: OK when each change got as far as it goes by itself, else the gravest that is left."""
     left = [exit_of_answer(row) for row in answer["resumed"] if not _waits_or_done(row)]
+    left += [exit_of(answer["verdict"])] if "verdict" in answer else []
     late = [Exit.HELD] if any(verdict["is"] != "passed" for verdict in answer.get("delivered", ())) else []
     return next((code for code in (Exit.STOPPED, Exit.HELD, Exit.REFUSED) if code in (*left, *late)), Exit.OK)
 
