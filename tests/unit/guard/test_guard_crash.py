@@ -227,7 +227,7 @@ def test_guard_stops_when_live_moved_outside_the_gate(house: PaperHouse) -> None
 
 
 def test_guard_stops_when_it_cannot_recover(house: PaperHouse) -> None:
-    """When the papers of an unsettled swap are gone, the guard starts, stopped, and moves nothing."""
+    """When the papers of an unsettled swap are gone, the guard's own too, it starts, stopped, and moves nothing."""
     made = papers(house)
     made.approve()
     warrant = house.guard.warrant(made.dossier())
@@ -236,6 +236,7 @@ def test_guard_stops_when_it_cannot_recover(house: PaperHouse) -> None:
     with pytest.raises(Killed):
         house.guard.promote(warrant)
     house.store.erase(warrant)
+    house.guard._room.ledger.write("DELETE FROM papers")
     assert house.restart().status().stopped
     assert house.guard.live(SUBJECT) == made.base
 
