@@ -11,6 +11,7 @@ from greenroom.domain.errors import Tampered, Unreachable, Unusable
 from greenroom.domain.verdict import Instant, Passed, Refused, Verdict
 from greenroom.guard import commands, floors, looks, optins
 from greenroom.guard.journal import tidy
+from greenroom.guard.kept import read_paper
 from greenroom.guard.order_kind import Entry, Order, OrderKind
 from greenroom.guard.papers import (
     MAX_PAPER_BYTES,
@@ -75,14 +76,15 @@ def finish(room: Room) -> None:
     """Put an order in force that was taken, and that a crash or an unwritable log kept from it.
 
     Nothing is in force before the log has it, and nothing that the log has stays out of force. Run at each start, and
-    before each order.
+    before each order. It reads the guard's own copy: deleting the stored one blocks no later order.
     """
     pending = room.ledger.setting(_PENDING)
     if not pending:
         return
     name, _, digest = pending.partition(" ")
-    envelope = room.store.get(Digest(digest), MAX_PAPER_BYTES)
+    envelope = read_paper(room, Digest(digest), MAX_PAPER_BYTES)
     paper = next(paper for paper, kind in KINDS.items() if kind.name == name)
+    room.store.put("statement", envelope)
     _put_in_force(room, Digest(digest), open_paper(room.attestor, envelope, paper))
 
 
@@ -113,6 +115,7 @@ def _take(room: Room, envelope: bytes, order: Order) -> Verdict:
     digest = room.store.put("statement", envelope)
     with room.ledger.transaction():
         room.ledger.spend(order.nonce, kind.name)
+        room.ledger.keep(digest, envelope)
         room.ledger.set(_PENDING, f"{kind.name} {digest}")
     room.crash_point(f"{kind.name}.taken")
     return _put_in_force(room, digest, order)
@@ -134,6 +137,7 @@ def _put_in_force(room: Room, digest: Digest, order: Order) -> Passed:
     with room.ledger.transaction():
         kind.apply(room, order, digest)
         room.ledger.set(_PENDING, "")
+        room.ledger.let_go(digest)
     room.crash_point(f"{kind.name}.in-force")
     return Passed(produced=entry.digests)
 

@@ -8,6 +8,8 @@ import pytest
 
 from greenroom.domain.digest import Digest
 from greenroom.domain.verdict import Passed
+from greenroom.domain.vocabulary import Mode
+from greenroom.guard.papers import ModeOrder
 from greenroom.testing.papers import SUBJECT, Killed, PaperHouse, Papers, papers
 
 
@@ -71,3 +73,38 @@ def test_guard_swaps_nothing_whose_papers_are_gone(house: PaperHouse) -> None:
     assert verdict.rule == "not-stored"
     assert house.guard.live(SUBJECT) == made.base
     assert "live.promoting" not in house.names()
+
+
+@pytest.mark.parametrize("point", ["mode.taken", "mode.logged"])
+@pytest.mark.parametrize("restart", [False, True])
+def test_guard_finishes_an_order_that_is_gone(house: PaperHouse, point: str, restart: bool) -> None:
+    """An order that was taken comes into force, and the next one is taken; the store has its paper again."""
+    house.crash_at = point
+    with pytest.raises(Killed):
+        house.order(ModeOrder, mode=Mode.AUTONOMOUS)
+    house.crash_at = None
+    ledger = house.guard._room.ledger
+    order = Digest((ledger.setting("order-pending") or "").partition(" ")[2])
+    house.store.erase(order)
+    if restart:
+        status = house.restart().status()
+        assert (status.stopped, status.mode) == (False, Mode.AUTONOMOUS)
+    assert isinstance(house.order(ModeOrder, mode=Mode.SUPERVISED), Passed)
+    assert house.guard.status().mode is Mode.SUPERVISED
+    assert house.names().count("mode.changed") == 2
+    assert house.store.has(order)
+    assert house.guard._room.ledger.kept(order) is None
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_guard_finishes_an_order_that_only_the_store_has(house: PaperHouse, restart: bool) -> None:
+    """A ledger that kept no copy: the order is read from the store."""
+    house.crash_at = "mode.taken"
+    with pytest.raises(Killed):
+        house.order(ModeOrder, mode=Mode.AUTONOMOUS)
+    house.crash_at = None
+    house.guard._room.ledger.write("DELETE FROM papers")
+    if restart:
+        assert house.restart().status().mode is Mode.AUTONOMOUS
+    assert isinstance(house.order(ModeOrder, mode=Mode.SUPERVISED), Passed)
+    assert house.names().count("mode.changed") == 2
