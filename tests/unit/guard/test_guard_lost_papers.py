@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from greenroom.domain.digest import Digest
-from greenroom.domain.verdict import Passed
+from greenroom.domain.errors import NotFound, Unreachable
+from greenroom.domain.verdict import Instant, Passed
 from greenroom.domain.vocabulary import Mode
-from greenroom.guard.papers import ModeOrder
-from greenroom.testing.papers import SUBJECT, Killed, PaperHouse, Papers, papers
+from greenroom.guard.papers import ConstitutionOrder, FloorOrder, LookOrder, ModeOrder
+from greenroom.guard.room import Rules
+from greenroom.testing.papers import SECOND, SUBJECT, Killed, PaperHouse, Papers, papers, promoted
 
 
 def _ready(house: PaperHouse) -> tuple[Papers, Digest]:
@@ -108,3 +110,61 @@ def test_guard_finishes_an_order_that_only_the_store_has(house: PaperHouse, rest
         assert house.restart().status().mode is Mode.AUTONOMOUS
     assert isinstance(house.order(ModeOrder, mode=Mode.SUPERVISED), Passed)
     assert house.names().count("mode.changed") == 2
+
+
+def test_guard_finishes_an_order_that_the_store_does_not_take(
+    house: PaperHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Something else stands in the paper's place and cannot be overwritten: the order comes into force."""
+    house.crash_at = "mode.taken"
+    with pytest.raises(Killed):
+        house.order(ModeOrder, mode=Mode.AUTONOMOUS)
+
+    def full(prefix: str, data: bytes) -> Digest:
+        raise IsADirectoryError(prefix, data)
+
+    monkeypatch.setattr(house.store, "put", full)
+    assert house.restart().status().mode is Mode.AUTONOMOUS
+
+
+def test_guard_spends_an_order_that_it_refuses(house: PaperHouse) -> None:
+    """Kept back and handed in when it would do something, a refused order does nothing."""
+    made, _ = promoted(house)
+    early = house.paper(FloorOrder, change=made.change, holds=True)
+    none = house.paper(FloorOrder, change=made.change, holds=False)
+    unknown = house.paper(LookOrder, subject=SUBJECT, through=made.green)
+    long = house.paper(ModeOrder, mode=Mode.AUTONOMOUS, expires=Instant(house.clock.now() + 7200 * SECOND))
+    orders = {"floor-not-good": early, "no-floor": none, "not-promoted": unknown, "order-too-long": long}
+    for rule, order in orders.items():
+        assert house.hand_in(order).rule == rule
+    assert isinstance(house.guard.mark_good(made.change, made.live_runs()), Passed)
+    assert isinstance(house.order(FloorOrder, change=made.change, holds=True), Passed)
+    house.clock.advance(300)
+    for order in orders.values():
+        assert house.hand_in(order).rule == "order-spent"
+    assert house.guard.status().mode is Mode.PROPOSE
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_guard_spends_an_order_whose_policy_cannot_be_read(
+    house: PaperHouse, monkeypatch: pytest.MonkeyPatch, lost: bool
+) -> None:
+    """A bundle that is not there refuses the order for good; a fault of the moment leaves it as it was."""
+    policy = house.policy(b"second")
+    order = house.paper(ConstitutionOrder, policy=policy, previous=house.guard.policy())
+    error = NotFound("not-stored", "gone") if lost else Unreachable("disk-slow", "later")
+
+    def read(digest: Digest) -> Rules:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(house.guard._room.rules, "read", read)
+        if lost:
+            assert house.hand_in(order).rule == "not-stored"
+        else:
+            with pytest.raises(Unreachable):
+                house.hand_in(order)
+    if lost:
+        assert house.hand_in(order).rule == "order-spent"
+    else:
+        assert isinstance(house.hand_in(order), Passed)
