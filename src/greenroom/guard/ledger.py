@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS nonces (nonce TEXT PRIMARY KEY, spent_on TEXT NOT NUL
 CREATE TABLE IF NOT EXISTS warrants (
   digest TEXT PRIMARY KEY, change TEXT NOT NULL, lines INTEGER NOT NULL, risk INTEGER NOT NULL,
   spent INTEGER NOT NULL DEFAULT 0) STRICT;
+CREATE TABLE IF NOT EXISTS papers (digest TEXT PRIMARY KEY, envelope BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS withdrawals (change TEXT PRIMARY KEY, at TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS generations (
   id INTEGER PRIMARY KEY AUTOINCREMENT, subject TEXT NOT NULL, change TEXT, base TEXT, green TEXT NOT NULL,
@@ -167,6 +168,21 @@ class Ledger:
         """When the yes to `change` was withdrawn last; None when it never was."""
         row = self._one("SELECT at FROM withdrawals WHERE change = ?", change)
         return None if row is None else Instant(int(row[0]))
+
+    # Papers.
+
+    def keep(self, paper: Digest, envelope: bytes) -> None:
+        """Keep a signed envelope, whatever becomes of it in the store."""
+        self._do("INSERT INTO papers VALUES (?, ?) ON CONFLICT DO NOTHING", paper, envelope)
+
+    def kept(self, paper: Digest) -> bytes | None:
+        """An envelope that was kept; None where none was."""
+        row = self._one("SELECT envelope FROM papers WHERE digest = ?", paper)
+        return None if row is None else bytes(row[0])
+
+    def let_go(self, paper: Digest) -> None:
+        """Keep an envelope no longer."""
+        self._do("DELETE FROM papers WHERE digest = ?", paper)
 
     # Generations.
 

@@ -35,14 +35,6 @@ def in_force(room: Room, now: Instant) -> tuple[OptIn, ...]:
 
 
 def _unfit_in(room: Room, order: OptInOrder) -> Refused | None:
-    """Why an opt-in cannot be taken; one that was refused is spent: handed in later it might change something."""
-    refused = _refused(room, order)
-    if refused is not None:
-        room.ledger.spend(order.nonce, "refused")
-    return refused
-
-
-def _refused(room: Room, order: OptInOrder) -> Refused | None:
     """A malformed one, one that changes nothing, one too many."""
     now, place = room.clock.now(), order.repository
     present = in_force(room, now)

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from greenroom.domain.digest import Digest
-from greenroom.domain.errors import Tampered, Unreachable, Unusable
+from greenroom.domain.errors import GreenroomError, Tampered, Unreachable, Unusable
 from greenroom.domain.verdict import Instant, Passed, Refused, Verdict
 from greenroom.guard import commands, floors, looks, optins
 from greenroom.guard.journal import tidy
+from greenroom.guard.kept import read_paper
 from greenroom.guard.order_kind import Entry, Order, OrderKind
 from greenroom.guard.papers import (
     MAX_PAPER_BYTES,
@@ -75,14 +76,17 @@ def finish(room: Room) -> None:
     """Put an order in force that was taken, and that a crash or an unwritable log kept from it.
 
     Nothing is in force before the log has it, and nothing that the log has stays out of force. Run at each start, and
-    before each order.
+    before each order. It reads the guard's own copy: deleting the stored one blocks no later order.
     """
     pending = room.ledger.setting(_PENDING)
     if not pending:
         return
     name, _, digest = pending.partition(" ")
-    envelope = room.store.get(Digest(digest), MAX_PAPER_BYTES)
+    envelope = read_paper(room, Digest(digest), MAX_PAPER_BYTES)
     paper = next(paper for paper, kind in KINDS.items() if kind.name == name)
+    # Whoever spoils the store can also keep it from taking the paper: the order counts all the same.
+    with contextlib.suppress(GreenroomError, OSError):
+        room.store.put("statement", envelope)
     _put_in_force(room, Digest(digest), open_paper(room.attestor, envelope, paper))
 
 
@@ -105,17 +109,33 @@ def _undisturbed(room: Room, order: Order) -> contextlib.AbstractContextManager[
 
 
 def _take(room: Room, envelope: bytes, order: Order) -> Verdict:
+    """Spend the order and put it in force. One that is refused is spent, too: handed in later it might do something."""
     kind = KINDS[type(order)]
     finish(room)
-    refused = _unfit(room, order.nonce, order.expires) or kind.unfit(room, order)
+    refused = _used(room, order.nonce)
     if refused is not None:
+        return refused
+    refused = _untimely(room, order.expires) or _no_good(room, order)
+    if refused is not None:
+        room.ledger.spend(order.nonce, "refused")
         return refused
     digest = room.store.put("statement", envelope)
     with room.ledger.transaction():
         room.ledger.spend(order.nonce, kind.name)
+        room.ledger.keep(digest, envelope)
         room.ledger.set(_PENDING, f"{kind.name} {digest}")
     room.crash_point(f"{kind.name}.taken")
     return _put_in_force(room, digest, order)
+
+
+def _no_good(room: Room, order: Order) -> Refused | None:
+    """Why this kind of order cannot be taken now, also where what it names cannot be read."""
+    try:
+        return KINDS[type(order)].unfit(room, order)
+    except Unreachable:
+        raise
+    except Unusable as error:
+        return _refused(error)
 
 
 def _put_in_force(room: Room, digest: Digest, order: Order) -> Passed:
@@ -134,6 +154,7 @@ def _put_in_force(room: Room, digest: Digest, order: Order) -> Passed:
     with room.ledger.transaction():
         kind.apply(room, order, digest)
         room.ledger.set(_PENDING, "")
+        room.ledger.let_go(digest)
     room.crash_point(f"{kind.name}.in-force")
     return Passed(produced=entry.digests)
 
@@ -164,12 +185,16 @@ def lift(room: Room, envelope: bytes) -> Verdict:
         return _refused(error)
 
 
-def _unfit(room: Room, nonce: str, expires: Instant) -> Refused | None:
-    now = room.clock.now()
+def _used(room: Room, nonce: str) -> Refused | None:
     if not 16 <= len(nonce) <= 128 or not nonce.isalnum():
         return Refused(rule="order-malformed", where="nonce", remedy="a nonce has 16 to 128 letters and digits")
     if room.ledger.spent(nonce):
         return _spent(nonce)
+    return None
+
+
+def _untimely(room: Room, expires: Instant) -> Refused | None:
+    now = room.clock.now()
     if now >= expires:
         return Refused(rule="order-expired", where=str(expires), remedy="sign it again")
     if expires > now + LONGEST_NS:

@@ -7,6 +7,8 @@ Order, so that a crash at any point ends in the old live or the new live and is 
 3. swap: the pointer moves by compare-and-swap;
 4. the result in the log, then in the ledger (warrant and consents spent, the day's totals counted).
 
+What is read after the swap is the guard's own: the papers are kept in the ledger before the intent.
+
 The pointer is the truth: where it stands on Green, the change was promoted; elsewhere it was not.
 """
 
@@ -24,6 +26,7 @@ from greenroom.guard import standing
 from greenroom.guard.budget import over_cap
 from greenroom.guard.facts import ailing
 from greenroom.guard.journal import tidy
+from greenroom.guard.kept import keep_warrant, read_paper
 from greenroom.guard.ledger import Generation
 from greenroom.guard.looks import in_person, not_looked_at, saw
 from greenroom.guard.papers import MAX_PAPER_BYTES, open_paper
@@ -104,6 +107,7 @@ def _fit(room: Room, warrant: Warrant, digest: Digest) -> Refused | Held | None:
 def _swap(room: Room, warrant: Warrant, digest: Digest) -> Verdict:
     check_green(room, warrant.green)
     _check_undo(room, warrant)
+    keep_warrant(room, warrant, digest)
     now = room.clock.now()
     papers = {"warrant": digest, "base": warrant.base, "green": warrant.green}
     with room.ledger.transaction():
@@ -200,7 +204,7 @@ def _live_differs(room: Room, warrant: Warrant) -> Held | None:
 
 
 def _consents(room: Room, warrant: Warrant) -> list[Consent]:
-    envelopes = [room.store.get(digest, MAX_PAPER_BYTES) for digest in warrant.consents]
+    envelopes = [read_paper(room, digest, MAX_PAPER_BYTES) for digest in warrant.consents]
     return [open_paper(room.attestor, envelope, Consent) for envelope in envelopes]
 
 

@@ -30,14 +30,13 @@ from greenroom.guard.carried import carry_of
 from greenroom.guard.consent import Recomputed, agreed, read_card
 from greenroom.guard.evidence import Case, EvidenceRoom, Found
 from greenroom.guard.facts import ailing, gather
+from greenroom.guard.kept import MAX_UNDO_BYTES, MAX_WARRANT_BYTES, read_paper
 from greenroom.guard.looks import not_looked_at
 from greenroom.guard.room import Room, Rules
 from greenroom.guard.standing import Given
 from greenroom.guard.steps import REMEDY
 
 MAX_PLAN_BYTES = 1024 * 1024
-MAX_WARRANT_BYTES = 256 * 1024
-MAX_UNDO_BYTES = 64 * 1024
 _SECOND = 1_000_000_000
 
 
@@ -318,7 +317,7 @@ def save_undo(room: Room, dossier: Dossier, now: Instant) -> Digest:
 
 def open_undo(room: Room, digest: Digest) -> UndoRecord:
     """The undo record that the guard signed as `digest`."""
-    envelope = room.store.get(digest, MAX_UNDO_BYTES)
+    envelope = read_paper(room, digest, MAX_UNDO_BYTES)
     return documents.decode(UndoRecord, room.attestor.open(envelope, Predicate.UNDO, "guard").body)
 
 
@@ -326,7 +325,7 @@ def open_warrant(room: Room, digest: Digest) -> Warrant:
     """The warrant that the guard signed as `digest`; raises Tampered when it did not."""
     if prefix_of(digest) != "statement":
         raise Unusable("not-a-statement", "a signed envelope is expected here", where=digest)
-    envelope = room.store.get(digest, MAX_WARRANT_BYTES)
+    envelope = read_paper(room, digest, MAX_WARRANT_BYTES)
     return documents.decode(Warrant, room.attestor.open(envelope, Predicate.WARRANT, "guard").body)
 
 

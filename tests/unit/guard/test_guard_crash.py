@@ -155,12 +155,13 @@ def test_guard_takes_no_order_before_the_one_that_was_cut(house: PaperHouse, poi
 
 
 def test_guard_stops_when_an_order_that_was_cut_is_gone(house: PaperHouse) -> None:
-    """What the owner signed cannot be read: the guard starts, stopped, with what was in force."""
+    """What the owner signed can be read nowhere: the guard starts, stopped, with what was in force."""
     house.crash_at = "mode.taken"
     with pytest.raises(Killed):
         house.order(ModeOrder, mode=Mode.AUTONOMOUS)
     pending = house.guard._room.ledger.setting("order-pending") or ""
     house.store.erase(Digest(pending.partition(" ")[2]))
+    house.guard._room.ledger.write("DELETE FROM papers")
     status = house.restart().status()
     assert (status.stopped, status.mode) == (True, Mode.PROPOSE)
 
@@ -227,7 +228,7 @@ def test_guard_stops_when_live_moved_outside_the_gate(house: PaperHouse) -> None
 
 
 def test_guard_stops_when_it_cannot_recover(house: PaperHouse) -> None:
-    """When the papers of an unsettled swap are gone, the guard starts, stopped, and moves nothing."""
+    """When the papers of an unsettled swap are gone, the guard's own too, it starts, stopped, and moves nothing."""
     made = papers(house)
     made.approve()
     warrant = house.guard.warrant(made.dossier())
@@ -236,6 +237,7 @@ def test_guard_stops_when_it_cannot_recover(house: PaperHouse) -> None:
     with pytest.raises(Killed):
         house.guard.promote(warrant)
     house.store.erase(warrant)
+    house.guard._room.ledger.write("DELETE FROM papers")
     assert house.restart().status().stopped
     assert house.guard.live(SUBJECT) == made.base
 
