@@ -79,9 +79,7 @@ def delivered_to(database: Path) -> list[str]:
         return []
     try:
         with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=5)) as connection:
-            found = connection.execute(
-                "SELECT DISTINCT repository FROM deliveries WHERE delivered != '' AND change != '' ORDER BY 1"
-            )
+            found = connection.execute(DELIVERED_TO)
             return [str(line[0]) for line in found.fetchall()]
     except sqlite3.DatabaseError:
         return []
