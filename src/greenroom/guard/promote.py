@@ -12,6 +12,8 @@ The pointer is the truth: where it stands on Green, the change was promoted; els
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from greenroom.domain import documents, trees
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import NotFound, Tampered, Unreachable, Unusable
@@ -106,7 +108,12 @@ def _swap(room: Room, warrant: Warrant, digest: Digest) -> Verdict:
     _check_undo(room, warrant)
     now = room.clock.now()
     papers = {"warrant": digest, "base": warrant.base, "green": warrant.green}
+    consents = _consents(room, warrant)
     with room.ledger.transaction():
+        # What took the permission away since `_fit` is in the ledger: nothing more gets in before the intent.
+        against = _taken_away(room, warrant, consents, now)
+        if against is not None:
+            return against
         if room.ledger.issued(digest) is None:
             return Refused(rule="warrant-spent", where=warrant.change, remedy="ask for a new warrant")
         generation = room.ledger.intend(warrant.subject, warrant.change, warrant.base, warrant.green, digest, now)
@@ -127,6 +134,17 @@ def _swap(room: Room, warrant: Warrant, digest: Digest) -> Verdict:
     _finish(room, generation, warrant, digest, now)
     room.crash_point("promote.finished")
     return _live_differs(room, warrant) or _passed(warrant, digest)
+
+
+def _taken_away(room: Room, warrant: Warrant, consents: Sequence[Consent], now: Instant) -> Held | None:
+    """What a warrant rests on that was withdrawn, or counts no longer, since it was signed."""
+    if not consents:
+        return void(room, warrant.change, None) or standing.lapsed(room, warrant, now)
+    for each in consents:
+        held = void(room, warrant.change, each) or void(room, each.change, each)
+        if held is not None:
+            return held
+    return None
 
 
 def _not_swapped(room: Room, generation: int, warrant: Warrant, digest: Digest, stopped: Held | None) -> Refused | Held:
