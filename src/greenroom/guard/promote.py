@@ -72,8 +72,7 @@ def _fit(room: Room, warrant: Warrant, digest: Digest) -> Refused | Held | None:
     """What stands against this warrant now: each of its promises is looked at again under the lock."""
     weight = room.ledger.issued(digest)
     if weight is None:
-        spent = Refused(rule="warrant-spent", where=warrant.change, remedy="ask for a new warrant")
-        return void(room, warrant.change, None) or spent
+        return _used_up(room, warrant, digest)
     held = room.stop.held()
     if held is not None:
         return held
@@ -89,9 +88,9 @@ def _fit(room: Room, warrant: Warrant, digest: Digest) -> Refused | Held | None:
         remedy = "the change was made against an earlier live state; propose it again"
         return Refused(rule="base-moved", where=f"live is {live}", remedy=remedy)
     consents = _consents(room, warrant)
-    if any(room.ledger.spent(consent.nonce) for consent in consents):
-        remedy = f"greenroom approve {warrant.change}"
-        return Refused(rule="consent-spent", where=warrant.change, remedy=remedy)
+    spent = _consent_spent(room, warrant, consents)
+    if spent is not None:
+        return spent
     lapsed = standing.lapsed(room, warrant, now)
     if lapsed is not None:
         return lapsed
@@ -101,6 +100,21 @@ def _fit(room: Room, warrant: Warrant, digest: Digest) -> Refused | Held | None:
     if held is not None or in_person(warrant, consents):
         return held
     return not_looked_at(room, warrant.subject, *weight, caps)
+
+
+def _used_up(room: Room, warrant: Warrant, digest: Digest) -> Refused | Held:
+    """Why a warrant that is not open is not: it or its consent was spent on a promotion, or it was withdrawn."""
+    spent = Refused(rule="warrant-spent", where=warrant.change, remedy="ask for a new warrant")
+    # A revert withdraws what is left, so that a withdrawal alone does not say that nothing was promoted.
+    if any(each.paper == digest for each in room.ledger.of_change(warrant.change)):
+        return spent
+    return _consent_spent(room, warrant, _consents(room, warrant)) or void(room, warrant.change, None) or spent
+
+
+def _consent_spent(room: Room, warrant: Warrant, consents: Sequence[Consent]) -> Refused | None:
+    if not any(room.ledger.spent(consent.nonce) for consent in consents):
+        return None
+    return Refused(rule="consent-spent", where=warrant.change, remedy=f"greenroom approve {warrant.change}")
 
 
 def _swap(room: Room, warrant: Warrant, digest: Digest) -> Verdict:
