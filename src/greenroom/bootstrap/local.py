@@ -119,6 +119,10 @@ class LocalServices(OwnersOrders):
         """See Services."""
         return _plain(self._remote().withdraw(ChangeId(change), actor))
 
+    def cancel_window(self, change: str, actor: str) -> Mapping[str, Any]:
+        """See Services."""
+        return _plain(self._remote().cancel_window(ChangeId(change), actor))
+
     def settings(self) -> Values:
         """See Services."""
         from greenroom.bootstrap import configuration

@@ -62,6 +62,10 @@ class Services(Protocol):
         """Have the guard void every unspent yes to `change`; a verdict. Asked of the guard itself, without a key."""
         ...
 
+    def cancel_window(self, change: str, actor: str) -> Mapping[str, Any]:
+        """Have the guard apply nothing of what waits in a window as `change`; a verdict. Asked of the guard itself."""
+        ...
+
     def lift(self, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
         """Lift the stop with the owner's key; a verdict."""
         ...

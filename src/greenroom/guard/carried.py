@@ -39,4 +39,5 @@ def carried(room: Room, made: Recomputed, consent: Digest) -> bool:
 
 def carry_of(dossier: Dossier, consent: Consent) -> Digest | None:
     """The statement that a warrant has to name; None where the consent was given to the change itself."""
-    return None if (consent.change, consent.green) == (dossier.change, dossier.green) else dossier.carry
+    own = (consent.change, consent.plan, consent.green) == (dossier.change, dossier.plan, dossier.green)
+    return None if own else dossier.carry

@@ -19,11 +19,12 @@ from greenroom.domain.plan import Plan, Step
 from greenroom.domain.ports import Dossier
 from greenroom.domain.proof import Carry, Consent, Predicate
 from greenroom.domain.verdict import Held, Refused
-from greenroom.domain.vocabulary import Trust
+from greenroom.domain.vocabulary import ChangeId, Trust
 from greenroom.guard.consent import MAX_CONSENTS, Recomputed, card_differs, consent_to, read_card
 from greenroom.guard.golden import same_toolchain
 from greenroom.guard.room import Room
 from greenroom.guard.warrants import bounded, read_plan, recomputed
+from greenroom.guard.withdraw import void
 
 
 def carry(room: Room, given: Dossier, dossier: Dossier) -> Digest | Refused | Held:
@@ -57,7 +58,16 @@ def _decide(room: Room, given: Dossier, dossier: Dossier) -> Digest | Refused | 
     if isinstance(found, Refused | Held):
         return found
     refused = _other_change(room, before, after) or _more_risk(before, after) or _false_card(room, after)
-    return refused or _sign(room, before, after, *found)
+    return refused or _remember(room, dossier.change, found[1]) or _sign(room, before, after, *found)
+
+
+def _remember(room: Room, change: ChangeId, consent: Consent) -> Held | None:
+    """Note the carry: a withdrawal of the later change takes this yes with it. Held where one came first."""
+    with room.ledger.transaction():
+        held = void(room, consent.change, consent) or void(room, change, consent)
+        if held is None:
+            room.ledger.remember_carry(change, consent.change)
+    return held
 
 
 def _consent(room: Room, before: Recomputed) -> tuple[Digest, Consent] | Refused | Held:

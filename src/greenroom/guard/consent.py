@@ -23,6 +23,7 @@ from greenroom.guard.evidence import Found
 from greenroom.guard.journal import tidy
 from greenroom.guard.papers import MAX_PAPER_BYTES, open_paper
 from greenroom.guard.room import Room
+from greenroom.guard.takenback import taken_back
 from greenroom.guard.withdraw import early, void
 
 MAX_CONSENTS = 16
@@ -94,7 +95,7 @@ def agreed(room: Room, made: Recomputed, now: Instant) -> tuple[tuple[Digest, Co
     Whoever is not `nobody` is a person here; `guard/standing.py` knows who may agree in a person's place.
     """
     change = made.dossier.change
-    if made.agree is Agree.NOBODY and not persons_words(room, made) and not void(room, change, None):
+    if made.agree is Agree.NOBODY and not _asks_for_a_person(room, made):
         return None, None
     if len(made.dossier.consents) > MAX_CONSENTS:
         return None, Refused(rule="too-many-consents", where=change, remedy=f"at most {MAX_CONSENTS} in a dossier")
@@ -105,6 +106,13 @@ def agreed(room: Room, made: Recomputed, now: Instant) -> tuple[tuple[Digest, Co
             return (digest, consent), None
         missing = problem or missing
     return None, missing
+
+
+def _asks_for_a_person(room: Room, made: Recomputed) -> bool:
+    """Whether a change that nobody need agree to is for a person all the same."""
+    if persons_words(room, made) or void(room, made.dossier.change, None) is not None:
+        return True
+    return taken_back(room, made.dossier) is not None
 
 
 def persons_words(room: Room, made: Recomputed) -> bool:

@@ -32,6 +32,7 @@ CREATE TABLE IF NOT EXISTS warrants (
   spent INTEGER NOT NULL DEFAULT 0) STRICT;
 CREATE TABLE IF NOT EXISTS papers (digest TEXT PRIMARY KEY, envelope BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS withdrawals (change TEXT PRIMARY KEY, at TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS carried (change TEXT NOT NULL, given TEXT NOT NULL, PRIMARY KEY (change, given)) STRICT;
 CREATE TABLE IF NOT EXISTS generations (
   id INTEGER PRIMARY KEY AUTOINCREMENT, subject TEXT NOT NULL, change TEXT, base TEXT, green TEXT NOT NULL,
   paper TEXT NOT NULL, state TEXT NOT NULL, before TEXT NOT NULL DEFAULT 'baking',
@@ -155,14 +156,22 @@ class Ledger:
         """Spend a warrant for good."""
         self._do("UPDATE warrants SET spent = 1 WHERE digest = ?", warrant)
 
-    def withdraw(self, change: ChangeId, at: Instant) -> None:
-        """Void the warrants of `change` that are not spent, and remember when: a yes of before counts no more."""
+    def withdraw(self, change: ChangeId, at: Instant) -> Sequence[ChangeId]:
+        """Void the warrants of `change` that are not spent, and remember when: a yes of before counts no more.
+
+        The same for each change whose yes was carried to it; all that were voided, `change` first. A warrant of which
+        the swap is intended stays: what it counts for is read when the swap is known.
+        """
         with self.transaction():
-            self._do(
-                "INSERT INTO withdrawals VALUES (?, ?) ON CONFLICT (change) DO UPDATE SET at = excluded.at",
-                change, str(at),
-            )  # fmt: skip
-            self._do("UPDATE warrants SET spent = 1 WHERE change = ? AND spent = 0", change)
+            rows = self._all("SELECT given FROM carried WHERE change = ? AND given <> ? ORDER BY given", change, change)
+            voided = [change, *(ChangeId(str(row[0])) for row in rows)]
+            for each in voided:
+                self._void(each, at)
+        return voided
+
+    def remember_carry(self, change: ChangeId, given: ChangeId) -> None:
+        """Remember that the yes to `given` was carried to `change`."""
+        self._do("INSERT INTO carried VALUES (?, ?) ON CONFLICT DO NOTHING", change, given)
 
     def withdrawn(self, change: ChangeId) -> Instant | None:
         """When the yes to `change` was withdrawn last; None when it never was."""
@@ -236,6 +245,11 @@ class Ledger:
         )
         weights = [self._weight(generation) for generation in made]
         return [Promotion(generation=each, lines=w[0], risk=w[1]) for each, w in zip(made, weights, strict=True)]
+
+    def reverted(self, subject: Subject, base: Digest, green: Digest) -> bool:
+        """Whether a promotion of `green` over `base` was taken back, whatever its change was called."""
+        query = "SELECT 1 FROM generations WHERE subject = ? AND base = ? AND green = ? AND state = 'reverted'"
+        return self._one(f"{query} AND change IS NOT NULL LIMIT 1", str(subject), base, green) is not None
 
     def of_change(self, change: ChangeId) -> Sequence[Generation]:
         """Every generation that a change made or tried, oldest first."""
@@ -325,6 +339,15 @@ class Ledger:
         columns = {str(row[1]) for row in self._all("PRAGMA table_info(spends)")}
         if "subject" not in columns:
             self._do("ALTER TABLE spends ADD COLUMN subject TEXT NOT NULL DEFAULT ''")
+
+    def _void(self, change: ChangeId, at: Instant) -> None:
+        self._do(
+            "INSERT INTO withdrawals VALUES (?, ?) ON CONFLICT (change) DO UPDATE SET at = excluded.at",
+            change, str(at),
+        )  # fmt: skip
+        intended = "SELECT paper FROM generations WHERE state = 'intended'"
+        query = f"UPDATE warrants SET spent = 1 WHERE change = ? AND spent = 0 AND digest NOT IN ({intended})"  # noqa: S608
+        self._do(query, change)
 
     def _weight(self, generation: Generation) -> tuple[int, int]:
         row = self._one("SELECT lines, risk FROM warrants WHERE digest = ?", generation.paper)

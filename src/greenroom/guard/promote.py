@@ -14,6 +14,8 @@ The pointer is the truth: where it stands on Green, the change was promoted; els
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from greenroom.domain import documents, trees
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import NotFound, Tampered, Unreachable, Unusable
@@ -73,8 +75,7 @@ def _fit(room: Room, warrant: Warrant, digest: Digest) -> Refused | Held | None:
     """What stands against this warrant now: each of its promises is looked at again under the lock."""
     weight = room.ledger.issued(digest)
     if weight is None:
-        spent = Refused(rule="warrant-spent", where=warrant.change, remedy="ask for a new warrant")
-        return void(room, warrant.change, None) or spent
+        return _used_up(room, warrant, digest)
     held = room.stop.held()
     if held is not None:
         return held
@@ -90,9 +91,9 @@ def _fit(room: Room, warrant: Warrant, digest: Digest) -> Refused | Held | None:
         remedy = "the change was made against an earlier live state; propose it again"
         return Refused(rule="base-moved", where=f"live is {live}", remedy=remedy)
     consents = _consents(room, warrant)
-    if any(room.ledger.spent(consent.nonce) for consent in consents):
-        remedy = f"greenroom approve {warrant.change}"
-        return Refused(rule="consent-spent", where=warrant.change, remedy=remedy)
+    spent = _consent_spent(room, warrant, consents)
+    if spent is not None:
+        return spent
     lapsed = standing.lapsed(room, warrant, now)
     if lapsed is not None:
         return lapsed
@@ -104,13 +105,33 @@ def _fit(room: Room, warrant: Warrant, digest: Digest) -> Refused | Held | None:
     return not_looked_at(room, warrant.subject, *weight, caps)
 
 
+def _used_up(room: Room, warrant: Warrant, digest: Digest) -> Refused | Held:
+    """Why a warrant that is not open is not: it or its consent was spent on a promotion, or it was withdrawn."""
+    spent = Refused(rule="warrant-spent", where=warrant.change, remedy="ask for a new warrant")
+    # A revert withdraws what is left, so that a withdrawal alone does not say that nothing was promoted.
+    if any(each.paper == digest for each in room.ledger.of_change(warrant.change)):
+        return spent
+    return _consent_spent(room, warrant, _consents(room, warrant)) or void(room, warrant.change, None) or spent
+
+
+def _consent_spent(room: Room, warrant: Warrant, consents: Sequence[Consent]) -> Refused | None:
+    if not any(room.ledger.spent(consent.nonce) for consent in consents):
+        return None
+    return Refused(rule="consent-spent", where=warrant.change, remedy=f"greenroom approve {warrant.change}")
+
+
 def _swap(room: Room, warrant: Warrant, digest: Digest) -> Verdict:
     check_green(room, warrant.green)
     _check_undo(room, warrant)
     keep_warrant(room, warrant, digest)
     now = room.clock.now()
     papers = {"warrant": digest, "base": warrant.base, "green": warrant.green}
+    consents = _consents(room, warrant)
     with room.ledger.transaction():
+        # What took the permission away since `_fit` is in the ledger: nothing more gets in before the intent.
+        against = _taken_away(room, warrant, consents, now)
+        if against is not None:
+            return against
         if room.ledger.issued(digest) is None:
             return Refused(rule="warrant-spent", where=warrant.change, remedy="ask for a new warrant")
         generation = room.ledger.intend(warrant.subject, warrant.change, warrant.base, warrant.green, digest, now)
@@ -131,6 +152,17 @@ def _swap(room: Room, warrant: Warrant, digest: Digest) -> Verdict:
     _finish(room, generation, warrant, digest, now)
     room.crash_point("promote.finished")
     return _live_differs(room, warrant) or _passed(warrant, digest)
+
+
+def _taken_away(room: Room, warrant: Warrant, consents: Sequence[Consent], now: Instant) -> Held | None:
+    """What a warrant rests on that was withdrawn, or counts no longer, since it was signed."""
+    if not consents:
+        return void(room, warrant.change, None) or standing.lapsed(room, warrant, now)
+    for each in consents:
+        held = void(room, warrant.change, each) or void(room, each.change, each)
+        if held is not None:
+            return held
+    return None
 
 
 def _not_swapped(room: Room, generation: int, warrant: Warrant, digest: Digest, stopped: Held | None) -> Refused | Held:

@@ -133,5 +133,9 @@ def _finish(room: Room, generation: Generation, warrant: Warrant, actor: str) ->
     key = f"reverted/{generation.paper}/{generation.id}"
     room.journal.write("live.reverted", key, actor=tidy(actor), change=generation.change, digests=papers)
     room.crash_point("revert.logged")
-    room.ledger.move(generation.id, "reverted")
+    with room.ledger.transaction():
+        room.ledger.move(generation.id, "reverted")
+        if generation.change is not None:
+            # A second yes that was given before is a yes to what was just taken back.
+            room.ledger.withdraw(generation.change, room.clock.floor())
     room.crash_point("revert.finished")

@@ -19,6 +19,7 @@ from greenroom.guard.consent import Recomputed, persons_words
 from greenroom.guard.evidence import Case, EvidenceRoom, Found
 from greenroom.guard.optins import in_force
 from greenroom.guard.room import MODES, Room
+from greenroom.guard.takenback import taken_back
 from greenroom.guard.withdraw import void
 
 RESEAL = "reseal"
@@ -37,8 +38,11 @@ def given(room: Room, made: Recomputed, now: Instant) -> Given | Held | None:
     """Standing consent to this change, held while it is not yet there, None where only a person can agree.
 
     What counts as a person's words (a test command that was set, an author), a person agrees to who saw its card.
-    What a person withdrew waits for a person.
+    What a person withdrew, cancelled or took back waits for a person.
     """
+    held = taken_back(room, made.dossier)
+    if held is not None:
+        return held
     if persons_words(room, made) or void(room, made.dossier.change, None) is not None:
         return None
     if made.agree is Agree.STANDING:
@@ -57,8 +61,9 @@ def lapsed(room: Room, warrant: Warrant, now: Instant) -> Held | None:
         return Held(
             rule="needs-approval", where=f"the mode is {room.mode.value} now: a person must agree", remedy=again
         )
-    if warrant.opt_in is None:
-        return None
+    held = taken_back(room, warrant)
+    if held is not None or warrant.opt_in is None:
+        return held
     counts = any(each.id == warrant.opt_in for each in in_force(room, now))
     waited = warrant.mode is Mode.SUPERVISED
     over = waited and windows.lapsed(room, warrant.subject, warrant.base, warrant.green, warrant.opt_in)
@@ -76,7 +81,7 @@ def _opted_in(room: Room, made: Recomputed, now: Instant) -> Given | Held:
         where = f"no opt-in counts for {rule}: a person must agree" if rule else "no rule made it: a person must agree"
         return Held(rule="needs-approval", where=where, remedy=f"greenroom approve {dossier.change}")
     autonomous = made.mode is Mode.AUTONOMOUS
-    held = windows.cancelled(room, dossier) if autonomous else windows.wait(room, dossier, opt_in, now)
+    held = None if autonomous else windows.wait(room, dossier, opt_in, now)
     return held or Given(opt_in=opt_in.id)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Unusable
 from greenroom.domain.ports import Dossier
+from greenroom.domain.proof import Warrant
 from greenroom.domain.standing import APPLY_WINDOW, OptIn, Window
 from greenroom.domain.verdict import Held, Instant, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Subject, subject_of
@@ -61,17 +62,19 @@ def wait(room: Room, dossier: Dossier, opt_in: OptIn, now: Instant) -> Held | No
     return _held(kept.window.change, Instant(max(kept.window.ends, now + kept.length - awake)))
 
 
-def cancelled(room: Room, dossier: Dossier) -> Held | None:
+def cancelled(room: Room, asked: Dossier | Warrant) -> Held | None:
     """Held where a person cancelled the window of what this change would make of its base."""
-    kept = _find(room, dossier.subject, dossier.base, dossier.green)
-    return _to_a_person(dossier, "its apply window was cancelled") if kept is not None and kept.cancelled else None
+    kept = _find(room, asked.subject, asked.base, asked.green)
+    return _to_a_person(asked, "its apply window was cancelled") if kept is not None and kept.cancelled else None
 
 
 def cancel(room: Room, change: ChangeId, actor: str) -> Verdict:
     """Keep a change that waits in its window from being applied by an opt-in, for good; anyone may. Twice is once.
 
-    What it would make of its base is then never applied without a person, under whatever name it is handed in.
+    It holds for every window under that name. What one would make of its base is then never applied without a
+    person, under whatever name it is handed in.
     """
+    green: Digest | None = None
     for kept in (kept for kept in _all(room) if kept.window.change == change):
         with room.locks.of(kept.window.subject):
             found = _find(room, kept.window.subject, kept.window.base, kept.window.green)
@@ -81,7 +84,9 @@ def cancel(room: Room, change: ChangeId, actor: str) -> Verdict:
                 _note(room, found.window, _PENDING + tidy(actor))
                 room.crash_point("window.cancelled")
                 _finish_cancel(room, found.window, _PENDING + tidy(actor))
-            return Passed(produced={"green": found.window.green})
+            green = green or found.window.green
+    if green is not None:
+        return Passed(produced={"green": green})
     remedy = (
         "it waits in no window: `greenroom show ID` says where it stands, `greenroom revert ID` takes a live one back"
     )
@@ -138,14 +143,14 @@ def _same(kept: _Kept, dossier: Dossier, opt_in: OptIn) -> bool:
     return (kept.window.change, kept.plan, kept.window.opt_in) == (dossier.change, dossier.plan, opt_in.id)
 
 
-def _to_a_person(dossier: Dossier, why: str) -> Held:
-    remedy = f"greenroom approve {dossier.change}"
+def _to_a_person(asked: Dossier | Warrant, why: str) -> Held:
+    remedy = f"greenroom approve {asked.change}"
     return Held(rule="needs-approval", where=f"{why}: a person must agree", remedy=remedy)
 
 
 def _held(change: ChangeId, ends: Instant) -> Held:
     where = "an opt-in lets it through after its apply window"
-    remedy = f"`greenroom opt-in cancel {change}` keeps it from that; `greenroom approve {change}` ends the wait"
+    remedy = f"`greenroom cancel {change}` keeps it from that; `greenroom approve {change}` ends the wait"
     return Held(rule=APPLY_WINDOW, where=where, remedy=remedy, ask_again=ends)
 
 

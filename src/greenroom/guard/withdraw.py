@@ -9,6 +9,7 @@ from __future__ import annotations
 from greenroom.domain.proof import Consent
 from greenroom.domain.verdict import Held, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId
+from greenroom.guard import windows
 from greenroom.guard.journal import SLEW_NS, tidy
 from greenroom.guard.room import Room
 
@@ -17,19 +18,23 @@ RULE = "approval-withdrawn"
 
 
 def withdraw(room: Room, change: ChangeId, actor: str) -> Verdict:
-    """Void consents and warrants of `change`. Passed; Refused `already-live` once its promotion has begun.
+    """Void consents and warrants of `change`, and cancel its windows; a yes that was carried to it is void with them.
 
+    Passed; Refused `already-live` once its promotion has begun: that runs on, what is unspent is void all the same.
     Works under a stop. Logged before it answers.
     """
     if not change or len(change) > MAX_CHANGE or not change.isprintable():
         return Refused(rule="bad-change", where="the id of the change", remedy="name it as `greenroom list` does")
     with room.ledger.transaction():
-        if any(each.state not in ("forgotten", "reverted") for each in room.ledger.of_change(change)):
-            return Refused(rule="already-live", where=change, remedy=f"greenroom revert {change}")
+        live = any(each.state not in ("forgotten", "reverted") for each in room.ledger.of_change(change))
         at = room.clock.floor()
-        room.ledger.withdraw(change, at)
+        voided = room.ledger.withdraw(change, at)
     room.crash_point("withdraw.noted")
-    room.journal.write("consent.withdrawn", f"withdrawn/{change}/{at}", actor=tidy(actor), change=change)
+    for each in voided:
+        room.journal.write("consent.withdrawn", f"withdrawn/{each}/{at}", actor=tidy(actor), change=each)
+    windows.cancel(room, change, actor)
+    if live:
+        return Refused(rule="already-live", where=change, remedy=f"greenroom revert {change}")
     return Passed()
 
 

@@ -90,6 +90,12 @@ class MemoryServices:
         self.house.clock.advance(1)
         return verdict_plain(self.house.guard.withdraw(ChangeId(change), actor))
 
+    def cancel_window(self, change: str, actor: str) -> Mapping[str, Any]:
+        """See Services."""
+        self.asked.append("cancel_window at the guard")
+        self.house.clock.advance(1)
+        return verdict_plain(self.house.guard.cancel_window(ChangeId(change), actor))
+
     def lift(self, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
         """See Services."""
         del actor, passphrase

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_cli_commands import Door, door
 
-from greenroom.domain.errors import Exit, Unusable
+from greenroom.domain.errors import Exit, Unreachable, Unusable
 from greenroom.domain.vocabulary import Mode, State
 from greenroom.entrypoints.cli import when
 from greenroom.testing.parts import Finding
@@ -171,3 +171,22 @@ def test_cli_opt_in_takes_up_what_waits(door: Door) -> None:
     other = door.waiting()
     assert door("opt-in", "cancel", other) == Exit.REFUSED
     assert "no-window" in door.out
+
+
+@pytest.mark.parametrize("words", [("opt-in", "cancel"), ("cancel",), ("reject",)])
+def test_cli_tells_the_guard_of_a_cancel_itself(
+    door: Door, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    """An executor that answers nothing keeps no cancel back: the window is cancelled at the guard all the same."""
+    door.house.set_mode(Mode.SUPERVISED)
+    door("opt-in", "add", "codespell")
+    change = door.waiting()
+    assert [each.change for each in door.house.guard.status().windows] == [change]
+
+    def silent(*asked: object, **more: object) -> None:
+        raise Unreachable("no-answer", "the executor does not answer", where=str((asked, more)))
+
+    monkeypatch.setattr(door.services, "desk", silent)
+    assert door(*words, change) == Exit.UNREACHABLE
+    assert door.house.guard.status().windows == ()
+    assert door.house.names().count("window.cancelled") == 1

@@ -97,6 +97,7 @@ def test_a_box_in_which_several_epochs_passed(keyed: KeyedHouse) -> None:
         assert keyed.guard.status().epoch == hour
         keyed.begin_again()
         assert isinstance(keyed.guard.revert(SUBJECT, made.change, "ada"), Passed)
+        keyed.clock.advance(1)
     assert keyed.names().count("key.certified") == 4
     assert len(set(keyed.keyids())) == 4
     assert check(keyed.place / "log", [keyed.anchor], keyed.log.checkpoint()).findings == ()

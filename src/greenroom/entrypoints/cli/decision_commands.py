@@ -43,6 +43,7 @@ def _words(app: typer.Typer, context: Context) -> None:
         del json
         # The guard hears of it from here: whatever else happens, no yes that was given before counts any more.
         context.services.withdraw(change, consent.actor())
+        context.services.cancel_window(change, consent.actor())
         wish = {"change": change, "why": why, "actor": consent.actor()}
         _answered(context, context.services.desk("reject", wish))
 
@@ -87,6 +88,7 @@ def _words(app: typer.Typer, context: Context) -> None:
         """
         del json
         withdrawn = context.services.withdraw(change, consent.actor())
+        context.services.cancel_window(change, consent.actor())
         if withdrawn["is"] != "passed":
             answer = {"id": change, "verdict": withdrawn}
             finish_change(context, answer, lambda: render.console().print(render.verdict_line(withdrawn)))

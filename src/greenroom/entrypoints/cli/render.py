@@ -208,7 +208,7 @@ def _state(shown: Mapping[str, Any]) -> str:
         return f"{shown['state']}, held: {held['rule']} ({held['where']}); {held['remedy']}"
     if shown.get("window"):
         ends = when.said(int(shown["window"]))
-        return f"{shown['state']}, applied by itself after {ends}; greenroom opt-in cancel {shown['id']} prevents it"
+        return f"{shown['state']}, applied by itself after {ends}; greenroom cancel {shown['id']} prevents it"
     refused = shown.get("refused")
     if refused:
         return f"{shown['state']}, refused: {refused['rule']} ({refused['where']}); {refused['remedy']}"

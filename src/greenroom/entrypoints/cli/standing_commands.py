@@ -119,6 +119,8 @@ def _cancelling(group: typer.Typer, context: Context) -> None:
           greenroom opt-in cancel k3f9x2
         """
         del json
+        # The guard hears of it from here: whatever else happens, no window of this change lets anything through.
+        context.services.cancel_window(change, consent.actor())
         answer = context.services.desk("cancel_window", {"change": change, "actor": consent.actor()})
         _finish(context, answer, lambda: _show_cancelled(answer))
 
