@@ -100,7 +100,7 @@ def test_cli_shows_a_window_cancels_it_and_applies_another(door: Door, monkeypat
     assert door("list") == Exit.OK
     assert "applied in 1 h 0 min" in door.out or "applied in 60 min" in door.out
     assert door("show", first) == Exit.OK
-    assert f"greenroom opt-in cancel {first} prevents it" in " ".join(door.out.split())
+    assert f"greenroom cancel {first} prevents it" in " ".join(door.out.split())
     assert door("status") == Exit.OK
     assert "in apply windows: 2" in door.out
     assert "waiting: 0" in door.out
