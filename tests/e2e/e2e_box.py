@@ -261,7 +261,8 @@ class House:
         """Inside, nothing may become live, and the person's branch and files may not change; the log stays whole."""
         before = (self.live(place), git(place, "rev-parse", "HEAD"), contents(place))
         yield
-        assert (self.live(place), git(place, "rev-parse", "HEAD"), contents(place)) == before
+        after = (self.live(place), git(place, "rev-parse", "HEAD"), contents(place))
+        assert after == before, f"{place} was {before} and is {after}"
         self.log_is_whole()
 
     def owner(self) -> KeyAttestor:

@@ -20,7 +20,7 @@ REPOSITORY = {
     "b.md": "# Two\n\nTo recieve it is easy, and it seperates it.\n",
     "main.rs": "fn main() {}\n",
     "words.py": "def f():\n    return 1\n",
-    "tests/test_words.py": "from words import f\n\n\ndef test_f():\n    assert f() == 1\n",
+    "tests/test_words.py": "import time\n\nfrom words import f\n\n\ndef test_f():\n    time.sleep(2)\n    assert f() == 1\n",
 }
 
 
@@ -88,7 +88,7 @@ def _interrupted(house: House, *words: str) -> str:
     """What improve prints when Ctrl-C meets it as it carries a change."""
     with house.started(*words) as process:
         assert process.stderr is not None
-        said = next(line for line in process.stderr if "debate" in line)
+        said = next(line for line in process.stderr if ", 1 of " in line)
         os.kill(process.pid, signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130, (said, out, err)
