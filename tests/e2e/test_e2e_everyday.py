@@ -20,7 +20,9 @@ REPOSITORY = {
     "b.md": "# Two\n\nTo recieve it is easy, and it seperates it.\n",
     "main.rs": "fn main() {}\n",
     "words.py": "def f():\n    return 1\n",
-    "tests/test_words.py": "import time\n\nfrom words import f\n\n\ndef test_f():\n    time.sleep(2)\n    assert f() == 1\n",
+    "tests/test_words.py": (
+        "import time\n\nfrom words import f\n\n\ndef test_f():\n    time.sleep(2)\n    assert f() == 1\n"
+    ),
 }
 
 
