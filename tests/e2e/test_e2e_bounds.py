@@ -39,11 +39,13 @@ SEGFAULT = "import ctypes\n" + HEAD + "    ctypes.string_at(0)\n    return numbe
 
 
 @pytest.fixture(scope="module")
-def tight(house: House, calm: Path) -> Iterator[Path]:
-    """The calm repository under small caps for test runs, which the owner signs."""
+def tight(house: House) -> Iterator[Path]:
+    """A repository of its own under small caps for test runs, which the owner signs."""
+    place = house.repository("tight")
+    house.take_in(place)
     before = house.guard.policy()
     house.enforce(house.tight(CAPS, SHORT))
-    yield calm
+    yield place
     house.enforce(before)
 
 
