@@ -38,10 +38,12 @@ class Entry:
 class OrderKind(Generic[O_contra]):
     """`unfit` says why an order cannot be taken; `entry` is its log entry; `apply` lets it count, inside a transaction.
 
-    `entry` and `apply` are given the digest of the stored order, and may run again after a crash.
+    `entry` and `apply` are given the digest of the stored order, and may run again after a crash. Of an order that
+    `stays` the guard keeps its own copy after it is in force; `apply` lets go of the one that it replaces.
     """
 
     name: str
     unfit: Callable[[Room, O_contra], Refused | None]
     entry: Callable[[Room, O_contra, Digest], Entry]
     apply: Callable[[Room, O_contra, Digest], None]
+    stays: bool = False

@@ -154,18 +154,22 @@ def _put_in_force(room: Room, digest: Digest, order: Order) -> Passed:
     with room.ledger.transaction():
         kind.apply(room, order, digest)
         room.ledger.set(_PENDING, "")
-        room.ledger.let_go(digest)
+        if not kind.stays:
+            room.ledger.let_go(digest)
     room.crash_point(f"{kind.name}.in-force")
     return Passed(produced=entry.digests)
 
 
 def check_constitution(room: Room) -> None:
-    """At each start: what is in force is what the owner signed. Raises Tampered; nothing then starts."""
+    """At each start: what is in force is what the owner signed. Raises Tampered; nothing then starts.
+
+    The order is read from the guard's own copy: who can delete in the store cannot keep the guard from starting by it.
+    """
     policy = room.rules.digest
     if policy is None:
         return
     order = room.ledger.setting("policy-order")
-    envelope = room.store.get(Digest(order or ""), MAX_PAPER_BYTES)
+    envelope = read_paper(room, Digest(order or ""), MAX_PAPER_BYTES)
     signed = open_paper(room.attestor, envelope, ConstitutionOrder)
     if signed.policy != policy:
         raise Tampered("policy-differs", "the policy in force is not the one that the owner signed", where=policy)
@@ -244,6 +248,9 @@ def _constitution_entry(room: Room, order: ConstitutionOrder, digest: Digest) ->
 
 
 def _apply_constitution(room: Room, order: ConstitutionOrder, digest: Digest) -> None:
+    earlier = room.ledger.setting("policy-order")
+    if earlier and earlier != digest:
+        room.ledger.let_go(Digest(earlier))
     room.ledger.set("policy", order.policy)
     room.ledger.set("policy-order", digest)
 
@@ -251,7 +258,7 @@ def _apply_constitution(room: Room, order: ConstitutionOrder, digest: Digest) ->
 KINDS: Mapping[type[Any], OrderKind[Any]] = {
     ModeOrder: OrderKind(name="mode", unfit=_fit_mode, entry=_mode_entry, apply=_apply_mode),
     ConstitutionOrder: OrderKind(
-        name="constitution", unfit=_unfit_constitution, entry=_constitution_entry, apply=_apply_constitution
+        name="constitution", unfit=_unfit_constitution, entry=_constitution_entry, apply=_apply_constitution, stays=True
     ),
     CommandOrder: commands.COMMAND,
     FloorOrder: floors.FLOOR,

@@ -168,3 +168,20 @@ def test_guard_spends_an_order_whose_policy_cannot_be_read(
         assert house.hand_in(order).rule == "order-spent"
     else:
         assert isinstance(house.hand_in(order), Passed)
+
+
+def test_guard_starts_by_its_own_copy_of_the_constitutions_order(house: PaperHouse) -> None:
+    """The owner's signed order vanishes from the store: the guard starts all the same, after a second constitution too.
+
+    Only the copy of the order in force is kept.
+    """
+    ledger = house.guard._room.ledger
+    first = Digest(str(ledger.setting("policy-order")))
+    house.store.erase(first)
+    assert house.restart().status().policy == house.first
+    assert isinstance(house.order(ConstitutionOrder, policy=house.policy(b"other"), previous=house.first), Passed)
+    ledger = house.guard._room.ledger
+    second = Digest(str(ledger.setting("policy-order")))
+    house.store.erase(second)
+    assert house.restart().status().policy == house.policy(b"other")
+    assert house.guard._room.ledger.kept(first) is None
