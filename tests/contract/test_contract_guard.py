@@ -13,14 +13,14 @@ import pytest
 from greenroom.domain.errors import Unusable
 from greenroom.domain.events import Event
 from greenroom.domain.plan import Caps
-from greenroom.domain.ports import Guard
+from greenroom.domain.ports import Dossier, Guard
 from greenroom.domain.verdict import Held, Instant, Passed, Refused
 from greenroom.domain.vocabulary import ChangeId, Kind, Subject
 from greenroom.guard.client import GuardClient
 from greenroom.guard.papers import CommandOrder, Lift
 from greenroom.guard.server import handlers
 from greenroom.testing.guard import FakeGuard
-from greenroom.testing.papers import SUBJECT, PaperHouse, papers, promoted
+from greenroom.testing.papers import SUBJECT, PaperHouse, Papers, papers, promoted
 
 CAPS = Caps(cpu_s=1, cpu_millicores=1, wall_s=1, memory_bytes=1, disk_bytes=1, processes=1, output_bytes=1)
 
@@ -57,6 +57,12 @@ def _rule(answer: object) -> str:
 
 def _guard(house: PaperHouse) -> Guard:
     return house.guard
+
+
+def _with_last_yes(made: Papers) -> Dossier:
+    """The dossier with the last yes only: of those that were spent or withdrawn before, the answer says nothing."""
+    dossier = made.dossier()
+    return dataclasses.replace(dossier, consents=dossier.consents[-1:])
 
 
 def test_contract_guard_takes_a_change_all_the_way(house: PaperHouse) -> None:
@@ -124,6 +130,32 @@ def test_contract_guard_withdraws_a_yes(house: PaperHouse) -> None:
     assert isinstance(warrant, str)
     assert isinstance(guard.promote(warrant), Passed)
     assert _rule(guard.withdraw(made.change, "ada")) == "already-live"
+
+
+def test_contract_guard_voids_a_second_yes_with_a_revert(house: PaperHouse) -> None:
+    """A yes that was given twice counts once: taking the change back voids the other, and only a later yes counts."""
+    guard = _guard(house)
+    made, _ = promoted(house)
+    made.approve()
+    house.clock.advance(1)
+    assert isinstance(guard.revert(SUBJECT, made.change, "ada"), Passed)
+    assert _rule(guard.warrant(_with_last_yes(made))) == "approval-withdrawn"
+    house.clock.advance(1)
+    made.approve()
+    assert isinstance(guard.warrant(_with_last_yes(made)), str)
+
+
+def test_contract_guard_voids_what_is_unspent_of_a_live_change(house: PaperHouse) -> None:
+    """A withdrawal that comes too late is refused, and logged; the yes that was not spent is void all the same."""
+    guard = _guard(house)
+    made, _ = promoted(house)
+    made.approve()
+    house.clock.advance(1)
+    assert _rule(guard.withdraw(made.change, "ada")) == "already-live"
+    assert house.names().count("consent.withdrawn") == 1
+    assert guard.live(SUBJECT) == made.green
+    assert isinstance(guard.revert(SUBJECT, made.change, "ada"), Passed)
+    assert _rule(guard.warrant(_with_last_yes(made))) == "approval-withdrawn"
 
 
 def test_contract_guard_refuses_forgeries(house: PaperHouse) -> None:

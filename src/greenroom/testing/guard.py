@@ -210,12 +210,12 @@ class FakeGuard:
         return problem or self._issue(dossier)
 
     def withdraw(self, change: ChangeId, actor: str) -> Verdict:
-        """Void every yes to a change that is not live."""
-        if any(stood.change == change for line in self._lines.values() for stood in line):
-            return Refused(rule="already-live", where=change, remedy=f"greenroom revert {change}")
+        """Void every yes to a change that is not spent; refused all the same while it is live."""
         at = self._clock.now()
         self._withdrawn[change] = at
         self._write("consent.withdrawn", f"withdrawn/{change}/{at}", change=change, actor=tidy(actor))
+        if any(stood.change == change for line in self._lines.values() for stood in line):
+            return Refused(rule="already-live", where=change, remedy=f"greenroom revert {change}")
         return Passed()
 
     def promote(self, warrant: Digest) -> Verdict:
@@ -275,6 +275,7 @@ class FakeGuard:
             )
         gone = line.pop()
         self._reverted.add((subject, change))
+        self._withdrawn[change] = self._clock.now()
         self._write("live.reverted", f"reverted/{gone.warrant}", change=change, actor=tidy(actor))
         return Passed(produced={"live": line[-1].green})
 
@@ -381,11 +382,11 @@ class FakeGuard:
         return digest
 
     def _unfit(self, paper: Warrant, warrant: Digest, line: list[Stood]) -> Refused | Held | None:
+        if warrant in self._spent:
+            return Refused(rule="warrant-spent", where=paper.change, remedy="ask for a new warrant")
         withdrawn = self._withdrawn.get(paper.change)
         if withdrawn is not None and paper.expires - _WARRANT_NS <= withdrawn:
             return Held(rule="approval-withdrawn", where=paper.change, remedy=f"greenroom approve {paper.change}")
-        if warrant in self._spent:
-            return Refused(rule="warrant-spent", where=paper.change, remedy="ask for a new warrant")
         if self._clock.now() >= paper.expires:
             return Refused(rule="warrant-expired", where=paper.change, remedy="ask for a new warrant")
         if line[-1].green != paper.base:
