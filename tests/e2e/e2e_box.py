@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 from greenroom.audit import keys
 from greenroom.audit.attest import KeyAttestor
 from greenroom.bootstrap import parts
@@ -157,8 +159,12 @@ class House:
 
     @property
     def changes(self) -> DatabaseChanges:
-        """The executor's own database, for playing a hostile executor."""
-        return DatabaseChanges(tables.open_database(self.box.db / "box.db"), parts.SystemClock())
+        """The executor's own database, for playing a hostile executor.
+
+        No connection stays open: the last one to close writes to the file.
+        """
+        engine = tables.open_database(self.box.db / "box.db", pool=sa.NullPool)
+        return DatabaseChanges(engine, parts.SystemClock())
 
     def argv(self, *words: str, before: str = "") -> list[str]:
         """The command line; `before` is Python that runs first, for playing a broken or hostile client."""

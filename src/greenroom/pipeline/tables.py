@@ -75,9 +75,9 @@ BRANCHES = sa.Table(
 )
 
 
-def open_database(path: Path) -> sa.Engine:
-    """The SQLite database at `path` in WAL mode, its schema brought up to date."""
-    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
+def open_database(path: Path, *, pool: type[sa.Pool] = sa.QueuePool) -> sa.Engine:
+    """The SQLite database at `path` in WAL mode, its schema brought up to date; `pool` holds its connections."""
+    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 30}, poolclass=pool)
 
     @sa.event.listens_for(engine, "connect")
     def _pragmas(connection: sa.engine.interfaces.DBAPIConnection, _record: object) -> None:
