@@ -26,14 +26,15 @@ _ENV = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 _TIMEOUT_S = 120
 
 
-def build_launcher(into: Path) -> Path:
+def build_launcher(into: Path, *, defined: tuple[str, ...] = ()) -> Path:
     """Compiles gr_launch and gr_warden into the directory `into`; returns the path of gr_launch.
 
-    Does nothing when both are there and were built from these sources. Raises Unusable `no-compiler`,
+    Does nothing when both are there and were built from these sources. `defined` are macros of a benchmark's own
+    build: `GR_TIMES` lets the launcher say when each of its parts was done. Raises Unusable `no-compiler`,
     `no-libseccomp` or `launcher-build-failed`.
     """
     launcher = into / LAUNCHER
-    sources = _sources_digest()
+    sources = " ".join((_sources_digest(), *defined))
     if launcher.is_file() and (into / WARDEN).is_file() and _read(into / _STAMP) == sources:
         return launcher
     compiler = _compiler()
@@ -42,7 +43,7 @@ def build_launcher(into: Path) -> Path:
         work = Path(scratch)
         _write_filter(compiler, work)
         for name in (LAUNCHER, WARDEN):
-            _compile_static(compiler, work, name)
+            _compile_static(compiler, work, name, *(f"-D{macro}" for macro in defined))
         for name in (LAUNCHER, WARDEN):
             (work / name).chmod(0o555)
             os.replace(work / name, into / name)
@@ -104,7 +105,7 @@ def _as_array(name: str, program: bytes) -> str:
     return f"static const struct sock_filter gr_filter_{name}[] = {{\n{''.join(rows)}}};\n"
 
 
-def _compile_static(compiler: str, work: Path, name: str) -> None:
+def _compile_static(compiler: str, work: Path, name: str, *macros: str) -> None:
     """Static: the command's LD_* variables and libraries then have no say before the walls are up.
 
     Without the C library where gr_sys is written for the processor and the compiler can: it starts in a fifth of
@@ -112,12 +113,12 @@ def _compile_static(compiler: str, work: Path, name: str) -> None:
     """
     if platform.machine() == "x86_64":
         try:
-            _compile(compiler, work, name, str(SOURCES / "gr_sys.c"), *_BARE, f"-I{work}")
+            _compile(compiler, work, name, str(SOURCES / "gr_sys.c"), *_BARE, f"-I{work}", *macros)
         except Unusable:
             pass
         else:
             return
-    _compile(compiler, work, name, "-static", f"-I{work}")
+    _compile(compiler, work, name, "-static", f"-I{work}", *macros)
 
 
 def _compile(compiler: str, work: Path, name: str, *flags: str) -> None:
