@@ -349,7 +349,14 @@ class Evaluator(Protocol):
     """Runs one check through the keeper and concludes from its receipts."""
 
     def verify(
-        self, check: str, plan: Plan, base: Digest, green: Digest, golden: Digest, occasion: Digest | None = None
+        self,
+        check: str,
+        plan: Plan,
+        base: Digest,
+        green: Digest,
+        golden: Digest,
+        occasion: Digest | None = None,
+        found: Sequence[Evidence] = (),
     ) -> Evidence: ...
 
 

@@ -19,6 +19,7 @@ from greenroom.domain.vocabulary import Subject, Trust
 from greenroom.keeper.attempts import Tally
 from greenroom.keeper.golden import ENVIRONMENT, Golden
 from greenroom.keeper.once import exhausted, key_of
+from greenroom.keeper.overlay import overlaid
 
 Files = Mapping[bytes, bytes]
 Apply = Callable[[Plan, MutableMapping[bytes, bytes]], Refused | None]
@@ -165,7 +166,7 @@ class FakeKeeper:
         if isinstance(result, Refused):
             return result
         request = {"args": dict(run.args), "overlay": run.overlay}
-        ended: dict[str, Any] = {"occasion": run.occasion, "attempt": 1 + tally.bad}
+        ended: dict[str, Any] = {"occasion": run.occasion, "attempt": 1 + tally.bad, "laid": self._laid(run)}
         if result is None:
             ended |= {"ended_by": "wall", "exit": 137}
         receipt = self._receipt(run.check, run.role, run.tool, run.golden, run.trees, request, result, **ended)
@@ -174,6 +175,18 @@ class FakeKeeper:
             self._kept[key] = self._papers(concluded)
         self._tallies[key] = Tally(bad=tally.bad + (result is None), concluded=concluded)
         return receipt
+
+    def _laid(self, run: CheckRun) -> Mapping[str, Digest]:
+        """The trees as the real keeper lays them; as they are where the store does not have them."""
+        if run.overlay is None:
+            return dict(run.trees)
+        source, onto = run.overlay
+        try:
+            trees = {name: parse_manifest(self._store.get(run.trees[name])) for name in run.overlay}
+        except NotFound:
+            return dict(run.trees)
+        tree = self._store.put("tree", overlaid(trees[source], trees[onto]).encode())
+        return {**run.trees, onto: tree}
 
     def _papers(self, envelope: Digest) -> Mapping[Digest, bytes]:
         signed = self._attestor.open(self._store.get(envelope), Predicate.RECEIPT, "keeper")

@@ -64,6 +64,7 @@ class ScriptedKeeper:
         self.asked: list[CheckRun] = []
         self.builds = 0
         self.greens = [GREEN]
+        self.laid: Mapping[str, Digest] | None = None
 
     def check(self, run: CheckRun) -> Digest | Refused:
         self.asked.append(run)
@@ -89,6 +90,7 @@ class ScriptedKeeper:
             usage=Usage(wall_ms=1, cpu_ms=1),
             began=Instant(len(self.asked)),
             ended=Instant(len(self.asked)),
+            laid=dict(run.trees) if self.laid is None else self.laid,
         )
         return self._signed(Predicate.RECEIPT, receipt.output, documents.encode(receipt))
 
@@ -259,6 +261,35 @@ def test_own_tests_that_failed_before_are_no_fault() -> None:
     assert roles(keeper) == ["own", "base", "own-again"]
     evaluator, _ = house(by_role(own=suite_of(a="failed"), own_again=suite_of(a="failed"), base=suite_of(a="passed")))
     assert evaluator.verify("own-tests", PLAN, BASE, GREEN, GOLDEN).verdict == "fail"
+
+
+def alone(**outcomes: str) -> TestRun:
+    return replace(suite_of(**outcomes), alone=True)
+
+
+def test_own_tests_rest_on_the_runs_of_tests_where_they_prove_both() -> None:
+    """No run is made for them: the receipts are those of base's tests on Green, and of base."""
+    evaluator, keeper = house(by_role(base=suite_of(a="passed"), base_on_green=alone(a="passed")))
+    tests = evaluator.verify("tests", PLAN, BASE, GREEN, GOLDEN)
+    own = evaluator.verify("own-tests", PLAN, BASE, GREEN, GOLDEN, found=[tests])
+    assert (own.verdict, own.receipts) == ("pass", tests.receipts)
+    assert roles(keeper) == ["base", "base-on-green"]
+
+
+@pytest.mark.parametrize("why", ["probes", "overlay", "failing", "another Green"])
+def test_own_tests_are_run_where_another_run_does_not_prove_them(why: str) -> None:
+    """Probes stood in it, base's tests changed the tree, a test failed that does not on base, or it is of another."""
+    green = (
+        suite_of(a="passed") if why == "probes" else alone(a="passed", **({"b": "failed"} if why == "failing" else {}))
+    )
+    evaluator, keeper = house(by_role(base=suite_of(a="passed"), base_on_green=green, own=suite_of(a="passed")))
+    keeper.laid = {"work": digest_of("tree", b"overlaid"), "base": BASE} if why == "overlay" else None
+    tests = evaluator.verify("tests", PLAN, BASE, GREEN, GOLDEN)
+    if why == "another Green":
+        tests = replace(tests, about=BASE)
+    own = evaluator.verify("own-tests", PLAN, BASE, GREEN, GOLDEN, found=[tests])
+    assert own.verdict == "pass"
+    assert roles(keeper) == ["base", "base-on-green", "own"]
 
 
 def test_diffs_are_read_from_both_trees() -> None:

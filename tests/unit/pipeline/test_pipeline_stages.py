@@ -296,14 +296,23 @@ class ToldEvaluator:
         self.verdicts = verdicts
         self.asked: list[str] = []
         self.occasions: list[Digest | None] = []
+        self.beside: list[list[str]] = []
         self.error: Exception | None = None
         self.cut: frozenset[str] = frozenset()
 
     def verify(
-        self, check: str, plan: Plan, base: Digest, green: Digest, golden: Digest, occasion: Digest | None = None
+        self,
+        check: str,
+        plan: Plan,
+        base: Digest,
+        green: Digest,
+        golden: Digest,
+        occasion: Digest | None = None,
+        found: Sequence[Evidence] = (),
     ) -> Evidence:
         self.asked.append(check)
         self.occasions.append(occasion)
+        self.beside.append([item.check for item in found])
         if self.error is not None:
             raise self.error
         if check in self.cut:
@@ -336,6 +345,7 @@ def test_verify_runs_every_check_and_shows_a_card(store: MemoryStore) -> None:
     assert isinstance(done.verdict, Passed)
     assert evaluator.asked == list(CHECKS)
     assert evaluator.occasions == [None] * len(CHECKS)
+    assert evaluator.beside == [list(CHECKS[:at]) for at in range(len(CHECKS))]
     stored = [documents.decode(Evidence, store.get(digest)) for digest in done.change.evidence]
     assert [item.check for item in stored] == list(CHECKS)
     assert done.change.seals == (digest_of("statement", b"reseal"),)

@@ -36,7 +36,7 @@ class VerifyStage:
         plan = documents.decode(Plan, self._store.get(change.plan))
         found: list[Evidence] = []
         for check in self._policy().checks(plan):
-            item = self._evaluator.verify(check, plan, change.base, change.green, change.golden)
+            item = self._evaluator.verify(check, plan, change.base, change.green, change.golden, found=found)
             found.append(item if item.receipts else self._with_earlier(change, item))
             if not isinstance(verdict_on(found), Passed):
                 break
