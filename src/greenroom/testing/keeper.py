@@ -10,7 +10,7 @@ from typing import Any
 from greenroom.domain import documents, vocabulary
 from greenroom.domain.digest import Digest, digest_of, prefix_of
 from greenroom.domain.errors import NotFound, Tampered
-from greenroom.domain.plan import Plan
+from greenroom.domain.plan import Plan, Step
 from greenroom.domain.ports import Attestor, CheckRun, Clock, Store
 from greenroom.domain.proof import Import, Predicate, Receipt, RunOutput, Seal, Usage
 from greenroom.domain.trees import Entry, File, Link, manifest_of, parse_manifest
@@ -120,18 +120,12 @@ class FakeKeeper:
         parsed = documents.decode(Plan, self._store.get(plan))
         files = files_of(self._store, parsed.base)
         if (refused := self._apply(parsed, files)) is not None:
-            return refused
+            said = {"refused": {"rule": refused.rule, "where": refused.where, "remedy": refused.remedy}}
+            broken = tuple(self._step(parsed, step, "rehearsal", said) for step in parsed.steps[:1])
+            return replace(refused, receipts=broken)
         green = tree_of(self._store, files, like=parsed.base)
         steps = tuple(
-            self._receipt(
-                "build",
-                f"{step.id}/{role}",
-                step.tool,
-                parsed.golden,
-                {"work": parsed.base},
-                {"args": {name: arg.value for name, arg in step.args.items()}},
-                {"applied": role == "application"},
-            )
+            self._step(parsed, step, role, {"applied": role == "application"})
             for step in parsed.steps
             for role in ("rehearsal", "application")
         )
@@ -146,6 +140,12 @@ class FakeKeeper:
             snapshots={step.id: parsed.base for step in parsed.steps},
         )
         return self._sign(Predicate.SEAL, green, seal)
+
+    def _step(self, plan: Plan, step: Step, role: str, result: Mapping[str, Any]) -> Digest:
+        args = {name: arg.value for name, arg in step.args.items()}
+        return self._receipt(
+            "build", f"{step.id}/{role}", step.tool, plan.golden, {"work": plan.base}, {"args": args}, result
+        )
 
     def check(self, run: CheckRun) -> Digest | Refused:
         """The Receipt of a run with the result document that `results` gives; made once, as the real keeper does it.
