@@ -197,3 +197,17 @@ def test_contract_keeper_prepares_a_golden_for_one_tree(desk: Desk) -> None:
     assert [documents.load_json(desk.store.get(golden))["tree"] for golden in goldens] == trees
     assert documents.load_json(desk.store.get(desk.keeper.golden())).get("tree") is None
     assert [desk.keeper.prepare(tree) for tree in trees] == goldens
+
+
+def test_contract_keeper_says_which_trees_lay_there(desk: Desk) -> None:
+    """An overlay that changes nothing leaves Green's own digest in the receipt; any other one gives another."""
+    desk.script = ["passed"]
+    base = tree_of(desk.store, {b"a.py": b"x = 1\n", b"tests/test_a.py": b"1\n"})
+    prose = tree_of(desk.store, {b"a.py": b"x = 2\n", b"tests/test_a.py": b"1\n"})
+    tests = tree_of(desk.store, {b"a.py": b"x = 2\n", b"tests/test_a.py": b"2\n"})
+    assert desk.receipt(desk.keeper.check(desk.ask(trees={"work": base}))).laid == {"work": base}
+    for green, laid in ((prose, prose), (tests, prose)):
+        run = desk.ask(role="base-on-green", trees={"work": green, "base": base}, overlay=("base", "work"))
+        receipt = desk.receipt(desk.keeper.check(run))
+        assert receipt.mounted == {"work": green, "base": base}
+        assert receipt.laid == {"work": laid, "base": base}

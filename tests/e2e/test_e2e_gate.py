@@ -35,7 +35,7 @@ def _lie(item, call):
 
 runner.TestReport.from_item_and_call = _lie
 """
-CRASH = b"import ctypes\n\nctypes.string_at(0)\n"
+CRASH = b"import ctypes\n\nprint('it was about to apply', flush=True)\nctypes.string_at(0)\n"
 
 
 def _refused(evidence: Evidence, case: str, change: Mapping[str, Any]) -> str:
@@ -220,6 +220,12 @@ def test_e2e_tool_crash(house: House, evidence: Evidence, calm: Path) -> None:
             assert _refused(evidence, "tool crash", change) == "tool-crash"
             assert "step apply" in change["verdict"]["where"]
             assert "ended by signal" in change["verdict"]["where"]
+        (run,) = house.ok("show", change["id"], "--runs")["runs"]
+        assert (run["check"], run["role"], run["ended_by"], run["exit"]) == ("build", "apply/rehearsal", "signal", 139)
+        assert run["printed"]["stdout"]["text"] == "it was about to apply\n"
+        shown = house.run("show", change["id"], "--runs").out
+        assert "apply/rehearsal" in shown
+        assert "it was about to apply" in shown
     finally:
         house.enforce(before)
 

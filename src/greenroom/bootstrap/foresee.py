@@ -36,7 +36,10 @@ STORED: Mapping[str, str] = {
 """What an `improve` writes in the box; see PRIVACY.md."""
 SUITE = "run_tests_t1"
 ONCE = "once for all of them"
-SELDOM: Mapping[tuple[str, str], str] = {("own-tests", "base"): "once, where one of a proposal's own tests fails"}
+SELDOM: Mapping[tuple[str, str], str] = {
+    ("own-tests", "own"): "for each proposal whose tests, settings or lines of code are not base's",
+    ("own-tests", "base"): "once, where one of a proposal's own tests fails",
+}
 """How often a run is made that not every proposal needs, by check and role."""
 _RELEASE = "every file below it, as an unpacked source release"
 

@@ -355,6 +355,7 @@ def _stages(
         min_share=lambda: policy().constitution.tests.min_share,
         known=known,
         test_args=lambda subject: {"argv": command(subject)} if command(subject) else {},
+        side_by_side=(os.cpu_count() or 1) > 1,
     )
     return {
         Stage.PLAN: plan.PlanStage(

@@ -57,6 +57,7 @@ class Change:
     `ended` is the rule or the word that ended it; `refused` is that rule with its place and remedy. `carry` is the
     guard's statement that the consent of an earlier change holds for this one; `parent` the change that it follows.
     `window` is when its apply window ends: consent was given, and until then it can be cancelled; that is no hold.
+    `broken` are the receipts of the last build where it broke off: nobody judges by them, a person reads them.
     `cancelled`: a person did. `again` is the evidence of a second verify, where that stands in a person's place.
     """
 
@@ -71,6 +72,7 @@ class Change:
     plan: Digest | None = None
     green: Digest | None = None
     seals: tuple[Digest, ...] = ()
+    broken: tuple[Digest, ...] = ()
     debate: Digest | None = None
     card: Digest | None = None
     evidence: tuple[Digest, ...] = ()

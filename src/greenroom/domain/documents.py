@@ -47,15 +47,15 @@ def load_json(data: bytes, *, limit: int = MAX_DOCUMENT_BYTES) -> Any:
         )
     except (ValueError, RecursionError) as error:
         raise Unusable("bad-json", f"not JSON: {str(error)[:200]}") from None
-    _check_depth(plain, 0)
+    if data.count(b"{") + data.count(b"[") > MAX_DEPTH:
+        _check_depth(plain, 0)
     return plain
 
 
 def to_plain(value: Any) -> Any:
     """A dataclass as JSON values; the declared type decides, so an Instant becomes a decimal string."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        hints = _hints(type(value))
-        return {f.name: _plain_as(hints[f.name], getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {name: _plain_as(hint, getattr(value, name)) for name, hint, _ in _members(type(value))}
     return _plain_as(Any, value)
 
 
@@ -126,16 +126,15 @@ def _union(args: tuple[Any, ...], plain: Any, where: str) -> Any:
 def _dataclass(cls: Any, plain: Any, where: str) -> Any:
     if not isinstance(plain, dict):
         raise _bad(where, f"an object ({cls.__name__}) is expected")
-    hints = _hints(cls)
-    fields = {f.name: f for f in dataclasses.fields(cls)}
-    unknown = sorted(set(plain) - set(fields))
+    members = _members(cls)
+    unknown = sorted(set(plain).difference(name for name, _, _ in members))
     if unknown:
         raise _bad(where, f"unknown member {unknown[0][:80]!r}")
     values = {}
-    for name, field in fields.items():
+    for name, hint, needed in members:
         if name in plain:
-            values[name] = from_plain(hints[name], plain[name], f"{where}.{name}")
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            values[name] = from_plain(hint, plain[name], f"{where}.{name}")
+        elif needed:
             raise _bad(where, f"member {name!r} is missing")
     return cls(**values)
 
@@ -186,8 +185,14 @@ def _optional_instant(hint: Any) -> bool:
 
 
 @cache
-def _hints(cls: Any) -> dict[str, Any]:
-    return typing.get_type_hints(cls)
+def _members(cls: Any) -> tuple[tuple[str, Any, bool], ...]:
+    """Name, type and whether it must be there, of each member of a dataclass."""
+    hints = typing.get_type_hints(cls)
+    missing = dataclasses.MISSING
+    return tuple(
+        (field.name, hints[field.name], field.default is missing and field.default_factory is missing)
+        for field in dataclasses.fields(cls)
+    )
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -21,6 +21,8 @@ AGAIN = "-again"
 
 TRIED_AGAIN_POINTS, MAX_COUNTED = 3, 5
 """What each attempt before the one that counts adds to the risk, and how many are counted."""
+OWN, ON_GREEN = "own-tests", "base-on-green"
+"""The check that may rest on runs of another, and the role of the run that it rests on."""
 _SHOWN = ("base", "base-on-green", "own", "diff")
 
 TestOutcome = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed"]
@@ -31,7 +33,9 @@ LineClass = Literal["comment", "docs", "lint", "logic", "config", "tests", "bina
 class TestRun:
     """The result document of `run_tests_t1`. `sentinel` is what became of the test that must fail.
 
-    `coverage` is which of the changed lines ran; None where the run had nothing to compare its tree with.
+    `coverage` is which of the changed lines ran; None where the run had nothing to compare its tree with. `alone` is
+    True where that other tree made no difference: settings, options and metadata come out of the tree itself as they
+    were taken, and no probe stood in it.
     """
 
     __test__ = False
@@ -41,6 +45,7 @@ class TestRun:
     sentinel: Literal["failed", "passed", "missing"]
     notes: tuple[str, ...] = ()
     coverage: Coverage | None = None
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +133,29 @@ _STUCK: Mapping[str, str] = {
 """What would let a check be had that could not be had, by what ended its run."""
 
 
+def lent_to_own(about: Digest, runs: Sequence[Run]) -> Sequence[Run]:
+    """Those of `runs` that prove `own-tests` about the tree `about` too; none where they do not.
+
+    They are the runs of `tests`, where base's tests laid over Green left Green as it is: the keeper's receipts say that
+    each run on Green was on the very tree `about`, and their results that it ran there as if alone.
+    """
+    lent = [run for run in runs if run.receipt.check == "tests"]
+    on_green = [run for run in lent if run.receipt.role.removesuffix(AGAIN) == ON_GREEN]
+    bare = all(
+        run.receipt.mounted.get("work") == run.receipt.laid.get("work") == about
+        and isinstance(run.result, TestRun)
+        and run.result.alone
+        for run in on_green
+    )
+    return lent if bare and any(run.receipt.role == ON_GREEN for run in on_green) else ()
+
+
+def runs_of(check: str, about: Digest, runs: Sequence[Run]) -> Sequence[Run]:
+    """Those of `runs` that count for `check` about the tree `about`: its own, else for `own-tests` those lent to it."""
+    own = [run for run in runs if run.receipt.check == check]
+    return lent_to_own(about, runs) if check == OWN and not own else own
+
+
 def conclude(check: str, about: Digest, runs: Sequence[Run], *, min_share: int = 50) -> Evidence:
     """The evidence that `runs` give for `check` about the tree `about`; `min_share` is a percentage.
 
@@ -136,6 +164,8 @@ def conclude(check: str, about: Digest, runs: Sequence[Run], *, min_share: int =
     rule = _RULES.get(check)
     if rule is None:
         raise Unusable("unknown-check", f"no rule for the check {check!r}")
+    if check == OWN and any(run.receipt.check != OWN for run in runs) and not lent_to_own(about, runs):
+        return _evidence(check, about, runs, "inconclusive", facts={"why": "a run of another check"})
     broken = [run for run in runs if run.receipt.ended_by != "exit" or run.result is None]
     if not runs or broken:
         return _evidence(check, about, runs, "inconclusive", facts=_why_broken(broken))
@@ -149,7 +179,8 @@ def conclude(check: str, about: Digest, runs: Sequence[Run], *, min_share: int =
 def _with_attempts(found: Evidence, runs: Sequence[Run]) -> Evidence:
     """`found` with a contribution for each run that is not a first attempt: a person shall see it.
 
-    They stand by role, in whatever order the runs came: card and guard must say the same.
+    They stand by role, in whatever order the runs came: card and guard must say the same. Runs that another check lent
+    are told of there.
     A classification's findings are the changed files, and its tool runs nothing of the repository: it stays as it is.
     """
     if found.verdict not in ("pass", "broken-before") or found.check == "classify":
@@ -162,7 +193,9 @@ def _with_attempts(found: Evidence, runs: Sequence[Run]) -> Evidence:
             source=run.digest,
         )
         for run in sorted(runs, key=lambda run: run.receipt.role)
-        if run.receipt.attempt > 1 and run.receipt.role.removesuffix(AGAIN) in _SHOWN
+        if run.receipt.attempt > 1
+        and run.receipt.check == found.check
+        and run.receipt.role.removesuffix(AGAIN) in _SHOWN
     )
     return replace(found, findings=(*again, *found.findings)) if again else found
 
@@ -277,7 +310,8 @@ def _compare(
 
 def _own_tests(check: str, about: Digest, runs: Sequence[Run], min_share: int) -> Evidence:
     del min_share
-    base, own = _with_reruns(runs, "base"), _with_reruns(runs, "own")
+    lent = bool(lent_to_own(about, runs))
+    base, own = _with_reruns(runs, "base"), _with_reruns(runs, ON_GREEN if lent else "own")
     if not own or own[0].framework == "none":
         return _evidence(check, about, runs, "broken-before", facts={"why": "no-runnable-tests"})
     if own[0].sentinel != "failed":
@@ -287,7 +321,8 @@ def _own_tests(check: str, about: Digest, runs: Sequence[Run], min_share: int) -
     always = [t for t in bad if all(r.outcomes.get(t) in ("failed", "error") for r in own[1:])]
     findings = tuple(Contribution(name="own-test-fails", points=100, why=t[:300]) for t in bad[:20])
     verdict: EvidenceVerdict = "pass" if not bad else "fail" if always else "flaky"
-    return _evidence(check, about, runs, verdict, findings, {"ran": str(len(own[0].outcomes))})
+    rests = {"rests-on": f"tests, {ON_GREEN}: the same tree, run as if alone"} if lent else {}
+    return _evidence(check, about, runs, verdict, findings, {"ran": str(len(own[0].outcomes)), **rests})
 
 
 def _scan(check: str, about: Digest, runs: Sequence[Run], min_share: int) -> Evidence:

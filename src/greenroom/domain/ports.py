@@ -346,10 +346,18 @@ class Planner(Protocol):
 
 
 class Evaluator(Protocol):
-    """Runs one check through the keeper and concludes from its receipts."""
+    """Runs one check through the keeper and concludes from its receipts; `begin` has runs begin that are due later."""
 
+    def begin(self, checks: Sequence[str], plan: Plan, base: Digest, green: Digest, golden: Digest) -> None: ...
     def verify(
-        self, check: str, plan: Plan, base: Digest, green: Digest, golden: Digest, occasion: Digest | None = None
+        self,
+        check: str,
+        plan: Plan,
+        base: Digest,
+        green: Digest,
+        golden: Digest,
+        occasion: Digest | None = None,
+        found: Sequence[Evidence] = (),
     ) -> Evidence: ...
 
 

@@ -78,7 +78,8 @@ class Receipt:
     `check` and `role` say what the run was for (`tests`/`base-on-green`); `mounted` names the trees by
     mount name; `output` is the digest of the stored RunOutput; `layers` says which wall was enforced. `attempt` is 1
     unless earlier attempts at the very run ended without a result or were cut. `occasion` is what the run was made
-    for, where a run of another occasion would not do: the spent warrant, for the runs of a watch.
+    for, where a run of another occasion would not do: the spent warrant, for the runs of a watch. `laid` names by mount
+    name the trees that lay there when the run began: those of `mounted`, but where an overlay made another tree.
     """
 
     run: str
@@ -97,6 +98,7 @@ class Receipt:
     ended: Instant
     attempt: int = 1
     occasion: Digest | None = None
+    laid: Mapping[str, Digest] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,11 +21,15 @@ class Passed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """No: `rule` (kebab-case, stable) at `where`; `remedy` is what would make it pass."""
+    """No: `rule` (kebab-case, stable) at `where`; `remedy` is what would make it pass.
+
+    `receipts` name the signed records of the runs that led to it, the last one being what broke; few answers have any.
+    """
 
     rule: str
     where: str
     remedy: str
+    receipts: tuple[Digest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,12 +6,14 @@ Tests that come out different on Green run again on both codes: that tells flaky
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from greenroom.domain import documents, outcomes
 from greenroom.domain.digest import Digest, digest_of
-from greenroom.domain.errors import Unusable
+from greenroom.domain.errors import GreenroomError, Unusable
 from greenroom.domain.outcomes import Run, TestRun
 from greenroom.domain.plan import Plan
 from greenroom.domain.ports import Attestor, CheckRun, Keeper, Store
@@ -44,6 +46,8 @@ ASKS: Mapping[str, Ask] = {
     "live-tests": Ask(tool="run_tests_t1", mounts=_COMPARED, overlay=_OVER),
     "own-tests": Ask(tool="run_tests_t1", mounts={"own": {"work": "green"}, "base": {"work": "base"}}),
 }
+EARLY: Mapping[str, str] = {"tests": "base", "classify": "diff", "scan": "diff", "loosened": "diff"}
+"""The runs, by check and role, that may begin before the checks that stand in front of them are through."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +92,7 @@ class KeeperEvaluator:
     `tools` gives manifest digests by tool name; `min_share` is the percentage of base's tests that must pass;
     `known` tells what is remembered of a plan digest; `test_args` gives a subject's arguments of `run_tests_t1`
     (a test command that the owner set). The keeper makes each run once, so many changes of one base share its runs.
+    `side_by_side` is True where the keeper runs more than one cell at a time.
     """
 
     def __init__(
@@ -100,6 +105,7 @@ class KeeperEvaluator:
         min_share: Callable[[], int],
         known: Callable[[Digest], Known] = _nothing_known,
         test_args: Callable[[Subject], Mapping[str, str | int]] = _no_test_args,
+        side_by_side: bool = False,
     ) -> None:
         self._keeper = keeper
         self._store = store
@@ -108,12 +114,40 @@ class KeeperEvaluator:
         self._min_share = min_share
         self._known = known
         self._test_args = test_args
+        self._side_by_side = side_by_side
+
+    def begin(self, checks: Sequence[str], plan: Plan, base: Digest, green: Digest, golden: Digest) -> None:
+        """Have those runs of `checks` begin that wait for nothing: each is then there, or on its way, when it is due.
+
+        They are base's tests and what only reads the trees: no code of Green runs before its diff was looked at.
+        Nothing where the keeper has one cell, which base's tests would keep from all others.
+        """
+        if not self._side_by_side:
+            return
+        known = self._known(digest_of("plan", documents.encode(plan)))
+        for check in (check for check in EARLY if check in checks):
+            case = _Case(check, base, green, golden, self._args(check, plan, known), None)
+            run = self._asked(case, EARLY[check])
+            threading.Thread(target=self._make, args=(run,), name=f"early-{check}", daemon=True).start()
+
+    def _make(self, run: CheckRun) -> None:
+        """Whatever comes of it is said to whoever asks for the run when it is due."""
+        with contextlib.suppress(GreenroomError):
+            self._keeper.check(run)
 
     def verify(
-        self, check: str, plan: Plan, base: Digest, green: Digest, golden: Digest, occasion: Digest | None = None
+        self,
+        check: str,
+        plan: Plan,
+        base: Digest,
+        green: Digest,
+        golden: Digest,
+        occasion: Digest | None = None,
+        found: Sequence[Evidence] = (),
     ) -> Evidence:
         """Evidence of `check` about `green`, from runs made for `occasion` where one is given.
 
+        `found` are checks of the same Green on the same occasion: where their runs prove this one too, none is made.
         Inconclusive, with the keeper's rule and remedy as facts, when the keeper refused a run. Raises Unusable
         `unknown-check` or `unknown-tool`, Tampered for a receipt that the keeper did not sign.
         """
@@ -122,11 +156,24 @@ class KeeperEvaluator:
         try:
             if check == "reseal":
                 return self._reseal(self._store.put("plan", encoded), green, known)
+            lent = self._lent(check, green, found)
+            if lent is not None:
+                return lent
             case = _Case(check, base, green, golden, self._args(check, plan, known), occasion)
             runs = self._runs(case)
         except _Denied as denied:
             return _not_run(check, green, denied.refused)
         return outcomes.conclude(check, green, runs, min_share=self._min_share())
+
+    def _lent(self, check: str, green: Digest, found: Sequence[Evidence]) -> Evidence | None:
+        """What runs that were made for `tests` say of `own-tests`, where they say that nothing is wrong."""
+        tests = next((item for item in found if item.check == "tests" and item.about == green), None)
+        if check != outcomes.OWN or tests is None:
+            return None
+        runs = [open_run(self._store, self._attestor, digest) for digest in tests.receipts]
+        counted = outcomes.runs_of(check, green, runs)
+        said = outcomes.conclude(check, green, counted, min_share=self._min_share()) if counted else None
+        return said if said is not None and said.verdict in ("pass", "broken-before") else None
 
     def _args(self, check: str, plan: Plan, known: Known) -> Mapping[str, str | int]:
         if check == "classify":
@@ -155,21 +202,22 @@ class KeeperEvaluator:
             runs += [self._run(case, "base"), self._run(case, "own", AGAIN)]
         return runs
 
-    def _run(self, case: _Case, role: str, suffix: str = "") -> Run:
+    def _asked(self, case: _Case, role: str, suffix: str = "") -> CheckRun:
         ask = _ask(case.check)
         trees = {"base": case.base, "green": case.green}
-        answer = self._keeper.check(
-            CheckRun(
-                check=case.check,
-                role=role + suffix,
-                tool=self._tool(case.check),
-                args=case.args,
-                trees={name: trees[which] for name, which in ask.mounts[role].items()},
-                golden=case.golden,
-                overlay=ask.overlay.get(role),
-                occasion=case.occasion,
-            )
+        return CheckRun(
+            check=case.check,
+            role=role + suffix,
+            tool=self._tool(case.check),
+            args=case.args,
+            trees={name: trees[which] for name, which in ask.mounts[role].items()},
+            golden=case.golden,
+            overlay=ask.overlay.get(role),
+            occasion=case.occasion,
         )
+
+    def _run(self, case: _Case, role: str, suffix: str = "") -> Run:
+        answer = self._keeper.check(self._asked(case, role, suffix))
         if isinstance(answer, Refused):
             raise _Denied(answer)
         return open_run(self._store, self._attestor, answer)

@@ -126,7 +126,7 @@ class EvidenceRoom:
                 pairs, steps, kept = self._seals(case, seals)
                 evidence.append(outcomes.conclude_reseal(case.green, case.plan_digest, pairs))
                 continue
-            runs = [item.run for item in opened if item.run.receipt.check == check]
+            runs = outcomes.runs_of(check, case.green, [item.run for item in opened])
             evidence.append(outcomes.conclude(check, case.green, runs, min_share=case.min_share))
         every = [*(item.run.receipt for item in opened), *steps]
         return Found(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from greenroom.domain import documents
@@ -17,6 +17,8 @@ from greenroom.keeper.runs import Job, Ran, Runner, refusal_of
 
 WORK = "work"
 MAX_STEPS = 256
+MAX_TOLD = 32
+"""How many receipts a refusal names at most: those of the last runs."""
 REHEARSAL = "rehearsal"
 APPLICATION = "application"
 
@@ -39,7 +41,7 @@ class Builder:
         self._runner = runner
 
     def build(self, digest: Digest) -> Digest | Refused:
-        """The signed Seal of the plan that `digest` names; Refused with the step in `where`.
+        """The signed Seal of the plan that `digest` names; Refused with the step in `where` and the steps' receipts.
 
         Before each step the draft is sealed, and the seal and the step's receipts name that tree: it is the snapshot
         of steps of tier 2. A step that fails discards the draft, so nothing half-done is ever sealed; base is never
@@ -62,20 +64,19 @@ class Builder:
             except (NotFound, Tampered):
                 raise
             except (Unusable, OSError) as error:
-                return refusal_of(error)
+                return _with_receipts(refusal_of(error), build)
         return self._seal(digest, build)
 
     def _step(self, build: _Build, step: Step) -> Refused | None:
         build.snapshots[step.id] = build.before
         for role in (REHEARSAL, APPLICATION):
             ran = self._runner.run(_job(build, step, role), counted=role == REHEARSAL)
-            refused = ran if isinstance(ran, Refused) else ran.refused
-            if refused is not None:
-                return Refused(
-                    rule=refused.rule, where=f"step {step.id}, {role}: {refused.where}"[:500], remedy=refused.remedy
-                )
             if isinstance(ran, Ran):
                 build.receipts.append(ran.envelope)
+            refused = ran if isinstance(ran, Refused) else ran.refused
+            if refused is not None:
+                where = f"step {step.id}, {role}: {refused.where}"[:500]
+                return _with_receipts(Refused(rule=refused.rule, where=where, remedy=refused.remedy), build)
         self._runner.crash_point("build.applied")
         build.before = self._runner.trees.seal(str(build.draft))
         self._runner.crash_point("build.sealed")
@@ -96,6 +97,10 @@ class Builder:
         signed = runner.attestor.sign(Predicate.SEAL, seal.green, documents.encode(seal))
         runner.crash_point("build.signed")
         return runner.store.put("statement", signed)
+
+
+def _with_receipts(refused: Refused, build: _Build) -> Refused:
+    return replace(refused, receipts=tuple(build.receipts[-MAX_TOLD:]))
 
 
 def _job(build: _Build, step: Step, role: str) -> Job:

@@ -203,7 +203,7 @@ class Runner:
             raise
         except (Unusable, OSError) as error:
             return refusal_of(error)
-        attempt = _Attempt(record=record, number=record.begin(), began=self.clock.now())
+        attempt = _Attempt(record=record, number=record.begin(), began=self.clock.now(), laid=layout.laid)
         self.crash_point("run.laid-out")
         given = self._variables(str(job.args.get(VARIABLES, "")).split()) if manifest.executes else {}
         outcome = self.walls.run(_cell(job, manifest, golden, mounts, given), self.gate.shut)
@@ -268,6 +268,7 @@ class Runner:
             ended=self.clock.now(),
             attempt=attempt.number,
             occasion=job.occasion,
+            laid=attempt.laid,
         )
 
 
@@ -276,6 +277,7 @@ class _Attempt:
     record: Record
     number: int
     began: Instant
+    laid: Mapping[str, Digest]
 
 
 class _Pile:
@@ -302,13 +304,14 @@ def _output(outcome: Outcome, left: results.Left, needed: _Pile, said: _Pile) ->
 
 
 class _Layout:
-    """The directories of one run, and the mounts that show them to the cell."""
+    """The directories of one run, and the mounts that show them to the cell; `laid` are the trees in them."""
 
     def __init__(self, *, runner: Runner, job: Job, manifest: ToolManifest, draft: Path) -> None:
         self._runner = runner
         self._job = job
         self._manifest = manifest
         self._draft = draft
+        self.laid: dict[str, Digest] = {}
 
     def mounts(self, body: bytes, helpers: Mapping[str, bytes]) -> tuple[Mount, ...]:
         """Every mount but golden's, outer ones first."""
@@ -360,6 +363,7 @@ class _Layout:
         check_mount_name(name)
         path = self._draft / "mnt" / name
         tree = self._runner.store.put("tree", manifest.encode())
+        self.laid[name] = tree
         self._runner.trees.materialise(tree, str(path), uid=self._runner.drafts.uid)
         roots = overlay.read_only(manifest) if self._manifest.executes and self._writable(name) else ()
         if len(roots) > MAX_PROTECTED:

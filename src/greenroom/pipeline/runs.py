@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from greenroom.domain import documents
@@ -31,8 +32,7 @@ def runs_of(change: Change, store: Store, opener: Attestor) -> list[dict[str, An
     `well` is False where the run did not end by itself with exit 0 and a result without failures; `verdict` is that of
     the evidence it stands behind, empty for a build. `stdout` and `stderr` are digests in the store.
     """
-    named = dict.fromkeys(_receipts(change, store, opener))
-    return [_row(store, opener, *each) for each in list(named)[:MAX_RUNS]]
+    return [_row(store, opener, *each) for each in islice(_receipts(change, store, opener), MAX_RUNS)]
 
 
 def uses_of(change: Change, store: Store, opener: Attestor) -> Iterator[tuple[Digest, bool]]:
@@ -40,7 +40,7 @@ def uses_of(change: Change, store: Store, opener: Attestor) -> Iterator[tuple[Di
 
     Runs whose papers cannot be read or believed are left out: `runs_of` and `greenroom log check` say why.
     """
-    for digest, _, _ in dict.fromkeys(_receipts(change, store, opener)):
+    for digest, _, _ in _receipts(change, store, opener):
         try:
             receipt = documents.decode(Receipt, opener.open(store.get(digest), Predicate.RECEIPT, "keeper").body)
             output = documents.decode(RunOutput, store.get(receipt.output))
@@ -50,7 +50,16 @@ def uses_of(change: Change, store: Store, opener: Attestor) -> Iterator[tuple[Di
 
 
 def _receipts(change: Change, store: Store, opener: Attestor) -> Iterator[tuple[Digest, str, str]]:
-    """Digest, check and verdict of each run."""
+    """Digest, check and verdict of each run; one that stands behind two checks is there once, with the first."""
+    seen = set[Digest]()
+    for each in _all_receipts(change, store, opener):
+        if each[0] not in seen:
+            seen.add(each[0])
+            yield each
+
+
+def _all_receipts(change: Change, store: Store, opener: Attestor) -> Iterator[tuple[Digest, str, str]]:
+    yield from ((step, "build", "") for step in change.broken)
     for digest in change.seals:
         yield from ((step, "build", "") for step in _steps(store, opener, digest))
     for digest in change.evidence:

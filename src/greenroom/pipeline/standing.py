@@ -65,11 +65,14 @@ class StandingConsent:
         if change.plan is None or change.green is None:
             raise Bug("no-green", "a second verify needs a sealed Green")
         plan = documents.decode(Plan, self._store.get(change.plan))
+        found: list[Evidence] = []
         stored = []
         for check in self._checks(plan):
             if check == "reseal":
                 continue
-            item = self._evaluator.verify(check, plan, change.base, change.green, change.golden, change.green)
+            green = change.green
+            item = self._evaluator.verify(check, plan, change.base, green, change.golden, green, found)
+            found.append(item)
             stored.append(self._store.put("output", documents.encode(item)))
             said = verdict_on([item])
             if not isinstance(said, Passed):

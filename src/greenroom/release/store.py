@@ -145,7 +145,7 @@ class FileStore:
 
     def _path(self, digest: Digest) -> Path:
         name = hex_of(parse_digest(digest))
-        return self._root / prefix_of(digest) / name[:2] / name[2:]
+        return Path(f"{self._root}/{prefix_of(digest)}/{name[:2]}/{name[2:]}")
 
     @contextmanager
     def _folder(self, target: Path) -> Iterator[tuple[int, bool]]:

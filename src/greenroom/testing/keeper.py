@@ -10,7 +10,7 @@ from typing import Any
 from greenroom.domain import documents, vocabulary
 from greenroom.domain.digest import Digest, digest_of, prefix_of
 from greenroom.domain.errors import NotFound, Tampered
-from greenroom.domain.plan import Plan
+from greenroom.domain.plan import Plan, Step
 from greenroom.domain.ports import Attestor, CheckRun, Clock, Store
 from greenroom.domain.proof import Import, Predicate, Receipt, RunOutput, Seal, Usage
 from greenroom.domain.trees import Entry, File, Link, manifest_of, parse_manifest
@@ -19,6 +19,7 @@ from greenroom.domain.vocabulary import Subject, Trust
 from greenroom.keeper.attempts import Tally
 from greenroom.keeper.golden import ENVIRONMENT, Golden
 from greenroom.keeper.once import exhausted, key_of
+from greenroom.keeper.overlay import overlaid
 
 Files = Mapping[bytes, bytes]
 Apply = Callable[[Plan, MutableMapping[bytes, bytes]], Refused | None]
@@ -119,18 +120,12 @@ class FakeKeeper:
         parsed = documents.decode(Plan, self._store.get(plan))
         files = files_of(self._store, parsed.base)
         if (refused := self._apply(parsed, files)) is not None:
-            return refused
+            said = {"refused": {"rule": refused.rule, "where": refused.where, "remedy": refused.remedy}}
+            broken = tuple(self._step(parsed, step, "rehearsal", said) for step in parsed.steps[:1])
+            return replace(refused, receipts=broken)
         green = tree_of(self._store, files, like=parsed.base)
         steps = tuple(
-            self._receipt(
-                "build",
-                f"{step.id}/{role}",
-                step.tool,
-                parsed.golden,
-                {"work": parsed.base},
-                {"args": {name: arg.value for name, arg in step.args.items()}},
-                {"applied": role == "application"},
-            )
+            self._step(parsed, step, role, {"applied": role == "application"})
             for step in parsed.steps
             for role in ("rehearsal", "application")
         )
@@ -145,6 +140,12 @@ class FakeKeeper:
             snapshots={step.id: parsed.base for step in parsed.steps},
         )
         return self._sign(Predicate.SEAL, green, seal)
+
+    def _step(self, plan: Plan, step: Step, role: str, result: Mapping[str, Any]) -> Digest:
+        args = {name: arg.value for name, arg in step.args.items()}
+        return self._receipt(
+            "build", f"{step.id}/{role}", step.tool, plan.golden, {"work": plan.base}, {"args": args}, result
+        )
 
     def check(self, run: CheckRun) -> Digest | Refused:
         """The Receipt of a run with the result document that `results` gives; made once, as the real keeper does it.
@@ -165,7 +166,7 @@ class FakeKeeper:
         if isinstance(result, Refused):
             return result
         request = {"args": dict(run.args), "overlay": run.overlay}
-        ended: dict[str, Any] = {"occasion": run.occasion, "attempt": 1 + tally.bad}
+        ended: dict[str, Any] = {"occasion": run.occasion, "attempt": 1 + tally.bad, "laid": self._laid(run)}
         if result is None:
             ended |= {"ended_by": "wall", "exit": 137}
         receipt = self._receipt(run.check, run.role, run.tool, run.golden, run.trees, request, result, **ended)
@@ -174,6 +175,18 @@ class FakeKeeper:
             self._kept[key] = self._papers(concluded)
         self._tallies[key] = Tally(bad=tally.bad + (result is None), concluded=concluded)
         return receipt
+
+    def _laid(self, run: CheckRun) -> Mapping[str, Digest]:
+        """The trees as the real keeper lays them; as they are where the store does not have them."""
+        if run.overlay is None:
+            return dict(run.trees)
+        source, onto = run.overlay
+        try:
+            trees = {name: parse_manifest(self._store.get(run.trees[name])) for name in run.overlay}
+        except NotFound:
+            return dict(run.trees)
+        tree = self._store.put("tree", overlaid(trees[source], trees[onto]).encode())
+        return {**run.trees, onto: tree}
 
     def _papers(self, envelope: Digest) -> Mapping[Digest, bytes]:
         signed = self._attestor.open(self._store.get(envelope), Predicate.RECEIPT, "keeper")

@@ -473,7 +473,7 @@ class Papers:
         return tuple(
             outcomes.conclude_reseal(self.green, self.plan_digest, seals)
             if check == "reseal"
-            else outcomes.conclude(check, self.green, [r for r in opened if r.receipt.check == check])
+            else outcomes.conclude(check, self.green, outcomes.runs_of(check, self.green, opened))
             for check in checks
         )
 

@@ -102,7 +102,8 @@ class _Wrapped:
 class Workshop:
     """What the keeper's runs do here: patches by the finding they mend, results as `checks` wishes them.
 
-    `settings` is what reading a repository's `greenroom.toml` gives.
+    `settings` is what reading a repository's `greenroom.toml` gives. `alone` is what runs of tests with base beside
+    them say of themselves (`TestRun.alone`).
     """
 
     def __init__(self, store: Store) -> None:
@@ -110,6 +111,7 @@ class Workshop:
         self.patches: dict[Digest, Finding] = {}
         self.checks: dict[str, Behaviour] = {}
         self.settings = Read()
+        self.alone = False
 
     def apply(self, plan: Plan, files: MutableMapping[bytes, bytes]) -> Refused | None:
         """Do to `files` what the plan's patch says."""
@@ -138,7 +140,7 @@ class Workshop:
             return DiffClass(files=tuple(self._diff(run)), reproduced_by=str(run.args.get("reproduce", "")) or None)
         if run.check in ("scan", "loosened"):
             return ScanResult(findings=(BLOCKING,) if behaviour == "fail" else ())
-        return _suite(run.role, behaviour)
+        return dataclasses.replace(_suite(run.role, behaviour), alone=self.alone and "base" in run.trees)
 
     def _diff(self, run: CheckRun) -> Iterable[FileDiff]:
         base, green = (files_of(self._store, run.trees[name]) for name in ("base", "green"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,20 @@ def write(work: Path, into: Path) -> str:
     if guessed and version == "0.0.0":
         return f"the version of {name} is not stated as data; the tests see 0.0.0"
     return ""
+
+
+def same(one: Path, other: Path) -> bool:
+    """Whether two trees give the same metadata."""
+    return _written(one) == _written(other)
+
+
+def _written(work: Path) -> tuple[str, Mapping[str, bytes]]:
+    into = _body.scratch()
+    try:
+        said = write(work, into)
+        return said, {str(path.relative_to(into)): path.read_bytes() for path in into.rglob("*") if path.is_file()}
+    finally:
+        _body.discard(into)
 
 
 def _literal_version(work: Path, name: str) -> str:

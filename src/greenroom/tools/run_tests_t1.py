@@ -3,7 +3,8 @@
 Arguments, all optional: `argv`, a test command (pytest or unittest); `only`, test ids or paths separated by line ends;
 `limit_s`, the most seconds that the suite may take; `environment`, names of variables that the suite is given as the
 cell has them, parted by spaces. Where a tree is mounted as `base`, the suite's settings are read
-from it, and which of the changed lines ran is measured. Result: a domain TestRun. A suite that outlives its limit
+from it, and which of the changed lines ran is measured; `alone` says whether without it the run would have been the
+same. Result: a domain TestRun. A suite that outlives its limit
 leaves no result: nothing can be concluded from it.
 
 The procedure: 1 find the suite, 2 lay out the reporter, the probes and the metadata, 3 run, 4 run again without the
@@ -70,6 +71,7 @@ class Stage:
     settings: Path | None
     token: str
     wanted: _coverage.Wanted | None
+    alone: bool
 
 
 def run(request: _body.Request) -> Mapping[str, Any]:
@@ -78,8 +80,9 @@ def run(request: _body.Request) -> Mapping[str, Any]:
     settings_root = request.mounts.get("base", work)
     suite = _suite(request, settings_root)
     notes = list(suite.notes)
+    same = "base" in request.mounts and _suite(request, work) == suite
     if suite.framework == "none":
-        return _result(suite.framework, {}, "missing", notes)
+        return {**_result(suite.framework, {}, "missing", notes), "alone": same}
     home = _body.scratch()
     try:
         stage, metadata = _lay_out(request, work, settings_root, home)
@@ -88,7 +91,8 @@ def run(request: _body.Request) -> Mapping[str, Any]:
         report, ended = _run_suite(suite, stage, notes)
         sentinel = _take_sentinel(report, stage)
         if not report.outcomes and report.ended:
-            return _result("none", {}, "missing", [*notes, "the suite ran no test"])
+            nothing = _result("none", {}, "missing", [*notes, "the suite ran no test"])
+            return {**nothing, "alone": same and stage.alone}
         _describe(report, ended, stage.token, notes)
         if sentinel != "failed" and "passed" not in report.outcomes.values():
             notes.append("no test passed; the test that must fail was run alone")
@@ -96,6 +100,7 @@ def run(request: _body.Request) -> Mapping[str, Any]:
         return {
             **_result(suite.framework, report.outcomes, sentinel, notes),
             "coverage": stage.wanted.result(report.ran, report.unseen) if stage.wanted else None,
+            "alone": same and stage.alone,
         }
     finally:
         _body.discard(home)
@@ -136,6 +141,7 @@ def _lay_out(request: _body.Request, work: Path, settings_root: Path, home: Path
         settings=own if own and own.is_file() else settings,
         token=secrets.token_hex(8),
         wanted=wanted,
+        alone=not probes and own == _suites.settings_file(work) and _metadata.same(settings_root, work),
     )
     return stage, metadata
 

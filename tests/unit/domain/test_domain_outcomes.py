@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,7 @@ from greenroom.domain.outcomes import (
     TestRun,
     conclude,
     conclude_reseal,
+    runs_of,
     verdict_on,
 )
 from greenroom.domain.proof import EndedBy, Evidence, Receipt, Seal, Usage
@@ -290,3 +292,80 @@ def test_the_lines_that_ran_are_those_of_base_s_tests_on_green() -> None:
 def measured(run: Run, coverage: Coverage) -> Run:
     assert isinstance(run.result, TestRun)
     return replace(run, result=replace(run.result, coverage=coverage))
+
+
+BASE = digest_of("tree", b"base")
+
+
+def beside(outcomes: Mapping[str, TestOutcome], *, alone: bool = True, again: str = "", **members: Any) -> Run:
+    """A run of base's tests on Green, which the overlay left as it is."""
+    run = run_of(f"base-on-green{again}", outcomes)
+    given = {"mounted": {"work": TREE, "base": BASE}, "laid": {"work": TREE, "base": BASE}} | members
+    assert isinstance(run.result, TestRun)
+    return replace(run, receipt=replace(run.receipt, **given), result=replace(run.result, alone=alone))
+
+
+def test_own_tests_rest_on_the_run_of_base_s_tests_where_the_tree_is_the_same() -> None:
+    """One run proves both: the receipts are those of the tests, and the evidence says what it rests on."""
+    runs = [run_of("base", {"a": "passed"}), beside({"a": "passed"})]
+    found = conclude("own-tests", TREE, runs_of("own-tests", TREE, runs))
+    assert (found.verdict, found.receipts) == ("pass", tuple(run.digest for run in runs))
+    assert found.facts["rests-on"].startswith("tests, base-on-green")
+
+
+def test_own_tests_that_rest_on_another_run_must_pass_there() -> None:
+    """A test that fails on Green and not on base fails, a sentinel that does not fail is forging, as ever."""
+    base = run_of("base", {"a": "passed", "b": "failed"})
+    failed = [base, beside({"a": "failed", "b": "failed"})]
+    found = conclude("own-tests", TREE, runs_of("own-tests", TREE, failed))
+    assert (found.verdict, [item.why for item in found.findings]) == ("fail", ["a"])
+    before = [base, beside({"a": "passed", "b": "failed"})]
+    assert conclude("own-tests", TREE, runs_of("own-tests", TREE, before)).verdict == "pass"
+    forged = beside({"a": "passed", "b": "failed"})
+    assert isinstance(forged.result, TestRun)
+    forged = replace(forged, result=replace(forged.result, sentinel="passed"))
+    said = conclude("own-tests", TREE, runs_of("own-tests", TREE, [base, forged]))
+    assert (said.verdict, said.facts["why"]) == ("fail", "tests-forged")
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"alone": False},
+        {"laid": {"work": digest_of("tree", b"overlaid"), "base": BASE}},
+        {"laid": {}},
+        {"mounted": {"work": BASE, "base": BASE}},
+        {"mounted": {"work": BASE, "base": BASE}, "laid": {"work": BASE, "base": BASE}},
+        {"check": "live-tests"},
+    ],
+)
+def test_own_tests_rest_on_no_other_run(members: dict[str, Any]) -> None:
+    """Probes or settings, an overlay that changed the tree, a receipt that does not say, another tree or check."""
+    runs = [run_of("base", {"a": "passed"}), beside({"a": "passed"}, **members)]
+    assert not runs_of("own-tests", TREE, runs)
+    assert conclude("own-tests", TREE, runs).verdict == "inconclusive"
+
+
+def test_own_tests_rest_on_no_rerun_of_another_tree() -> None:
+    """Every run on Green must have been on that tree; base's run alone proves nothing of Green."""
+    other = beside({"a": "passed"}, again="-again", laid={"work": BASE, "base": BASE})
+    assert not runs_of("own-tests", TREE, [run_of("base", {}), beside({"a": "passed"}), other])
+    assert not runs_of("own-tests", TREE, [run_of("base", {"a": "passed"})])
+    assert not runs_of("own-tests", TREE, [beside({"a": "passed"}, again="-again")])
+
+
+def test_runs_of_own_tests_go_before_those_of_another_check() -> None:
+    """Where a run of its own was made, that one counts and no other."""
+    own = run_of("own", {"a": "failed"})
+    own = replace(own, receipt=replace(own.receipt, check="own-tests"))
+    runs = [run_of("base", {"a": "passed"}), beside({"a": "passed"}), own]
+    assert runs_of("own-tests", TREE, runs) == [own]
+    assert conclude("own-tests", TREE, runs_of("own-tests", TREE, runs)).verdict == "fail"
+
+
+def test_an_attempt_of_a_lent_run_counts_once() -> None:
+    """What the risk counts for a run that was tried again stands with the check that made the run."""
+    green = beside({"a": "passed"})
+    runs = [run_of("base", {"a": "passed"}), _attempt(green, 3)]
+    assert [item.name for item in conclude("tests", TREE, runs).findings] == ["tried-again"]
+    assert not conclude("own-tests", TREE, runs_of("own-tests", TREE, runs)).findings

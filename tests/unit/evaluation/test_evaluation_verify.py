@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -17,7 +18,7 @@ from greenroom.domain.ports import CheckRun
 from greenroom.domain.proof import Attestation, Predicate, Receipt, Role, RunOutput, Seal, Usage
 from greenroom.domain.verdict import Instant, Refused
 from greenroom.domain.vocabulary import Kind, Subject
-from greenroom.evaluation.verify import KeeperEvaluator, Known
+from greenroom.evaluation.verify import EARLY, KeeperEvaluator, Known
 from greenroom.keeper.once import key_of
 from greenroom.testing.store import MemoryStore
 
@@ -64,6 +65,7 @@ class ScriptedKeeper:
         self.asked: list[CheckRun] = []
         self.builds = 0
         self.greens = [GREEN]
+        self.laid: Mapping[str, Digest] | None = None
 
     def check(self, run: CheckRun) -> Digest | Refused:
         self.asked.append(run)
@@ -89,6 +91,7 @@ class ScriptedKeeper:
             usage=Usage(wall_ms=1, cpu_ms=1),
             began=Instant(len(self.asked)),
             ended=Instant(len(self.asked)),
+            laid=dict(run.trees) if self.laid is None else self.laid,
         )
         return self._signed(Predicate.RECEIPT, receipt.output, documents.encode(receipt))
 
@@ -259,6 +262,86 @@ def test_own_tests_that_failed_before_are_no_fault() -> None:
     assert roles(keeper) == ["own", "base", "own-again"]
     evaluator, _ = house(by_role(own=suite_of(a="failed"), own_again=suite_of(a="failed"), base=suite_of(a="passed")))
     assert evaluator.verify("own-tests", PLAN, BASE, GREEN, GOLDEN).verdict == "fail"
+
+
+def alone(**outcomes: str) -> TestRun:
+    return replace(suite_of(**outcomes), alone=True)
+
+
+def test_own_tests_rest_on_the_runs_of_tests_where_they_prove_both() -> None:
+    """No run is made for them: the receipts are those of base's tests on Green, and of base."""
+    evaluator, keeper = house(by_role(base=suite_of(a="passed"), base_on_green=alone(a="passed")))
+    tests = evaluator.verify("tests", PLAN, BASE, GREEN, GOLDEN)
+    own = evaluator.verify("own-tests", PLAN, BASE, GREEN, GOLDEN, found=[tests])
+    assert (own.verdict, own.receipts) == ("pass", tests.receipts)
+    assert roles(keeper) == ["base", "base-on-green"]
+
+
+@pytest.mark.parametrize("why", ["probes", "overlay", "failing", "another Green"])
+def test_own_tests_are_run_where_another_run_does_not_prove_them(why: str) -> None:
+    """Probes stood in it, base's tests changed the tree, a test failed that does not on base, or it is of another."""
+    green = (
+        suite_of(a="passed") if why == "probes" else alone(a="passed", **({"b": "failed"} if why == "failing" else {}))
+    )
+    evaluator, keeper = house(by_role(base=suite_of(a="passed"), base_on_green=green, own=suite_of(a="passed")))
+    keeper.laid = {"work": digest_of("tree", b"overlaid"), "base": BASE} if why == "overlay" else None
+    tests = evaluator.verify("tests", PLAN, BASE, GREEN, GOLDEN)
+    if why == "another Green":
+        tests = replace(tests, about=BASE)
+    own = evaluator.verify("own-tests", PLAN, BASE, GREEN, GOLDEN, found=[tests])
+    assert own.verdict == "pass"
+    assert roles(keeper) == ["base", "base-on-green", "own"]
+
+
+CHECKS = ("reseal", "classify", "scan", "loosened", "tests", "own-tests")
+
+
+def test_runs_that_wait_for_nothing_begin_early() -> None:
+    """Base's tests and what only reads the trees begin at once, as the very runs that are asked for later."""
+    begun, due = threading.Event(), threading.Event()
+    asked: list[CheckRun] = []
+
+    def answer(run: CheckRun) -> Answer:
+        asked.append(run)
+        if len(asked) == len(EARLY):
+            begun.set()
+            due.wait(10)
+        return {"classify": DiffClass(files=()), "tests": suite_of(a="passed")}.get(run.check, ScanResult(findings=()))
+
+    evaluator, _ = house(answer)
+    evaluator.begin(CHECKS, PLAN, BASE, GREEN, GOLDEN)
+    assert not asked
+    evaluator._side_by_side = True
+    evaluator.begin(CHECKS, PLAN, BASE, GREEN, GOLDEN)
+    assert begun.wait(10)
+    due.set()
+    early = sorted(map(key_of, asked))
+    assert {(run.check, run.role) for run in asked} == set(EARLY.items())
+    assert all(run.trees.get("work") != GREEN for run in asked)
+    del asked[:]
+    for check in CHECKS[1:]:
+        evaluator.verify(check, PLAN, BASE, GREEN, GOLDEN)
+    assert sorted(key_of(run) for run in asked if EARLY.get(run.check) == run.role) == early
+
+
+def test_an_early_run_that_is_refused_or_breaks_is_said_when_it_is_due() -> None:
+    """Nothing of it is lost or told early: the run that is due meets the same answer."""
+    no = Refused(rule="layer-missing", where="seccomp", remedy="see doctor")
+    told = threading.Semaphore(0)
+
+    def answer(run: CheckRun) -> Answer:
+        told.release()
+        if run.check == "scan":
+            raise Unusable("not-stored", "gone")
+        return no
+
+    evaluator, _ = house(answer)
+    evaluator._side_by_side = True
+    evaluator.begin(CHECKS, PLAN, BASE, GREEN, GOLDEN)
+    assert all(told.acquire(timeout=10) for _ in EARLY)
+    assert evaluator.verify("tests", PLAN, BASE, GREEN, GOLDEN).facts["rule"] == "layer-missing"
+    with pytest.raises(Unusable, match="not-stored"):
+        evaluator.verify("scan", PLAN, BASE, GREEN, GOLDEN)
 
 
 def test_diffs_are_read_from_both_trees() -> None:

@@ -94,6 +94,8 @@ def test_a_step_that_does_not_end_well_aborts_the_build(house: House, ended_by: 
     assert refused.where.startswith("step one, rehearsal: ")
     assert refused.remedy
     assert "\x1b" not in refused.where
+    (broke,) = (house.opened(Receipt, digest, Predicate.RECEIPT) for digest in refused.receipts)
+    assert (broke.role, broke.ended_by, broke.exit) == ("one/rehearsal", ended_by, code)
 
 
 def test_what_a_tool_refuses_is_the_build_s_refusal(house: House) -> None:
@@ -102,8 +104,13 @@ def test_what_a_tool_refuses_is_the_build_s_refusal(house: House) -> None:
         {"refused": {"rule": "patch-does-not-apply", "where": "a.txt:3", "remedy": "propose it again"}}
     )
     refused = house.keeper.build(house.plan(house.tree({"a": b"1"}), step(house.tool())))
+    assert isinstance(refused, Refused)
+    assert len(refused.receipts) == 1
     assert refused == Refused(
-        rule="patch-does-not-apply", where="step one, rehearsal: a.txt:3", remedy="propose it again"
+        rule="patch-does-not-apply",
+        where="step one, rehearsal: a.txt:3",
+        remedy="propose it again",
+        receipts=refused.receipts,
     )
 
 
@@ -121,6 +128,8 @@ def test_a_failed_application_leaves_nothing_behind(house: House) -> None:
     refused = house.keeper.build(house.plan(base, step(house.tool(tier=Tier.SYSTEM))))
     assert isinstance(refused, Refused)
     assert refused.rule == "tool-crash"
+    ran = [house.opened(Receipt, digest, Predicate.RECEIPT) for digest in refused.receipts]
+    assert [(each.role, each.exit) for each in ran] == [("one/rehearsal", 0), ("one/application", 1)]
     assert files_of(house.store, base) == {b"a": b"1"}
     assert list((house.directory / "keeper" / "runs").iterdir()) == []
 

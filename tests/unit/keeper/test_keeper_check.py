@@ -209,6 +209,12 @@ def test_the_overlay_puts_base_s_tests_over_green_s_read_only(house: House) -> N
     }
     assert receipt.mounted == {"work": green, "base": base}
     assert json.loads(house.store.get(receipt.args))["overlay"] == ["base", "work"]
+    assert receipt.laid == {
+        "base": base,
+        "work": house.tree(
+            {"src/m.py": b"2", "tests/test_m.py": b"base", "conftest.py": b"base", "setup.cfg": b"base"}
+        ),
+    }
 
 
 def test_base_and_green_run_under_the_same_conditions(house: House) -> None:

@@ -271,6 +271,19 @@ def test_simulate_passes_a_refusal_of_the_keeper_on(store: MemoryStore) -> None:
     assert stage.run(change).verdict == NO
 
 
+def test_simulate_names_what_ran_until_a_step_broke(store: MemoryStore) -> None:
+    """The change keeps the receipts, its verdict does not; a later build that goes well makes them go."""
+    stage, change = simulator(store, _writes)
+    plan = documents.decode(Plan, store.get(change.plan))
+    ran = (digest_of("statement", b"rehearsal"),)
+    stage._keeper.build = lambda _: dataclasses.replace(NO, receipts=ran)
+    done = stage.run(change)
+    assert (done.verdict, done.change.broken, done.change.evidence) == (NO, ran, ())
+    again, _ = simulator(store, _writes)
+    assert plan.base == change.base
+    assert again.run(done.change).change.broken == ()
+
+
 def test_simulate_believes_no_unsigned_seal(store: MemoryStore) -> None:
     """A seal that another key signed is not taken."""
     stage, change = simulator(store, _writes)
@@ -296,14 +309,28 @@ class ToldEvaluator:
         self.verdicts = verdicts
         self.asked: list[str] = []
         self.occasions: list[Digest | None] = []
+        self.beside: list[list[str]] = []
         self.error: Exception | None = None
         self.cut: frozenset[str] = frozenset()
+        self.begun: list[str] = []
+
+    def begin(self, checks: Sequence[str], plan: Plan, base: Digest, green: Digest, golden: Digest) -> None:
+        assert not self.asked
+        self.begun += checks
 
     def verify(
-        self, check: str, plan: Plan, base: Digest, green: Digest, golden: Digest, occasion: Digest | None = None
+        self,
+        check: str,
+        plan: Plan,
+        base: Digest,
+        green: Digest,
+        golden: Digest,
+        occasion: Digest | None = None,
+        found: Sequence[Evidence] = (),
     ) -> Evidence:
         self.asked.append(check)
         self.occasions.append(occasion)
+        self.beside.append([item.check for item in found])
         if self.error is not None:
             raise self.error
         if check in self.cut:
@@ -336,6 +363,8 @@ def test_verify_runs_every_check_and_shows_a_card(store: MemoryStore) -> None:
     assert isinstance(done.verdict, Passed)
     assert evaluator.asked == list(CHECKS)
     assert evaluator.occasions == [None] * len(CHECKS)
+    assert evaluator.begun == list(CHECKS)
+    assert evaluator.beside == [list(CHECKS[:at]) for at in range(len(CHECKS))]
     stored = [documents.decode(Evidence, store.get(digest)) for digest in done.change.evidence]
     assert [item.check for item in stored] == list(CHECKS)
     assert done.change.seals == (digest_of("statement", b"reseal"),)

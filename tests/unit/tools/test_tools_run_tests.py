@@ -353,3 +353,55 @@ def test_others():
     assert ran.code == 0, ran.stderr
     assert set(ran.result["outcomes"].values()) == {"passed"}
     assert len(ran.result["outcomes"]) == 2
+
+
+ALONE: dict[str, tuple[dict[str, str], dict[str, str], bool]] = {
+    "prose": ({"README.md": "teh\n"}, {"README.md": "the\n"}, True),
+    "a comment": (
+        {"mod.py": "# teh\ndef f():\n    return 1\n"},
+        {"mod.py": "# the\ndef f():\n    return 1\n"},
+        True,
+    ),
+    "code, which has probes": ({}, {"mod.py": "def f():\n    return 2 - 1\n"}, False),
+    "what tells the framework": ({"Makefile": "t:\n"}, {"Makefile": "t:\n\tpytest\n"}, False),
+    "the version": (
+        {"pyproject.toml": "[project]\nname = 'mod'\nversion = '1'\n"},
+        {"pyproject.toml": "[project]\nname = 'mod'\nversion = '2'\n"},
+        False,
+    ),
+    "where the settings stand": (
+        {"pytest.ini": "[pytest]\n"},
+        {"pytest.ini": "[pytest]\n", "pytest.toml": "[pytest]\n"},
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_a_run_beside_base_says_whether_base_made_a_difference(body: Any, name: str) -> None:
+    """It did where probes stood in Green, or where base's settings, framework or metadata are others than Green's.
+
+    Whether the tree itself is Green's is the keeper's to say.
+    """
+    before, after, alone = ALONE[name]
+    usual = PASSING if name != "what tells the framework" else BY_UNITTEST
+    base = usual | before
+    ran = body("run_tests_t1", {}, work=base | after, base=base)
+    found = documents.decode(TestRun, json.dumps(ran.result).encode())
+    assert (found.alone, found.sentinel) == (alone, "failed")
+    assert set(found.outcomes.values()) == {"passed"}
+
+
+def test_a_run_without_base_is_no_run_beside_it(body: Any) -> None:
+    """The word is only for what had another tree beside it, tests or not."""
+    assert not run(body, PASSING).alone
+    assert not run(body, {"mod.py": "x = 1\n"}).alone
+    nothing = body("run_tests_t1", {}, work={"mod.py": "x = 1\n"}, base={"mod.py": "x = 2\n"})
+    assert (nothing.result["framework"], nothing.result["alone"]) == ("none", True)
+
+
+BY_UNITTEST = {
+    "mod.py": "x = 1\n",
+    "tests/__init__.py": "",
+    "tests/test_a.py": "import unittest\nclass A(unittest.TestCase):\n    def test_ok(self):\n        pass\n",
+}

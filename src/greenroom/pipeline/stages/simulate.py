@@ -22,12 +22,13 @@ class SimulateStage:
         self._attestor = attestor
 
     def run(self, change: Change) -> Done:
-        """Build, read the signed seal, and remember Green."""
+        """Build, read the signed seal, and remember Green; where a step broke, the receipts that tell of it."""
         if change.plan is None:
             raise Bug("no-plan", "simulate needs a plan")
         sealed = self._keeper.build(change.plan)
         if isinstance(sealed, Refused):
-            return Done(sealed, change)
+            broken = dataclasses.replace(change, broken=sealed.receipts)
+            return Done(dataclasses.replace(sealed, receipts=()), broken)
         seal = documents.decode(Seal, self._attestor.open(self._store.get(sealed), Predicate.SEAL, "keeper").body)
         if seal.green == change.base:
             nothing = Refused(
@@ -35,4 +36,5 @@ class SimulateStage:
             )
             return Done(nothing, change)
         produced = {"green": seal.green, "seal": sealed}
-        return Done(Passed(produced=produced), dataclasses.replace(change, green=seal.green, seals=(sealed,)))
+        built = dataclasses.replace(change, green=seal.green, seals=(sealed,), broken=())
+        return Done(Passed(produced=produced), built)

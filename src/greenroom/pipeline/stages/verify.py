@@ -35,8 +35,10 @@ class VerifyStage:
             raise Bug("no-green", "verify needs a sealed Green")
         plan = documents.decode(Plan, self._store.get(change.plan))
         found: list[Evidence] = []
-        for check in self._policy().checks(plan):
-            item = self._evaluator.verify(check, plan, change.base, change.green, change.golden)
+        checks = self._policy().checks(plan)
+        self._evaluator.begin(checks, plan, change.base, change.green, change.golden)
+        for check in checks:
+            item = self._evaluator.verify(check, plan, change.base, change.green, change.golden, found=found)
             found.append(item if item.receipts else self._with_earlier(change, item))
             if not isinstance(verdict_on(found), Passed):
                 break
