@@ -214,7 +214,7 @@ def autonomous(day: Day) -> None:
     day.opt_in("codespell", until="12:00")
     day.at("8:05")
     day.improve(CODE_A, expected="applied")
-    day.improve(GUIDE, GUARDED, expected="applied; held: base-moved")
+    day.improve(GUIDE, GUARDED, expected="applied; a person")
     day.improve(GUARDED, NOTES, expected="a person; a person")
     day.at("9:00")
     day.improve(FAQ, mode=Mode.SUPERVISED, expected="window to 10:00")

@@ -15,9 +15,9 @@ from greenroom.domain.verdict import Held, Refused
 from greenroom.domain.vocabulary import ChangeId, State
 from greenroom.pipeline.carrying import carry_on, delivery_of, row_of, settle_siblings, under_stop
 from greenroom.pipeline.changes import Line
-from greenroom.pipeline.holds import CONFLICT, MOVED
+from greenroom.pipeline.holds import MOVED
 from greenroom.pipeline.house import House, Tell
-from greenroom.pipeline.moving import onto, place_of
+from greenroom.pipeline.moving import conflict, onto
 from greenroom.pipeline.offers import above
 from greenroom.pipeline.plain import verdict_plain
 from greenroom.pipeline.restack import new_id, restack
@@ -128,10 +128,7 @@ def _make(house: House, change: Change, green: Digest, live: Digest, proposal: P
         parent=change.id,
     )
     if not isinstance(found, bytes):
-        remedy = (
-            f"greenroom diff {undo.id} shows both sides; change those lines yourself, or greenroom reject {undo.id}"
-        )
-        hold = Held(rule=CONFLICT, where=place_of(found[0]), remedy=remedy)
+        hold = conflict(house, undo.subject, undo.id, found)
     words = {"summary": proposal.summary, "rule": proposal.rule, "fingerprint": proposal.fingerprint}
     house.board.put(Line(change=undo.id, **words))
     saved = house.changes.save(dataclasses.replace(undo, hold=hold))

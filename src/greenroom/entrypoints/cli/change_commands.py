@@ -166,7 +166,8 @@ def _taking_back(app: typer.Typer, context: Context) -> None:
     ) -> None:
         """Go on after a crash or a lift: carry every change whose run was cut; retry deliveries.
 
-        Changes whose apply window is over are applied; with --wait also those whose window ends later, each then.
+        Changes whose apply window is over are applied; with --wait also those whose window ends later, each then. The
+        next one whose base moved by that is restacked and verified again, and so on while nobody has to agree.
         With ID: try the stage again at which that change is held, once what held it is mended.
 
         Examples:
@@ -184,9 +185,9 @@ def _taking_back(app: typer.Typer, context: Context) -> None:
         answer = dict(services.desk("resume", wish, progress=render.tell))
         answer["delivered"] = deliver_waiting(context)
         if change is None and "verdict" not in answer:
-            applied = windows.apply(services, lambda each: undeliverable(context, each), wait=wait)
-            answer["resumed"] = [*answer["resumed"], *applied]
-            answer["delivered"] += deliver_waiting(context) if applied else []
+            applied = apply_windows(context, wait=wait, delivered=answer["delivered"])
+            answer["resumed"] = [*answer["resumed"], *applied.rows]
+            answer["stays"] = applied.stays
         finish_change(context, answer, lambda: _show_resumed(answer), output.exit_of_resumed)
 
 
@@ -257,6 +258,20 @@ def deliver_waiting(context: Context) -> list[Mapping[str, Any]]:
     return verdicts
 
 
+def apply_windows(
+    context: Context, *, wait: bool = False, follow: bool = True, delivered: list[Mapping[str, Any]] | None = None
+) -> windows.Applied:
+    """Carry on what nobody has to be asked about, each where the person's branch can take it; see `windows.apply`."""
+    told = delivered if delivered is not None else []
+    return windows.apply(
+        context.services,
+        lambda change: undeliverable(context, change),
+        lambda: told.extend(deliver_waiting(context)),
+        wait=wait,
+        follow=follow,
+    )
+
+
 def finish_change(
     context: Context,
     answer: Mapping[str, Any],
@@ -298,6 +313,7 @@ def _show_resumed(answer: Mapping[str, Any]) -> None:
         out.print(f"{row['id']} is {row['state']}")
         if row["verdict"]["is"] != "passed":
             out.print(render.verdict_line(row["verdict"]))
+    windows.show_stays(answer.get("stays", ()))
 
 
 def _show_board(rows: Any, now: int) -> None:

@@ -10,6 +10,7 @@ import typer
 from greenroom.domain.errors import NotFound
 from greenroom.domain.lowrules import LOW, check_low
 from greenroom.entrypoints.cli import consent, output, render, when, windows
+from greenroom.entrypoints.cli.change_commands import apply_windows, deliver_waiting
 from greenroom.entrypoints.cli.safe import safe
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.
 Rule = Annotated[str, typer.Argument(metavar="RULE", help="The rule of a finding, as `greenroom list` shows it.")]
 Repo = Annotated[str | None, typer.Option("--repo", metavar="REPO", help="Only this repository, on every branch.")]
 
+_NOTHING: Mapping[str, Any] = {"changes": [], "stays": []}
 _ABOUT = """Agree beforehand to low changes (level 1) of one rule; signed with the owner's key and held by the guard.
 
 In mode supervised such a change is applied by itself after an apply window; in autonomous, too. Until its window ends,
@@ -63,8 +65,7 @@ def _adding(group: typer.Typer, context: Context) -> None:
         place = services.repository(repo, None)["path"] if repo is not None else ""
         verdict = services.opt_in(rule, place, until, consent.actor(), consent.passphrase)
         said = {"rule": rule, "repository": place, "until": None if until is None else str(until)}
-        rows = services.desk("reconsider", progress=render.tell)["changes"] if verdict["is"] == "passed" else []
-        answer = {**said, "verdict": verdict, "changes": rows}
+        answer = {**said, "verdict": verdict, **(_reconsidered(context) if verdict["is"] == "passed" else _NOTHING)}
         _finish(context, answer, lambda: _show_added(answer, services.now()))
 
     @group.command("list")
@@ -125,6 +126,15 @@ def _cancelling(group: typer.Typer, context: Context) -> None:
         _finish(context, answer, lambda: _show_cancelled(answer))
 
 
+def _reconsidered(context: Context) -> Mapping[str, Any]:
+    """What goes on by the opt-ins as they are; in autonomous one after the other, each on what is live by then."""
+    deliver_waiting(context)
+    rows = context.services.desk("reconsider", progress=render.tell)["changes"]
+    deliver_waiting(context)
+    applied = apply_windows(context)
+    return {"changes": [*rows, *applied.rows], "stays": applied.stays}
+
+
 def _finish(context: Context, answer: Mapping[str, Any], show: Any) -> None:
     context.answer(answer, show)
     code = output.exit_of(answer["verdict"])
@@ -138,6 +148,7 @@ def _show_added(answer: Mapping[str, Any], now: int) -> None:
         print(f"opted in: {line(answer)}")
         print("it counts in the modes supervised and autonomous: `greenroom mode` says which is set")
         windows.show(answer["changes"], now)
+        windows.show_stays(answer["stays"])
 
 
 def _show_list(found: Sequence[Mapping[str, Any]]) -> None:
