@@ -170,7 +170,7 @@ def supervised(day: Day) -> None:
     asked = (GUIDE, NOTES, typo("README.md", b"teh", b"the", "ruff:F401"), CODE_A, GUARDED)
     ids = day.improve(*asked, expected=wanted)
     day.at("8:30")
-    day.note("`opt-in cancel`: notes.md", outcome(house.cancel_window(ids[1])), "a person")
+    day.note("`cancel`: notes.md", outcome(house.cancel_window(ids[1])), "a person")
     day.at("9:00")
     day.apply("nothing is due")
     day.at("9:06")

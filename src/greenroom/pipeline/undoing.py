@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from typing import Any
 
 from greenroom.domain import documents, patches
@@ -22,10 +21,9 @@ from greenroom.pipeline.offers import above
 from greenroom.pipeline.plain import verdict_plain
 from greenroom.pipeline.restack import new_id, restack
 from greenroom.pipeline.stages.plan import MAX_PATCH_BYTES, read_proposal
+from greenroom.pipeline.undone import UNDO, fingerprint_of
 from greenroom.pipeline.verbs import revert
 
-UNDO = "undo"
-"""Who proposes an opposite patch."""
 _VERSION = "1"
 
 
@@ -93,7 +91,7 @@ def _opposite(house: House, change: Change) -> Proposal:
         confidence=100,
         patch=house.store.put("blob", patch),
         files=given.files,
-        fingerprint=hashlib.sha256(f"{UNDO} {change.id}".encode()).hexdigest(),
+        fingerprint=fingerprint_of(change),
         reproduce="",
         suggested_tests=given.suggested_tests,
     )

@@ -46,6 +46,7 @@ from greenroom.pipeline.queue import golden_for
 from greenroom.pipeline.restack import restack
 from greenroom.pipeline.runs import runs_of
 from greenroom.pipeline.stages.plan import read_proposal
+from greenroom.pipeline.undone import end_undos
 
 
 def show(house: House, change_id: str) -> dict[str, Any]:
@@ -161,6 +162,7 @@ def revert(house: House, change_id: str, *, actor: str, settle: bool = True) -> 
     commit = house.guard.position(change.subject)
     live = State.PROMOTED if change.state is State.APPROVED else change.state
     state = advance(live, Move.REVERT)
+    end_undos(house, change)
     saved = house.changes.save(dataclasses.replace(noted, state=state, hold=None, ended="reverted", commit=commit))
     house.crash_point("revert.saved")
     want(house, saved.subject)

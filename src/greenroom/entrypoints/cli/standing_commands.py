@@ -1,4 +1,4 @@
-"""The commands about standing consent: opt-in add, list, remove, cancel."""
+"""The commands about standing consent: opt-in add, list, remove."""
 
 from __future__ import annotations
 
@@ -39,7 +39,6 @@ def register(app: typer.Typer, context: Context) -> None:
     app.add_typer(group, name="opt-in")
     _adding(group, context)
     _removing(group, context)
-    _cancelling(group, context)
 
 
 def _adding(group: typer.Typer, context: Context) -> None:
@@ -108,24 +107,6 @@ def _removing(group: typer.Typer, context: Context) -> None:
         _finish(context, answer, lambda: _show_removed(answer, verdicts, services.now()))
 
 
-def _cancelling(group: typer.Typer, context: Context) -> None:
-    @group.command("cancel")
-    def cancel(
-        change: Annotated[str, typer.Argument(metavar="ID", help="A change that waits in its apply window.")],
-        json: Json = False,
-    ) -> None:
-        """Keep a change that waits in its window from being applied by itself; it then needs your approval.
-
-        Example:
-          greenroom opt-in cancel k3f9x2
-        """
-        del json
-        # The guard hears of it from here: whatever else happens, no window of this change lets anything through.
-        context.services.cancel_window(change, consent.actor())
-        answer = context.services.desk("cancel_window", {"change": change, "actor": consent.actor()})
-        _finish(context, answer, lambda: _show_cancelled(answer))
-
-
 def _reconsidered(context: Context) -> Mapping[str, Any]:
     """What goes on by the opt-ins as they are; in autonomous one after the other, each on what is live by then."""
     deliver_waiting(context)
@@ -165,12 +146,6 @@ def _show_removed(answer: Mapping[str, Any], verdicts: Sequence[Mapping[str, Any
         if verdict["is"] == "passed":
             print(f"removed: {line(each)}")
     windows.show(answer["changes"], now)
-
-
-def _show_cancelled(answer: Mapping[str, Any]) -> None:
-    render.console().print(render.verdict_line(answer["verdict"]))
-    if answer["verdict"]["is"] == "passed":
-        print(f"{answer['id']} is not applied by itself; `greenroom approve {answer['id']}` applies it")
 
 
 def line(opt_in: Mapping[str, Any]) -> str:
