@@ -40,9 +40,11 @@ def restack(house: House, change_id: str, *, tell: Tell) -> dict[str, Any]:
     """
     change = house.changes.get(ChangeId(change_id))
     if change.hold is None or change.hold.rule not in MOVED:
-        why = f"held as {change.hold.rule}, {change.hold.remedy}" if change.hold is not None else "its base is live"
-        where = f"it is {change.state.value}" if change.terminal else why
-        remedy = f"greenroom show {change.id}"
+        where, remedy = "its base is live", f"greenroom show {change.id}"
+        if change.terminal:
+            where = f"it is {change.state.value}"
+        elif change.hold is not None:
+            where, remedy = f"it is held as {change.hold.rule} ({change.hold.where})", change.hold.remedy
         raise Unusable("wrong-state", f"cannot restack {change.id}", where=where, remedy=remedy)
     held = under_stop(house, f"greenroom lift, then greenroom restack {change.id}")
     if held is not None:

@@ -170,7 +170,7 @@ def test_cli_resume_names_what_stays_and_why(door: Door) -> None:
 
 
 def test_cli_opt_in_carries_all_that_it_covers(door: Door) -> None:
-    """In autonomous each of several goes live in the one command, on what the one before made live; all are delivered."""
+    """In autonomous each of several goes live in the one command, on what the one before made live; all delivered."""
     house = door.house
     house.commit({"b.md": b"an adress\n"})
     house.findings[:] = [

@@ -235,22 +235,23 @@ def delivered(context: Context, answer: Mapping[str, Any]) -> Mapping[str, Any]:
     delivery = answer.get("delivery")
     if not delivery:
         return answer
-    return {**answer, "delivered": _deliver(context, delivery)}
+    verdict, noted = _deliver(context, delivery)
+    return {**answer, "delivered": verdict, "delivery": noted if noted["pending"] else None}
 
 
-def _deliver(context: Context, delivery: Mapping[str, Any]) -> Mapping[str, Any]:
+def _deliver(context: Context, delivery: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """What became of a delivery, and the delivery as the box has it from then on."""
     verdict = context.services.deliver(delivery)
     rule = "" if verdict["is"] == "passed" else verdict["rule"]
     report = {"subject": delivery["subject"], "commit": delivery["wanted"], "pending": rule}
-    context.services.desk("delivered", report)
-    return verdict
+    return verdict, context.services.desk("delivered", report)
 
 
 def deliver_waiting(context: Context) -> list[Mapping[str, Any]]:
     """Try again what an earlier command could not deliver; say on stderr what still waits. The verdicts."""
     verdicts = []
     for delivery in context.services.desk("pending"):
-        verdict = _deliver(context, delivery)
+        verdict, _ = _deliver(context, delivery)
         verdicts.append(verdict)
         if verdict["is"] != "passed":
             where = f"{delivery['repository']} ({delivery['branch']})"

@@ -87,7 +87,7 @@ def register(app: typer.Typer, context: Context) -> None:
         services = context.services
         if dry_run:
             plan = services.foresee(services.repository(repo, branch), wish, out)
-            context.answer(plan, lambda: foreseen.show(plan))
+            finish_change(context, plan, lambda: foreseen.show(plan))
             return
         handout = Handout(out) if out is not None else None
         if handout is not None:

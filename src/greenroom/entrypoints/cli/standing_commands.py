@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from greenroom.domain.errors import NotFound
+from greenroom.domain.errors import NotFound, Unusable
 from greenroom.domain.lowrules import LOW, check_low
 from greenroom.entrypoints.cli import consent, output, render, when, windows
 from greenroom.entrypoints.cli.change_commands import apply_windows, deliver_waiting
@@ -60,7 +60,7 @@ def _adding(group: typer.Typer, context: Context) -> None:
         del json
         services = context.services
         check_low(rule)
-        until = None if expires is None else when.instant(expires, services.now())
+        until = None if expires is None else _to_come(expires, services.now())
         place = services.repository(repo, None)["path"] if repo is not None else ""
         verdict = services.opt_in(rule, place, until, consent.actor(), consent.passphrase)
         said = {"rule": rule, "repository": place, "until": None if until is None else str(until)}
@@ -105,6 +105,15 @@ def _removing(group: typer.Typer, context: Context) -> None:
         rows = services.desk("reconsider", progress=render.tell)["changes"]
         answer = {"removed": gone, "verdict": verdict, "changes": rows}
         _finish(context, answer, lambda: _show_removed(answer, verdicts, services.now()))
+
+
+def _to_come(text: str, now: int) -> int:
+    """The instant that `text` names; raises Unusable `bad-time`, and `time-is-past`."""
+    until = when.instant(text, now)
+    if until <= now:
+        remedy = "name a time to come, such as 30d or 2w, or leave --expires out"
+        raise Unusable("time-is-past", f"an opt-in cannot end at {when.said(until)}", where=text[:80], remedy=remedy)
+    return until
 
 
 def _reconsidered(context: Context) -> Mapping[str, Any]:
