@@ -286,6 +286,7 @@ class MemoryServices:
     def foresee(self, place: Mapping[str, Any], wish: Mapping[str, Any], out: str | None) -> Mapping[str, Any]:
         """See Services."""
         return {
+            "verdict": {"is": "passed"},
             "box": {"path": str(self.box.root), "there": True},
             "sandbox": {"available": self.walls, "setting": "x=0", "remedy": "set x to 1"},
             "reads": [{"where": place["path"], "what": "all"}],

@@ -188,7 +188,7 @@ def _taking_back(app: typer.Typer, context: Context) -> None:
             applied = apply_windows(context, wait=wait, delivered=answer["delivered"])
             answer["resumed"] = [*answer["resumed"], *applied.rows]
             answer["stays"] = applied.stays
-        finish_change(context, answer, lambda: _show_resumed(answer), output.exit_of_resumed)
+        finish_change(context, answer, lambda: _show_resumed(answer, services.now()), output.exit_of_resumed)
 
 
 def _show(shown: Mapping[str, Any], *, with_runs: bool) -> None:
@@ -305,13 +305,14 @@ def say(answer: Mapping[str, Any]) -> None:
         out.print(render.verdict_line(delivered))
 
 
-def _show_resumed(answer: Mapping[str, Any]) -> None:
+def _show_resumed(answer: Mapping[str, Any], now: int) -> None:
     out = render.console()
     print(f"resumed {len(answer['resumed'])} change(s)")
     if "verdict" in answer:
         out.print(render.verdict_line(answer["verdict"]))
     for row in answer["resumed"]:
-        out.print(f"{row['id']} is {row['state']}")
+        window = windows.until(row, now)
+        out.print(f"{row['id']} is {row['state']}" + (f": {window}" if window else ""))
         if row["verdict"]["is"] != "passed":
             out.print(render.verdict_line(row["verdict"]))
     windows.show_stays(answer.get("stays", ()))
