@@ -104,12 +104,29 @@ class Box:
         return self
 
     def require(self) -> Box:
-        """This box; raises NotFound `no-box` when it was not made, Unusable `box-path-too-long`."""
+        """This box; raises NotFound `no-box` when it was not made, `only-a-log`, Unusable `box-path-too-long`."""
+        if self.require_log().only_log:
+            raise NotFound(
+                "only-a-log",
+                "only the log of a box is left here",
+                where=str(self.root),
+                remedy="`greenroom log check` checks it; `greenroom init DIR` makes a box in another directory",
+            )
+        return self.require_short()
+
+    def require_log(self) -> Box:
+        """This box, or what `uninstall --keep-log` left of it; raises NotFound `no-box`."""
         if not self.identity.is_file():
             raise NotFound(
                 "no-box", "there is no box here", where=str(self.root), remedy="make one with `greenroom init`"
             )
-        return self.require_short()
+        return self
+
+    @property
+    def only_log(self) -> bool:
+        """True where a box was taken away but for its log."""
+        gone = not any(path.exists() for path in (self.keys, self.db, self.run))
+        return gone and self.identity.is_file() and self.log.is_dir()
 
 
 def box_from(environment: Mapping[str, str], directory: str | None = None) -> Box:

@@ -112,6 +112,11 @@ def test_e2e_backup_restore_and_uninstall(home: Home, short: Path) -> None:
     assert str(repository) in str(kept["stays"])
     assert sorted(path.name for path in Path(elsewhere).iterdir()) == ["box.json", "log", "public"]
     assert home.json("log", "check", f"{elsewhere}/log", "--keys", f"{elsewhere}/public")["ok"] is True
+    home("list", box=elsewhere)
+    assert ("only-a-log" in home.said, "greenroom log check" in home.said) == (True, True)
+    assert home.json("log", "check", box=elsewhere)["ok"] is True
+    home.json("uninstall", "--yes", box=elsewhere)
+    assert not Path(elsewhere).exists()
     home("uninstall")
     assert "not-confirmed" in home.said
     home.json("uninstall", "--yes")

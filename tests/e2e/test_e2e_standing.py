@@ -46,7 +46,7 @@ def test_e2e_standing_consent(short: House) -> None:
         assert (row["state"], row["held"], row["level"]) == ("approved", None, 1)
         assert row["window"]
     assert [each["change"] for each in house.ok("status")["windows"]] == [first["id"], second["id"]]
-    assert house.json("opt-in", "cancel", first["id"]).data["held"]["rule"] == "needs-approval"
+    assert house.json("cancel", first["id"]).data["held"]["rule"] == "needs-approval"
     house.run("down")
     (applied,) = house.ok("resume", "--wait")["resumed"]
     assert (applied["id"], applied["state"]) == (second["id"], "kept")

@@ -14,7 +14,8 @@ from greenroom.domain.ports import CheckRun
 from greenroom.domain.proof import Evidence, Predicate, Warrant
 from greenroom.domain.verdict import Passed
 from greenroom.domain.vocabulary import Mode, State
-from greenroom.pipeline import standing
+from greenroom.pipeline import standing, verbs
+from greenroom.pipeline.queue import Limits
 from greenroom.testing.house import MemoryHouse
 from greenroom.testing.parts import Behaviour, Finding, Killed
 
@@ -127,18 +128,64 @@ def test_house_opt_ins_that_change_are_reconsidered(house: MemoryHouse) -> None:
     assert standing.reconsider(house.house, house.tell)["changes"] == []
 
 
-def test_house_other_windows_on_a_base_that_moved_wait_for_a_new_one(house: MemoryHouse) -> None:
-    """One goes live; the window of the other is over, and it is held as base-moved."""
-    house.findings[:] = [
-        Finding(path="README.md", old=b"teh", new=b"the"),
-        Finding(path="README.md", old=b"words", new=b"Words"),
-    ]
-    first, second = (row["id"] for row in house.improve()["changes"])
+TYPOS = [
+    Finding(path="README.md", old=b"teh", new=b"the"),
+    Finding(path="b.md", old=b"adress", new=b"address"),
+    Finding(path="c.md", old=b"occured", new=b"occurred"),
+]
+MORE = {"b.md": b"an adress\n", "c.md": b"it occured\n"}
+
+
+def test_house_carries_the_next_of_several_that_are_due(house: MemoryHouse) -> None:
+    """One goes live; the next one only is restacked and waits a window of its own; then the third. All go live once."""
+    house.commit(MORE)
+    house.findings[:] = TYPOS
+    first, second, third = (row["id"] for row in house.improve()["changes"])
     house.clock.advance(HOUR)
-    assert [row["id"] for row in house.apply_windows()] == [first]
-    moved = house.change(second)
-    assert moved.hold is not None
-    assert (moved.hold.rule, moved.window) == ("base-moved", None)
+    applied, moved = house.apply_windows()
+    assert (applied["id"], applied["state"]) == (first, "kept")
+    child = house.change(moved["id"])
+    assert (child.parent, child.state, child.hold, child.base) == (second, State.APPROVED, None, house.live())
+    assert child.window is not None
+    assert child.window > house.clock.now() + (HOUR - 60) * 1_000_000_000
+    waits = house.change(third)
+    assert waits.hold is not None
+    assert (waits.hold.rule, "greenroom resume" in waits.hold.remedy) == ("base-moved", True)
+    assert house.apply_windows() == []
+    house.clock.advance(HOUR)
+    assert [row["state"] for row in house.apply_windows()] == ["kept", "approved"]
+    house.clock.advance(HOUR)
+    assert [row["state"] for row in house.apply_windows()] == ["kept"]
+    assert house.live_files()[b"b.md"] + house.live_files()[b"c.md"] == b"an address\nit occurred\n"
+    assert house.names().count("live.promoted") == 3
+
+
+def test_house_follows_only_what_nobody_is_asked_about(house: MemoryHouse) -> None:
+    """What a person cancelled or approved for later stays where its base moved, and what no opt-in covers any more."""
+    house.commit(MORE)
+    house.findings[:] = TYPOS
+    _, second, third = (row["id"] for row in house.improve()["changes"])
+    house.cancel_window(second)
+    house.approve(third, promote=False)
+    house.clock.advance(HOUR)
+    assert [row["state"] for row in house.apply_windows()] == ["kept"]
+    assert standing.windows(house.house)["moved"] == []
+    assert [house.change(each).hold.rule for each in (second, third)] == ["base-moved"] * 2  # type: ignore[union-attr]
+
+
+def test_house_does_not_follow_without_the_opt_in(house: MemoryHouse) -> None:
+    """An opt-in that was taken back meanwhile lets nothing through: the change waits for a person where it is."""
+    house.commit(MORE)
+    house.findings[:] = TYPOS[:2]
+    house.improve()
+    house.clock.advance(HOUR)
+    first = standing.windows(house.house)["over"][0]["id"]
+    verbs.resume(house.house, change_id=first, tell=house.tell)
+    assert len(standing.windows(house.house)["moved"]) == 1
+    (opt_in,) = house.guard.status().opt_ins
+    house.opt_out(opt_in.id)
+    assert standing.windows(house.house)["moved"] == []
+    assert house.apply_windows() == []
 
 
 def test_house_killed_anywhere_while_it_applies(tmp_path: Path) -> None:
@@ -242,6 +289,54 @@ def test_house_alone_wants_an_opt_in_for_low_changes(alone: MemoryHouse) -> None
     (row,) = standing.reconsider(alone.house, alone.tell)["changes"]
     assert (row["state"], row["window"]) == ("kept", None)
     assert {"window.opened", "window.applied"}.isdisjoint(alone.names())
+
+
+def test_house_alone_carries_one_after_the_other_in_one_run(alone: MemoryHouse) -> None:
+    """Three findings, one scan: each is brought up to what the one before made live, verified there, and goes live."""
+    alone.commit({"b.py": b"y = 1\n", "c.py": b"z = 1\n"})
+    alone.findings[:] = [Finding(path=f"{name}.py", old=b"= 1", new=b"= 2") for name in "abc"]
+    answer = alone.improve()
+    assert [row["state"] for row in answer["changes"]] == ["kept"] * 3
+    assert (answer["known"], answer["left"]) == ([], [])
+    carried = [alone.change(row["id"]) for row in answer["changes"]]
+    assert [each.base for each in carried[1:]] == [each.green for each in carried[:-1]]
+    assert len(alone.changes()) == 3
+    assert {name: data for name, data in alone.live_files().items() if name.endswith(b".py")} == {
+        b"a.py": b"x = 2\n",
+        b"b.py": b"y = 2\n",
+        b"c.py": b"z = 2\n",
+    }
+
+
+def test_house_alone_carries_no_more_than_it_may(alone: MemoryHouse) -> None:
+    """`--max` counts what is brought up, too; the rest goes on in the next run."""
+    alone.commit({"b.py": b"y = 1\n", "c.py": b"z = 1\n"})
+    alone.findings[:] = [Finding(path=f"{name}.py", old=b"= 1", new=b"= 2") for name in "abc"]
+    answer = alone.improve(limits=Limits(most=2))
+    assert ([row["state"] for row in answer["changes"]], len(answer["left"])) == (["kept"] * 2, 1)
+    alone.deliver()
+    assert [row["state"] for row in alone.improve()["changes"]] == ["kept"]
+
+
+def test_house_alone_names_what_an_earlier_one_leaves_no_place_for(alone: MemoryHouse) -> None:
+    """Two findings on one line: the second is held as a conflict, with commands that go on; live is the first."""
+    alone.findings[:] = [Finding(path="a.py", old=b"x = 1", new=b"x = 2"), Finding(path="a.py", old=b"1", new=b"3")]
+    first, second = alone.improve()["changes"]
+    assert (first["state"], second["verdict"]["rule"]) == ("kept", "restack-conflict")
+    for command in (f"greenroom improve {alone.path}", f"greenroom edit {second['id']}"):
+        assert command in second["held"]["remedy"]
+
+
+def test_house_alone_goes_on_when_one_opt_in_covers_several(alone: MemoryHouse) -> None:
+    """An opt-in that is added lets the first through at once and the others after it, by `moved`."""
+    alone.commit(MORE)
+    alone.findings[:] = TYPOS[:2]
+    alone.improve()
+    alone.opt_in("codespell")
+    (row,) = standing.reconsider(alone.house, alone.tell)["changes"]
+    assert row["state"] == "kept"
+    assert [each["state"] for each in alone.apply_windows()] == ["kept"]
+    assert alone.live_files()[b"b.md"] == b"an address\n"
 
 
 def test_house_alone_does_not_apply_what_was_cancelled(house: MemoryHouse) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from greenroom.config import Box
 from greenroom.domain.errors import Unusable
-from greenroom.domain.settings import MAX_FILE_BYTES, Value, Values, checked, shown, value_of
-from greenroom.domain.toml_settings import plain_of, read, with_key
+from greenroom.domain.settings import MAX_FILE_BYTES, Value, Values, checked, nearest, require_key, shown, value_of
+from greenroom.domain.toml_settings import plain_of, read, with_key, without_key
 
 HEAD = (
     "# Settings of this box. A repository's greenroom.toml may only narrow them; docs/configuration.md has every key.\n"
@@ -38,6 +38,10 @@ def default(key: str, environment: Mapping[str, str]) -> tuple[Value | None, str
     """What holds for a key that no file of Greenroom sets, and where it is from."""
     if key.startswith("index."):
         return _index(key, environment)
+    if key == "proposers":
+        from greenroom.agents.proposers import loader
+
+        return tuple(loader.by_default()), "default"
     return _USUAL.get(key), "default"
 
 
@@ -80,10 +84,40 @@ def variables(box: Box, environment: Mapping[str, str], names: Sequence[str]) ->
 
 
 def change(box: Box, key: str, words: str) -> Value:
-    """Set one key to what `words` say, all else as it was; the value as it stands in the file afterwards."""
+    """Set one key to what `words` say, all else as it was; the value as it stands in the file afterwards.
+
+    Raises Unusable as `load`, and `unknown-proposer`.
+    """
     value = value_of(key, plain_of(key, words), "the command line")
+    if key == "proposers" and isinstance(value, tuple):
+        _require_proposers(value)
     text = _text(box.settings)
-    after = with_key(HEAD if text is None else text, key, value)
+    _write(box, with_key(HEAD if text is None else text, key, value))
+    return value
+
+
+def forget(box: Box, key: str) -> bool:
+    """Take one key out of the file, all else as it was; False where it was not set. Unusable as `load`."""
+    require_key(key)
+    text = _text(box.settings)
+    if text is None or key not in load(box):
+        return False
+    _write(box, without_key(text, key))
+    return True
+
+
+def _require_proposers(names: Sequence[str]) -> None:
+    from greenroom.agents.proposers import loader
+
+    known = sorted(loader.available())
+    unknown = next((name for name in names if name not in known), None)
+    if unknown is not None:
+        near = nearest(unknown, known)
+        remedy = f"did you mean {near}?" if near else f"one of: {', '.join(known)}"
+        raise Unusable("unknown-proposer", f"no proposer {unknown[:80]!r}", remedy=remedy)
+
+
+def _write(box: Box, after: str) -> None:
     part = box.settings.with_name(f".{box.settings.name}.{secrets.token_hex(4)}")
     with open(
         os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "w", encoding="utf-8"
@@ -92,7 +126,6 @@ def change(box: Box, key: str, words: str) -> Value:
         file.flush()
         os.fsync(file.fileno())
     os.replace(part, box.settings)
-    return value
 
 
 def _text(path: Path) -> str | None:

@@ -17,11 +17,12 @@ from typing import Any
 
 from greenroom.config import Box
 from greenroom.domain.errors import GreenroomError, Unusable
+from greenroom.domain.settings import REPOSITORY_FILE
 from greenroom.domain.vocabulary import Kind, Subject, address_of
 
 DATA = (
     *("pyproject.toml", "setup.cfg", "tox.ini", "pytest.ini", "requirements*.txt", ".gitignore", ".editorconfig"),
-    *("ruff.toml", ".ruff.toml", ".codespellrc", ".shellcheckrc"),
+    *(REPOSITORY_FILE, "ruff.toml", ".ruff.toml", ".codespellrc", ".shellcheckrc"),
 )
 """Files of a repository that are read as data, by name; none is run."""
 STORED: Mapping[str, str] = {
@@ -49,14 +50,18 @@ def foresee(
 ) -> Mapping[str, Any]:
     """Four lists, and the sandbox: `place` is where the repository stands, `wish` what `improve` was asked for.
 
-    Raises Unusable `unknown-proposer`.
+    Only the verdict where `improve` would refuse the directory. Raises Unusable `unknown-proposer`.
     """
     names = _proposers(wish["only"])
+    refused = _refused(place)
+    if refused is not None:
+        return {"dry_run": True, "verdict": refused}
     command = wish["test_command"]
     if command is None:
         command = _kept_command(box, Subject(kind=Kind.WORKSPACE, address=address_of(place["path"], place["branch"])))
     return {
         "dry_run": True,
+        "verdict": {"is": "passed"},
         "box": {"path": str(box.root), "there": box.identity.is_file()},
         "sandbox": _sandbox(),
         "reads": _reads(place),
@@ -64,6 +69,14 @@ def foresee(
         "runs": list(_runs(names, wish, command)),
         "stores": _stores(box, wish, out),
     }
+
+
+def _refused(place: Mapping[str, Any]) -> Mapping[str, str] | None:
+    """What `improve` would answer to a directory that is neither a repository nor a release."""
+    from greenroom.keeper.bring import NO_GIT, RELEASE_FILES
+
+    there = place["branch"] or any(os.path.isfile(os.path.join(place["path"], name)) for name in RELEASE_FILES)
+    return None if there else {"is": "refused", "rule": "not-a-repository", "where": place["path"], "remedy": NO_GIT}
 
 
 def _proposers(only: Sequence[str]) -> Sequence[str]:

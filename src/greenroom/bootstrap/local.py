@@ -133,6 +133,8 @@ class LocalServices(OwnersOrders):
         """See Services."""
         from greenroom.bootstrap import configuration
 
+        if key.startswith("caps."):
+            return self._day_cap(key.removeprefix("caps.")), "constitution"
         return configuration.default(key, os.environ)
 
     def set_setting(self, key: str, words: str) -> Value:
@@ -140,6 +142,12 @@ class LocalServices(OwnersOrders):
         from greenroom.bootstrap import configuration
 
         return configuration.change(self._mine(), key, words)
+
+    def unset_setting(self, key: str) -> bool:
+        """See Services."""
+        from greenroom.bootstrap import configuration
+
+        return configuration.forget(self._mine(), key)
 
     def read(self, digest: str) -> bytes:
         """See Services."""
@@ -205,7 +213,7 @@ class LocalServices(OwnersOrders):
         """See Services."""
         from greenroom.audit.reader import read_copy
 
-        copy = read_copy(self._mine().log, (self._public("guard"),))
+        copy = read_copy(self._mine(log=True).log, (self._public("guard"),))
         return [documents.load_json(entry) for entry in copy.entries[start : start + count]]
 
     def log_export(self) -> Iterable[bytes]:
@@ -213,14 +221,18 @@ class LocalServices(OwnersOrders):
         from greenroom.audit.export import export
         from greenroom.audit.reader import read_copy
 
-        return export(read_copy(self._mine().log, (self._public("guard"),)).entries)
+        return export(read_copy(self._mine(log=True).log, (self._public("guard"),)).entries)
 
     def log_check(self, log: str | None, keys: str | None, checkpoint: bytes | None) -> Mapping[str, Any]:
         """See Services."""
         from greenroom.audit.check import check
         from greenroom.audit.keys import load_public
 
-        directory = Path(log) if log else self._mine().log
+        if log and not keys and not self.box.identity.is_file():
+            message = "there is no box here, and the copy's public keys are not named"
+            remedy = f"greenroom log check {log} --keys DIR, the `public` directory of the box that it is of"
+            raise NotFound("no-box", message, where=str(self.box.root), remedy=remedy)
+        directory = Path(log) if log else self._mine(log=True).log
         public = load_public(Path(keys) / "guard.pub") if keys else self._public("guard")
         report = check(directory, (public,), checkpoint, kept=self._kept() if log is None else None)
         first = report.findings[0] if report.findings else None
@@ -275,7 +287,7 @@ class LocalServices(OwnersOrders):
         """See Services."""
         from greenroom.bootstrap.removal import remove_box
 
-        return remove_box(self._mine(), keep_log=keep_log)
+        return remove_box(self._mine(log=True), keep_log=keep_log)
 
     def doctor(self) -> Mapping[str, Any]:
         """See Services."""
@@ -319,12 +331,12 @@ class LocalServices(OwnersOrders):
             _ask_to_leave(lock, self.box)
             time.sleep(0.05)
 
-    def _mine(self) -> Box:
-        """The box, when it is there and this user's; root may use every box.
+    def _mine(self, *, log: bool = False) -> Box:
+        """The box, when it is there and this user's; root may use every box. For its `log`, the log is enough.
 
-        Raises NotFound `no-box`, Unusable `box-of-another-user`.
+        Raises NotFound `no-box` and `only-a-log`, Unusable `box-of-another-user`.
         """
-        box = self.box.require()
+        box = self.box.require_log() if log else self.box.require()
         if os.geteuid() not in (0, box.root.stat().st_uid):
             raise Unusable(
                 "box-of-another-user",
@@ -451,7 +463,7 @@ class LocalServices(OwnersOrders):
     def _public(self, role: str) -> bytes:
         from greenroom.audit.keys import load_public
 
-        return load_public(self._mine().public / f"{role}.pub")
+        return load_public(self._mine(log=True).public / f"{role}.pub")
 
     def _kept(self) -> bytes | None:
         from greenroom.audit.checkpoint import KeptCheckpoint
@@ -484,6 +496,12 @@ class LocalServices(OwnersOrders):
         status = self._remote().status()
         age = max(0, self.now() - (status.key_since or self.now())) // 60_000_000_000
         return f"epoch {status.epoch}, {age} min old"
+
+    def _day_cap(self, name: str) -> int:
+        """What the constitution in force allows in a day: `changes`, `lines` or `risk`."""
+        from greenroom.policy.constitution import parse
+
+        return int(getattr(parse(self._constitution().encode()).caps, name))
 
     def _consent_seconds(self) -> int:
         from greenroom.policy.constitution import parse

@@ -40,10 +40,13 @@ def make_box(box: Box, passphrase: Callable[[], bytes | None], *, ssh_agent: boo
     from greenroom.bootstrap import owner
     from greenroom.sandbox.build import build_launcher
 
+    if box.only_log:
+        box.require()
+    agent_key = owner.agent_key_offered() if ssh_agent and not (box.public / "owner.pub").exists() else None
     _require_ours(box.require_short())
     _directories(box)
-    if ssh_agent and not (box.public / "owner.pub").exists():
-        owner.take_agent_key(box)
+    if agent_key is not None:
+        owner.take_agent_key(box, agent_key)
     secret = _keys(box, passphrase)
     build_launcher(box.keeper / "launcher")
     if not box.identity.is_file():

@@ -35,15 +35,20 @@ def protection(box: Box) -> str:
     return "protected by a passphrase" if keys.is_protected(box.keys / "owner.key") else "unprotected"
 
 
-def take_agent_key(box: Box) -> None:
-    """Make the agent's first Ed25519 key the owner's; raises Unusable `no-agent-key`."""
+def agent_key_offered() -> agent.AgentKey:
+    """The agent's first Ed25519 key; raises Unusable `no-ssh-agent` and `no-agent-key`."""
     offered = agent.agent_keys(_socket())
     if not offered:
         raise Unusable(
             "no-agent-key", "the SSH agent holds no Ed25519 key", remedy="ssh-keygen -t ed25519, then ssh-add"
         )
-    (box.keys / AGENT_MARK).write_text(f"{offered[0].comment}\n")
-    keys.save_public(box.public / "owner.pub", offered[0].public)
+    return offered[0]
+
+
+def take_agent_key(box: Box, key: agent.AgentKey) -> None:
+    """Make `key`, which an agent holds, the owner's."""
+    (box.keys / AGENT_MARK).write_text(f"{key.comment}\n")
+    keys.save_public(box.public / "owner.pub", key.public)
 
 
 def _private(box: Box, public: bytes, passphrase: Callable[[], bytes | None]) -> SigningKey:

@@ -26,6 +26,10 @@ def remove_box(box: Box, *, keep_log: bool) -> Mapping[str, Any]:
         remedy = "move them out of the box, then run the command again"
         names = ", ".join(strange[:5])
         raise Unusable("not-only-a-box", f"not ours: {names}", where=str(box.root), remedy=remedy)
+    if box.only_log:
+        if keep_log:
+            box.require()
+        return _remove_log(box)
     repositories = _repositories(box)
     kept = {box.root / name for name in KEPT_WITH_LOG} if keep_log else set()
     with quiet(box):
@@ -42,6 +46,17 @@ def remove_box(box: Box, *, keep_log: bool) -> Mapping[str, Any]:
         "kept": sorted(str(path) for path in kept if path.exists()),
         "stays": [*_stays(repositories)],
     }
+
+
+def _remove_log(box: Box) -> Mapping[str, Any]:
+    """Remove what an earlier removal kept; no process of a box can run there."""
+    for path in sorted(_of_a_box(box), key=lambda path: path == box.identity):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    box.root.rmdir()
+    return {"removed": str(box.root), "kept": [], "stays": [*_stays([])]}
 
 
 def _of_a_box(box: Box) -> set[Path]:

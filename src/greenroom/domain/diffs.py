@@ -69,6 +69,9 @@ def parse(patch: bytes) -> tuple[Section, ...]:
     sections: list[Section] = []
     at = 0
     while at < len(lines):
+        if sections and not lines[at]:
+            at += 1
+            continue
         if not lines[at].startswith(_SECTION):
             raise _bad(at, "a patch is a list of sections that begin with `diff --git`")
         section, at = _section(lines, at)
@@ -139,7 +142,7 @@ def _named(header: Sequence[bytes], mark: bytes) -> bytes:
     """The path on the header line that begins with `mark`, without git's a/ or b/; empty where there is none."""
     for line in header:
         if line.startswith(mark):
-            path = _unquoted(line[len(mark) :].partition(b"\t")[0])
+            path = unquoted(line[len(mark) :].partition(b"\t")[0])
             return b"" if path == _NOWHERE else path.partition(b"/")[2] if path[:2] in (b"a/", b"b/") else path
     return b""
 
@@ -148,19 +151,19 @@ def _from_first(line: bytes) -> bytes:
     """The path of `diff --git a/PATH b/PATH`, the same on both sides where no other header line names it."""
     names = line.removeprefix(_SECTION)
     if names.endswith(b'"') and b' "b/' in names:
-        return _unquoted(b'"' + names.rpartition(b' "b/')[2])
+        return unquoted(b'"' + names.rpartition(b' "b/')[2])
     half = len(names) // 2
     return names[half + 1 :].removeprefix(b"b/")
 
 
-def _unquoted(path: bytes) -> bytes:
-    """A path as git's C-style quoting writes it (core.quotePath of git-config(1)), or as it is."""
+def unquoted(path: bytes) -> bytes:
+    """`path` as git's C-style quoting writes it (core.quotePath of git-config(1)), or as it is."""
     if len(path) < 2 or path[:1] != b'"' or path[-1:] != b'"':
         return path
 
     def char(found: re.Match[bytes]) -> bytes:
         code = found[1]
-        return bytes([int(code, 8) & 0xFF if code.isdigit() else _ESCAPES.get(code, code[0])])
+        return bytes([int(code, 8) & 0xFF if len(code) == 3 else _ESCAPES.get(code, code[0])])
 
     return re.sub(rb"\\([0-7]{3}|.)", char, path[1:-1], flags=re.DOTALL)
 

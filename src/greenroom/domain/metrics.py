@@ -123,7 +123,7 @@ def measure(
     by_watch = sum(1 for entry in reverted if entry["actor"] == WATCH)
     return Metrics(
         entries=len(entries),
-        changes=len({entry["change"] for entry in entries if entry["change"]}),
+        changes=len(_changes(entries, f"{Stage.PLAN.value}.intent")),
         stages=stages,
         stage_times={
             stage.value: _between(entries, f"{stage.value}.intent", f"{stage.value}.result") for stage in Stage

@@ -1,4 +1,4 @@
-"""A patch in git's format as its files and hunks: read, written, moved and turned round.
+"""A patch in git's format as its files and hunks: moved, turned round, and compared. `domain/diffs.py` reads it.
 
 Two patches are the same when they have the same files and the same lines, removed, added and around them, in the same
 order (`words`); line numbers, blob ids and the words behind `@@` say where it is, not what it is.
@@ -7,18 +7,15 @@ order (`words`); line numbers, blob ids and the words behind `@@` say where it i
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from greenroom.domain import diffs
 from greenroom.domain.digest import Digest, digest_of
 from greenroom.domain.errors import TooLarge, Unusable
 
 MAX_PATCH_BYTES = 4 * 1024 * 1024
-_AT = re.compile(rb"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@")
-_ESCAPE = re.compile(rb"\\([0-7]{3}|.)", re.S)
 _NO_NEWLINE = b"\\ No newline at end of file"
-_PLAIN = {b"a": b"\a", b"b": b"\b", b"t": b"\t", b"n": b"\n", b"v": b"\v", b"f": b"\f", b"r": b"\r"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,15 +50,12 @@ class FilePatch:
 
 
 def parse(patch: bytes) -> tuple[FilePatch, ...]:
-    """A unified diff in git's format, file by file; raises Unusable `bad-patch` or TooLarge."""
+    """A unified diff in git's format, file by file, none twice; raises Unusable `bad-patch` or TooLarge."""
     if len(patch) > MAX_PATCH_BYTES:
         raise TooLarge("patch-too-large", f"a patch has at most {MAX_PATCH_BYTES} bytes")
-    lines = patch.split(b"\n")
-    starts = [number for number, line in enumerate(_outside(lines)) if line.startswith(b"diff --git ")]
-    if not starts or starts[0] != 0:
+    files = tuple(map(_file, diffs.parse(patch)))
+    if not files:
         raise _bad("it does not begin with a file")
-    ends = [*starts[1:], len(lines)]
-    files = tuple(_file(lines[start:end]) for start, end in zip(starts, ends, strict=True))
     if len({each.path for each in files}) != len(files):
         raise _bad("it names a file twice")
     return files
@@ -112,62 +106,28 @@ def _first(at: int, lines: Sequence[bytes]) -> int:
     return at + 1 if lines else at
 
 
-def _outside(lines: Sequence[bytes]) -> Iterator[bytes]:
-    """Each line, those inside hunks as an empty one: what a hunk says is never a header."""
-    left = [0, 0]
-    for line in lines:
-        if line.startswith(b"\\") and left != [0, 0]:
-            yield b""
-            continue
-        if left == [0, 0]:
-            found = _AT.match(line)
-            left = [0, 0] if found is None else _counts(found)
-            yield line
-            continue
-        kind = line[:1]
-        for side, others in ((0, b"+"), (1, b"-")):
-            left[side] -= kind != others
-        if min(left) < 0 or kind not in (b" ", b"+", b"-", b""):
-            raise _bad("a hunk has other lines than it says")
-        yield b""
-    if left != [0, 0]:
-        raise _bad("a hunk ends too early")
-
-
-def _counts(found: re.Match[bytes]) -> list[int]:
-    return [1 if count is None else int(count) for count in (found[2], found[4])]
-
-
-def _file(lines: Sequence[bytes]) -> FilePatch:
-    body = next((n for n, line in enumerate(lines) if line.startswith((b"@@ ", b"GIT binary", b"Binary "))), len(lines))
+def _file(section: diffs.Section) -> FilePatch:
+    lines = section.header
+    body = next((n for n, line in enumerate(lines) if line.startswith((b"GIT binary", b"Binary "))), len(lines))
     head = tuple(line for line in lines[:body] if line and not line.startswith(b"index "))
-    hunks, opaque = list[Hunk](), tuple[bytes, ...]()
-    if body < len(lines) and lines[body].startswith(b"@@ "):
-        hunks = list(_hunks(lines[body:]))
-    elif body < len(lines):
-        opaque = tuple(line for line in lines[body:-1])
-    return FilePatch(path=_path(head), head=head, hunks=tuple(hunks), opaque=opaque)
+    if section.hunks and body < len(lines):
+        raise _bad("a file is binary and has lines")
+    return FilePatch(path=_path(head), head=head, hunks=tuple(map(_hunk, section.hunks)), opaque=lines[body:])
 
 
-def _hunks(lines: Sequence[bytes]) -> Iterator[Hunk]:
-    at = 0
-    while at < len(lines) and (found := _AT.match(lines[at])):
-        left, body = _counts(found), list[bytes]()
-        first = int(found[1]) - (1 if left[0] else 0)
-        at += 1
-        while at < len(lines) and (left != [0, 0] or lines[at].startswith(b"\\")):
-            line = lines[at]
-            if line.startswith(b"\\"):
-                body.append(_NO_NEWLINE + b"\n")
-            else:
-                left = [left[0] - (line[:1] != b"+"), left[1] - (line[:1] != b"-")]
-                body.append((line or b" ") + b"\n")
-            at += 1
-        if not body or first < 0:
-            raise _bad("a hunk has no lines")
-        yield Hunk(at=first, body=tuple(body), old=_side(body, b"-"), new=_side(body, b"+"))
-    if any(lines[at:]):
-        raise _bad("something follows the last hunk")
+def _hunk(found: diffs.Hunk) -> Hunk:
+    at = found.old - (1 if found.count(b"-") else 0)
+    if not found.lines or at < 0:
+        raise _bad("a hunk has no lines")
+    body = tuple(_body(found.lines))
+    return Hunk(at=at, body=body, old=_side(body, b"-"), new=_side(body, b"+"))
+
+
+def _body(lines: Sequence[diffs.Line]) -> Iterator[bytes]:
+    for line in lines:
+        yield line.sign + line.text + b"\n"
+        if line.unended:
+            yield _NO_NEWLINE + b"\n"
 
 
 def _side(body: Sequence[bytes], kind: bytes) -> tuple[bytes, ...]:
@@ -183,21 +143,15 @@ def _path(head: Sequence[bytes]) -> bytes:
     """The file's path, by its `+++` or `---` line or, where there is none, by the first line."""
     for mark, side in ((b"+++ ", b"b/"), (b"--- ", b"a/")):
         for line in head:
-            name = _unquoted(line[4:].removesuffix(b"\t")) if line.startswith(mark) else b""
+            name = diffs.unquoted(line[4:].removesuffix(b"\t")) if line.startswith(mark) else b""
             if name.startswith(side):
                 return name[2:]
     both = head[0][len(b"diff --git ") :]
     half = len(both) // 2
-    one, other = (_unquoted(name) for name in (both[:half], both[half + 1 :]))
+    one, other = (diffs.unquoted(name) for name in (both[:half], both[half + 1 :]))
     if len(both) % 2 == 0 or not {one[:2], other[:2]} <= {b"a/", b"b/"} or one[2:] != other[2:]:
         raise _bad("it does not say which file it is about")
     return one[2:]
-
-
-def _unquoted(name: bytes) -> bytes:
-    if len(name) < 2 or not (name.startswith(b'"') and name.endswith(b'"')):
-        return name
-    return _ESCAPE.sub(lambda m: bytes([int(m[1], 8) & 255]) if len(m[1]) == 3 else _PLAIN.get(m[1], m[1]), name[1:-1])
 
 
 _TURNED = ((b"new file mode", b"deleted file mode"), (b"old mode", b"new mode"))

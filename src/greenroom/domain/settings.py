@@ -8,7 +8,9 @@ wins and a note names the key and both values. What cannot be understood is Unus
 from __future__ import annotations
 
 import difflib
+import posixpath
 import re
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +27,8 @@ MAX_ENTRIES = 64
 MAX_LIST = 64
 MAX_TEXT = 4096
 MAX_CAP = 1_000_000
-_COMMAND = re.compile(r"[^\n-][^\n]*")
+_PYTHON = re.compile(r"(?:.*/)?python[0-9.]*")
+_FRAMEWORKS = {"pytest": "pytest", "py.test": "pytest", "unittest": "unittest"}
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _NAMES = re.compile(r"[A-Za-z0-9*](?:[A-Za-z0-9._*-]{0,98}[A-Za-z0-9*])?")
 _URL = re.compile(r"(?:https|http|file)://\S+")
@@ -147,6 +150,20 @@ def merge(own: Values, wished: Values) -> Merged:
     return Merged(values=values, sources=sources, notes=tuple(notes), allow=allow)
 
 
+def framework_of(command: str) -> str:
+    """What runs the tests of a test command: `pytest` or `unittest`; empty for anything else, which cannot be run.
+
+    A command is split into words as by a shell, and never given to one. `run_tests_t1` reads it by the same rule.
+    """
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return ""
+    if len(words) > 2 and _PYTHON.fullmatch(words[0]) and words[1] == "-m":
+        words = words[2:]
+    return _FRAMEWORKS.get(posixpath.basename(words[0]), "") if words else ""
+
+
 def _narrow(key: str, bound: Value | None, wish: Value, notes: list[Note]) -> Value:
     """What holds for one key that a repository names."""
     if key == "paths.deny" and isinstance(wish, tuple):
@@ -185,12 +202,18 @@ def nearest(key: str, keys: Iterable[str]) -> str:
     return found[0] if found else last.get(next(iter(difflib.get_close_matches(key, last, n=1, cutoff=0.6)), ""), "")
 
 
-def _value(entry: Entry, file: str, repository: bool) -> Value:
-    key = KEYS.get(entry.key)
+def require_key(name: str, file: str = "the command line", line: int = 0, *, repository: bool = False) -> Key:
+    """The key of that name; raises Unusable `unknown-setting`, with the nearest one."""
+    key = KEYS.get(name)
     if key is None:
-        near = nearest(entry.key, [k.name for k in KEYS.values() if k.in_repository or not repository])
+        near = nearest(name, [k.name for k in KEYS.values() if k.in_repository or not repository])
         remedy = f"did you mean `{near}`?" if near else f"the keys are: {', '.join(KEYS)}"
-        raise _bad("unknown-setting", f"there is no setting {entry.key[:80]!r}", file, entry.line, remedy)
+        raise _bad("unknown-setting", f"there is no setting {name[:80]!r}", file, line, remedy)
+    return key
+
+
+def _value(entry: Entry, file: str, repository: bool) -> Value:
+    key = require_key(entry.key, file, entry.line, repository=repository)
     if repository and not key.in_repository:
         remedy = f"take it out; `greenroom config set {key.name} VALUE` sets it for your box"
         raise _bad("setting-of-the-box", f"{key.name} is set in the box only", file, entry.line, remedy)
@@ -234,6 +257,13 @@ def _matching(pattern: re.Pattern[str], what: str) -> Callable[[Any], Value]:
         return found
 
     return check
+
+
+def _command(plain: Any) -> Value:
+    found = _text(plain)
+    if not framework_of(found):
+        raise ValueError(f"pytest or `python -m unittest` as one command line is expected, not {found[:80]!r}")
+    return found
 
 
 def _each(pattern: re.Pattern[str], what: str) -> Callable[[Any], Value]:
@@ -297,8 +327,8 @@ KEYS: Mapping[str, Key] = {
     for key in (
         Key(
             name="test-command",
-            about="how the tests run: pytest or unittest as one command line",
-            check=_matching(_COMMAND, "one command line that does not begin with a dash"),
+            about="how the tests run: pytest or `python -m unittest`, with arguments, as one command line",
+            check=_command,
         ),
         Key(name="environment", about="names of variables that the tests are given", check=_variables),
         Key(name="proposers", about="which proposers run", check=_each(_WORD, "a proposer's name")),

@@ -68,6 +68,19 @@ def with_key(text: str, key: str, value: Value) -> str:
     return after
 
 
+def without_key(text: str, key: str) -> str:
+    """`text` without `key`, all else as it was; raises Unusable `cannot-edit` as `with_key`."""
+    before = checked(read(text), BOX_FILE, repository=False)
+    lines, at = text.splitlines(), _lines(text).get(key)
+    if key not in before:
+        return text
+    after = "\n".join(lines[: at - 1] + lines[at:]).strip("\n") + "\n" if at else text
+    if _parsed(after) != {name: value for name, value in before.items() if name != key}:
+        remedy = f"open {BOX_FILE} in an editor and take {key} out"
+        raise Unusable("cannot-edit", f"{key} stands in a form that is not edited here", where=BOX_FILE, remedy=remedy)
+    return after
+
+
 def _parsed(text: str) -> Values | None:
     try:
         return checked(read(text), BOX_FILE, repository=False)

@@ -111,6 +111,10 @@ class Services(Protocol):
         """Set a key in the box's own file; the value as it stands there."""
         ...
 
+    def unset_setting(self, key: str) -> bool:
+        """Take a key out of the box's own file; False where it was not set."""
+        ...
+
     def allow_command(self, subject: str, command: str, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
         """Sign with the owner's key that a repository's test command may run for `subject`; a verdict."""
         ...

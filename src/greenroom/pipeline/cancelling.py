@@ -63,9 +63,15 @@ def _approved(change: Change) -> bool:
 
 def _require_cancellable(house: House, change: Change) -> None:
     why, remedy = "", f"greenroom show {change.id}"
-    if change.terminal or change.state in (State.PROMOTED, State.KEPT) or live_unnoted(house, change):
+    if change.ended == CANCELLED:
+        why, remedy = "it is cancelled already", f"greenroom retry {change.id} carries it again"
+    elif change.cancelled and change.window is None and not change.consents and not change.terminal:
+        why, remedy = "it is cancelled already: it needs a person", f"greenroom approve {change.id} applies it"
+    elif change.hold is not None and change.hold.rule == WITHDRAWN:
+        why, remedy = "its approval is withdrawn already", change.hold.remedy
+    elif change.terminal or change.state in (State.PROMOTED, State.KEPT) or live_unnoted(house, change):
         why = "it is over or live already; `greenroom revert` takes a live one back"
-    elif change.hold is not None and (not _approved(change) or change.hold.rule == WITHDRAWN):
+    elif change.hold is not None and not _approved(change):
         why = "nothing runs and nothing is approved"
         remedy = f"greenroom reject {change.id} is a no, greenroom defer {change.id} --until WHEN a later"
     if why:

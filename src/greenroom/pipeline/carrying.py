@@ -56,7 +56,7 @@ def _hold_where_base_moved(house: House, change: Change) -> None:
 
 def _base_moved(change: Change, live: Digest) -> Held:
     where = f"Blue is {live[:21]}, the change was made against {change.base[:21]}"
-    return base_moved(change.id, where)
+    return base_moved(change, where)
 
 
 def settle_siblings(house: House, subject: Subject) -> None:

@@ -22,6 +22,7 @@ from greenroom.pipeline.holds import DEFERRED, queued
 from greenroom.pipeline.house import House, Tell
 from greenroom.pipeline.lineage import child_of, fingerprint
 from greenroom.pipeline.plain import verdict_plain
+from greenroom.pipeline.restack import SUPERSEDED
 from greenroom.pipeline.stages.plan import MAX_PATCH_BYTES, read_proposal
 
 REJECTED, REOPENED, CLOSED = "rejected", "reopened", "closed"
@@ -98,7 +99,9 @@ def reopen(house: House, change_id: str, *, actor: str, tell: Tell) -> dict[str,
     decided = house.decisions.among(change.subject, findings_of(house.store, change))
     waits = change.hold is not None and change.hold.rule == DEFERRED
     if not decided and not waits and change.ended not in NO:
-        raise _wrong_state(change, "reopen", "nobody rejected or deferred it")
+        ended = change.terminal and change.ended != SUPERSEDED
+        remedy = f"greenroom retry {change.id} carries its proposal again" if ended else ""
+        raise _wrong_state(change, "reopen", "nobody rejected or deferred it", remedy)
     key = f"{change.id}/{change.version}/reopen"
     house.guard.append(Event(key=key, at=house.clock.now(), actor=actor, name="change.reopened", change=change.id))
     house.decisions.forget(change.subject, decided)

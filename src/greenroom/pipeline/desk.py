@@ -110,7 +110,6 @@ def handlers(house: House) -> Mapping[str, Handler]:
         "resume": lambda a, tell: verbs.resume(house, change_id=_text(a, "change") if "change" in a else "", tell=tell),
         "windows": lambda _, __: standing.windows(house),
         "reconsider": lambda _, tell: standing.reconsider(house, tell),
-        "cancel_window": lambda a, _: standing.cancel(house, _text(a, "change"), actor=_text(a, "actor")),
         "outdated": lambda _, __: verbs.outdated_changes(house),
         "pending": lambda _, __: verbs.pending(house),
         "delivered": lambda a, _: verbs.delivered(

@@ -52,9 +52,11 @@ def again(change: ChangeId) -> str:
     return f"greenroom resume {change}"
 
 
-def base_moved(change: ChangeId, where: str) -> Held:
+def base_moved(change: Change, where: str) -> Held:
     """The hold of a change whose base is live no more: it can go on as a child, when somebody asks for it."""
-    remedy = f"`greenroom approve {change}` moves it onto what is live, verifies it again and asks"
+    remedy = f"`greenroom approve {change.id}` moves it onto what is live, verifies it again and asks"
+    if change.state is State.APPROVED and not change.consents:
+        remedy = f"`greenroom resume` moves it onto what is live and verifies it again, when its turn comes; {remedy}"
     return Held(rule=BASE_MOVED, where=where, remedy=remedy)
 
 
@@ -63,7 +65,7 @@ def told(verdict: Verdict, change: Change, stage: Stage) -> Verdict:
     if isinstance(verdict, Passed) or change.state is State.PROMOTED:
         return verdict
     if verdict.rule == BASE_MOVED:
-        return base_moved(change.id, verdict.where)
+        return base_moved(change, verdict.where)
     if isinstance(verdict, Refused):
         outdated = verdict.rule == "unknown-tool" and stage is not Stage.PLAN
         return dataclasses.replace(verdict, remedy=_REPLAN) if outdated else verdict

@@ -14,7 +14,7 @@ from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Unusable
 from greenroom.domain.ports import Proposer
 from greenroom.domain.proof import Import
-from greenroom.domain.settings import Merged, Values
+from greenroom.domain.settings import Merged, Values, value_of
 from greenroom.domain.trees import MAX_MANIFEST_BYTES, parse_manifest
 from greenroom.domain.verdict import Passed
 from greenroom.domain.vocabulary import Kind, Mode, Subject, address_of
@@ -60,12 +60,14 @@ def improve(
     under way is finished and no other begun. `test_command` is kept for the subject, empty forgets it; it is shown on
     each card and binds each consent. `noticed` is what became of branches that changes were delivered as
     (`branching.FATES`), by change. `own` are the box's own settings, which the repository's `greenroom.toml` narrows;
-    Unusable where it is malformed.
+    Unusable where it is malformed, and for a `test_command` that is neither pytest nor unittest.
     """
     chosen = _chosen(house, proposers_of(own or {}, only))
     began = house.clock.now()
     subject = workspace(path, branch)
     if test_command is not None:
+        if test_command:
+            value_of(TEST_COMMAND, test_command, "--test-command")
         house.settings.put(subject, TEST_COMMAND, test_command)
     tell({"event": "import", "subject": str(subject)})
     brought = bring(house, subject, directory, path=path, branch=branch)

@@ -18,10 +18,11 @@ from greenroom.domain.findings import findings
 from greenroom.domain.proposal import EDIT_DOOR, Proposal, is_person, origin_of
 from greenroom.domain.verdict import Held
 from greenroom.domain.vocabulary import ChangeId, Mode, State, Trust
-from greenroom.pipeline.carrying import carry_on, live_unnoted
+from greenroom.pipeline.carrying import carry_on, live_unnoted, row_of
 from greenroom.pipeline.changes import Line
 from greenroom.pipeline.decisions import findings_of
 from greenroom.pipeline.house import House, Tell
+from greenroom.pipeline.moving import conflict, onto
 from greenroom.pipeline.plain import verdict_plain
 from greenroom.pipeline.restack import SUPERSEDED, new_id, supersede
 from greenroom.pipeline.stages.plan import MAX_PATCH_BYTES, read_proposal
@@ -66,7 +67,8 @@ def edit(house: House, change_id: str, *, patch: str, actor: str, tell: Tell, su
 def retry(house: House, change_id: str, *, tell: Tell) -> dict[str, Any]:
     """Carry the change's proposal again, on what is live: after a refusal, and where its base moved (a rebase).
 
-    Raises Unusable `wrong-state` for a change that is live or that a person has to reopen first.
+    Held as `restack-conflict`, and nothing else of it changed, where its patch has no place there. Raises Unusable
+    `wrong-state` for a change that is live or that a person has to reopen first.
     """
     parent = house.changes.get(ChangeId(change_id))
     _require_last(house, parent, "retry")
@@ -75,7 +77,14 @@ def retry(house: House, change_id: str, *, tell: Tell) -> dict[str, Any]:
     if said:
         where, remedy = f"a person {' and '.join(sorted(said))} what it mends", f"greenroom reopen {parent.id}"
         raise Unusable("wrong-state", f"cannot retry {parent.id}", where=where, remedy=remedy)
-    return _carry_child(house, parent, read_proposal(house.store, parent), tell)
+    proposal, live = read_proposal(house.store, parent), house.guard.live(parent.subject)
+    if live is not None and live != parent.base:
+        found = onto(house.store, house.store.get(proposal.patch, MAX_PATCH_BYTES), parent.base, live)
+        if not isinstance(found, bytes):
+            held = conflict(house, parent.subject, parent.id, found)
+            return {**row_of(house, parent), "verdict": verdict_plain(held)}
+        proposal = dataclasses.replace(proposal, patch=house.store.put("blob", found))
+    return _carry_child(house, parent, proposal, tell)
 
 
 def child_of(house: House, parent: Change, proposal: Proposal) -> Change | Held:

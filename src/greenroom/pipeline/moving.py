@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,9 @@ from greenroom.domain import patches, placing, trees
 from greenroom.domain.change import Change
 from greenroom.domain.digest import Digest
 from greenroom.domain.ports import Store
+from greenroom.domain.verdict import Held
+from greenroom.domain.vocabulary import ChangeId, Subject
+from greenroom.pipeline.holds import CONFLICT
 from greenroom.pipeline.house import House
 from greenroom.pipeline.stages.plan import MAX_PATCH_BYTES, read_proposal
 
@@ -49,6 +53,16 @@ def conflicts_of(house: House, change: Change) -> list[dict[str, Any]]:
     patch = house.store.get(read_proposal(house.store, change).patch, MAX_PATCH_BYTES)
     found = onto(house.store, patch, change.base, live)
     return [] if isinstance(found, bytes) else [_shown(each) for each in found[:MAX_CONFLICTS]]
+
+
+def conflict(house: House, subject: Subject, change: ChangeId, found: Sequence[placing.Conflict]) -> Held:
+    """The hold of a change whose patch has no place on what is live, with the commands that go on from there."""
+    more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+    delivery = house.deliveries.get(subject)
+    place = shlex.quote(delivery.repository) if delivery is not None else "REPO"
+    ways = f"`greenroom edit {change}` with a patch on what is live, `greenroom improve {place}` to look for it anew"
+    remedy = f"`greenroom diff {change}` shows both sides; then {ways}, or `greenroom reject {change}`"
+    return Held(rule=CONFLICT, where=f"{place_of(found[0])}{more}", remedy=remedy)
 
 
 def place_of(conflict: placing.Conflict) -> str:

@@ -1,7 +1,8 @@
 """Propose: each chosen proposer looks once, and what it finds becomes a queued change, or is known already.
 
 No finding is proposed twice. A queued change whose finding is still there on another base is brought up to that base;
-one that was carried there gets a child in its place, unless a person agreed to it; one whose finding is gone ends.
+one that was carried there gets a child in its place, also where some of its findings are gone or more came, unless a
+person agreed to it; one whose finding is gone ends.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from greenroom.pipeline.branching import on_its_way
 from greenroom.pipeline.carrying import carry_on, outdated, row_of
 from greenroom.pipeline.changes import Line
 from greenroom.pipeline.deciding import note_withheld, sift
+from greenroom.pipeline.decisions import names_of
 from greenroom.pipeline.holds import GONE, MOVED, QUEUED, RETRIED, queued, uncarried
 from greenroom.pipeline.house import House, Tell
 from greenroom.pipeline.queue import Item, item_of, short_card
@@ -52,6 +54,7 @@ def propose(
 ) -> list[Item]:
     """What waits to be carried of all that was found, each told as a short card; `answer` gets the rest."""
     items: list[Item] = []
+    moved = [change for change in house.changes.list(subject=scene.subject, open_only=True) if _moved(change)]
     whole: set[str] = set()
     for name, make in chosen.items():
         if getattr(tell, "gone", False):
@@ -62,7 +65,7 @@ def propose(
             continue
         whole.add(name)
         for body in found:
-            item = _take_in(house, name, body, scene, answer, tell)
+            item = _take_in(house, name, body, scene, moved, answer, tell)
             if item is not None:
                 items.append(item)
                 tell(short_card(item))
@@ -85,7 +88,9 @@ def _look(name: str, proposer: Proposer, scene: Scene, answer: dict[str, Any], t
     return found
 
 
-def _take_in(house: House, name: str, body: bytes, scene: Scene, answer: dict[str, Any], tell: Tell) -> Item | None:
+def _take_in(
+    house: House, name: str, body: bytes, scene: Scene, moved: list[Change], answer: dict[str, Any], tell: Tell
+) -> Item | None:
     """The queued change for a proposal; None where it is known, or where no change can be made of it."""
     if len(body) > MAX_PROPOSAL_BYTES:
         answer["failed"].append({"proposer": name, "reference": "proposal-too-large", "message": f"{len(body)} bytes"})
@@ -106,11 +111,13 @@ def _take_in(house: House, name: str, body: bytes, scene: Scene, answer: dict[st
         proposal = sifted.proposal
         change = dataclasses.replace(change, request=house.store.put("text", documents.encode(proposal)))
     with house.turns.of(str(scene.subject)):
-        saved = _settle(house, change, proposal, answer, tell)
+        saved = _settle(house, change, proposal, moved, answer, tell)
     return item_of(house.store, saved, proposal) if saved is not None else None
 
 
-def _settle(house: House, draft: Change, proposal: Proposal, answer: dict[str, Any], tell: Tell) -> Change | None:
+def _settle(
+    house: House, draft: Change, proposal: Proposal, moved: list[Change], answer: dict[str, Any], tell: Tell
+) -> Change | None:
     """The change that stands for the finding from here on and waits to be carried; None where none does."""
     same = [house.changes.get(found) for found in house.board.known(draft.subject, proposal.fingerprint)]
     earlier = next((found for found in reversed(same) if uncarried(found) and found.base != draft.base), None)
@@ -132,6 +139,7 @@ def _settle(house: House, draft: Change, proposal: Proposal, answer: dict[str, A
     house.board.put(line)
     house.crash_point("propose.lined")
     parent = next((found for found in reversed(same) if _moved(found)), None)
+    parent = parent or _overtaken(house, draft, proposal, moved)
     saved = house.changes.save(dataclasses.replace(draft, parent=parent.id if parent is not None else None))
     house.crash_point("propose.saved")
     if parent is not None:
@@ -152,6 +160,21 @@ def _draft(house: House, name: str, body: bytes, scene: Scene) -> Change:
         golden=scene.golden,
         hold=queued(),
     )
+
+
+def _overtaken(house: House, draft: Change, proposal: Proposal, moved: list[Change]) -> Change | None:
+    """The waiting change of an earlier base that mended some of the same findings by the same rule, and more or fewer
+    besides: the proposal stands in its place. None of those that a person took further.
+    """
+    named = set(names_of(house.store, proposal))
+    for listed in reversed(moved):
+        change = house.changes.get(listed.id)
+        if change.origin.actor != draft.origin.actor or not _moved(change) or uncarried(change):
+            continue
+        told = read_proposal(house.store, change)
+        if told.rule == proposal.rule and not _stays(house, change) and named & set(names_of(house.store, told)):
+            return change
+    return None
 
 
 def _settled(change: Change) -> bool:

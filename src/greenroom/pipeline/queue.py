@@ -22,6 +22,7 @@ from greenroom.domain.vocabulary import State
 from greenroom.pipeline.carrying import carry_on, row_of
 from greenroom.pipeline.holds import BASE_MOVED, STOPPED, uncarried
 from greenroom.pipeline.house import House, Tell
+from greenroom.pipeline.restack import follow
 from greenroom.pipeline.stages.plan import MAX_PATCH_BYTES
 
 MOST = 10
@@ -196,18 +197,29 @@ def _carry_each(
         if not spent.room():
             return "budget-time"
         before = spent.seconds
-        stands = house.changes.get(waiting[0].change.id)
-        taken = take(house, waiting.pop(0).change, golden)
-        if taken is None:
-            # Where an earlier one of this scan went live by itself, the next scan brings it up to that.
-            answer["known"].extend([row_of(house, stands)] if stands.hold and stands.hold.rule == BASE_MOVED else [])
+        row = _carry(house, waiting.pop(0).change, golden, tell)
+        if row is None:
             continue
-        row = carry_on(house, taken.id, tell)
         row["seconds"] = round(spent.seconds - before, 1)
         spent.took(row["seconds"])
         rows.append(row)
         tell(_event("carried", spent) | {"row": row})
     return "max"
+
+
+def _carry(house: House, change: Change, golden: Digest, tell: Tell) -> dict[str, Any] | None:
+    """The row of the change after its run; None where another command took it meanwhile."""
+    stands = house.changes.get(change.id)
+    if stands.hold is not None and stands.hold.rule == BASE_MOVED:
+        # An earlier one of this run went live by itself.
+        try:
+            return follow(house, stands, tell)
+        except Unusable as error:
+            if error.reference != "version-conflict":
+                raise
+            return None
+    taken = take(house, change, golden)
+    return carry_on(house, taken.id, tell) if taken is not None else None
 
 
 def _event(name: str, spent: Spent) -> dict[str, Any]:

@@ -16,13 +16,14 @@ from greenroom.domain.change import Change, advance
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Unusable
 from greenroom.domain.events import Event
+from greenroom.domain.proposal import Proposal
 from greenroom.domain.verdict import Held, Refused
 from greenroom.domain.vocabulary import ChangeId, Move, State
 from greenroom.pipeline.carrying import carry_on, live_unnoted, release, row_of, under_stop
 from greenroom.pipeline.changes import Line
-from greenroom.pipeline.holds import CONFLICT, MOVED, NEEDS_APPROVAL, PROMOTE_LATER
+from greenroom.pipeline.holds import MOVED, NEEDS_APPROVAL, PROMOTE_LATER, uncarried
 from greenroom.pipeline.house import House, Tell
-from greenroom.pipeline.moving import onto, place_of
+from greenroom.pipeline.moving import conflict, onto
 from greenroom.pipeline.plain import verdict_plain
 from greenroom.pipeline.stages.plan import MAX_PATCH_BYTES, read_proposal
 from greenroom.pipeline.stages.promote import dossier_of
@@ -39,9 +40,11 @@ def restack(house: House, change_id: str, *, tell: Tell) -> dict[str, Any]:
     """
     change = house.changes.get(ChangeId(change_id))
     if change.hold is None or change.hold.rule not in MOVED:
-        why = f"held as {change.hold.rule}, {change.hold.remedy}" if change.hold is not None else "its base is live"
-        where = f"it is {change.state.value}" if change.terminal else why
-        remedy = f"greenroom show {change.id}"
+        where, remedy = "its base is live", f"greenroom show {change.id}"
+        if change.terminal:
+            where = f"it is {change.state.value}"
+        elif change.hold is not None:
+            where, remedy = f"it is held as {change.hold.rule} ({change.hold.where})", change.hold.remedy
         raise Unusable("wrong-state", f"cannot restack {change.id}", where=where, remedy=remedy)
     held = under_stop(house, f"greenroom lift, then greenroom restack {change.id}")
     if held is not None:
@@ -56,6 +59,23 @@ def restack(house: House, change_id: str, *, tell: Tell) -> dict[str, Any]:
     supersede(house, change, child)
     row = carry_on(house, child.id, tell)
     return _with_consent(house, change, child.id, row)
+
+
+def follow(house: House, change: Change, tell: Tell) -> dict[str, Any]:
+    """Carry a change whose base moved before its turn came: under its own id where nothing of it was tried, else as
+    its child. The row of what was carried, or of the change where it is held.
+    """
+    if not uncarried(change):
+        return restack(house, change.id, tell=tell)
+    live = house.guard.live(change.subject) or change.base
+    placed = _placed(house, change, live)
+    if isinstance(placed, Held):
+        return {**row_of(house, house.changes.get(change.id)), "verdict": verdict_plain(placed)}
+    request = house.store.put("text", documents.encode(placed[0]))
+    moved = dataclasses.replace(change, request=request, base=live, golden=placed[1], hold=None)
+    saved = house.changes.save(moved)
+    house.crash_point("propose.taken")
+    return carry_on(house, saved.id, tell)
 
 
 def supersede(house: House, parent: Change, child: Change) -> None:
@@ -95,18 +115,10 @@ def _child_of(house: House, change: Change, live: Digest) -> Change | None:
 
 def _move(house: House, change: Change, live: Digest) -> Change | Held:
     """A child on what is live, saved; or the hold that the change has now."""
-    proposal = read_proposal(house.store, change)
-    found = onto(house.store, house.store.get(proposal.patch, MAX_PATCH_BYTES), change.base, live)
-    if not isinstance(found, bytes):
-        more = f", and {len(found) - 1} more" if len(found) > 1 else ""
-        remedy = f"greenroom diff {change.id} shows both sides; `greenroom reject {change.id}`, or propose it anew"
-        held = Held(rule=CONFLICT, where=f"{place_of(found[0])}{more}", remedy=remedy)
-        house.changes.save(dataclasses.replace(change, hold=held))
-        return held
-    prepared = house.prepare(live)
-    if isinstance(prepared, Held):
-        return prepared
-    moved = dataclasses.replace(proposal, patch=house.store.put("blob", found))
+    placed = _placed(house, change, live)
+    if isinstance(placed, Held):
+        return placed
+    moved, golden = placed
     child = Change(
         id=new_id(),
         subject=change.subject,
@@ -115,7 +127,7 @@ def _move(house: House, change: Change, live: Digest) -> Change | Held:
         mode=change.mode,
         state=State.PROPOSED,
         base=live,
-        golden=prepared[0],
+        golden=golden,
         parent=change.id,
     )
     words = {"summary": moved.summary, "rule": moved.rule, "fingerprint": moved.fingerprint}
@@ -123,6 +135,23 @@ def _move(house: House, change: Change, live: Digest) -> Change | Held:
     saved = house.changes.save(child)
     house.crash_point("restack.child-saved")
     return saved
+
+
+def _placed(house: House, change: Change, live: Digest) -> tuple[Proposal, Digest] | Held:
+    """The proposal of a change at its place on what is live, and the golden of that; or why there is none.
+
+    Where its patch has no place the change is held so.
+    """
+    proposal = read_proposal(house.store, change)
+    found = onto(house.store, house.store.get(proposal.patch, MAX_PATCH_BYTES), change.base, live)
+    if not isinstance(found, bytes):
+        held = conflict(house, change.subject, change.id, found)
+        house.changes.save(dataclasses.replace(change, hold=held, window=None))
+        return held
+    prepared = house.prepare(live)
+    if isinstance(prepared, Held):
+        return prepared
+    return dataclasses.replace(proposal, patch=house.store.put("blob", found)), prepared[0]
 
 
 def _with_consent(house: House, parent: Change, child_id: ChangeId, row: dict[str, Any]) -> dict[str, Any]:

@@ -18,13 +18,16 @@ from greenroom.domain.ports import Changes, Clock, Evaluator, Guard, Store
 from greenroom.domain.proof import Evidence
 from greenroom.domain.standing import covering, made_again_by
 from greenroom.domain.verdict import Held, Instant, Passed
-from greenroom.domain.vocabulary import Agree, ChangeId, ConsentLevel, Mode, Trust
+from greenroom.domain.vocabulary import CONSENT, Agree, ChangeId, ConsentLevel, Mode, State, Trust
+from greenroom.pipeline.branching import on_its_way
 from greenroom.pipeline.carrying import carry_on, live_unnoted, row_of
 from greenroom.pipeline.changes import Board
 from greenroom.pipeline.flow import Done
-from greenroom.pipeline.holds import NEEDS_APPROVAL
+from greenroom.pipeline.holds import BASE_MOVED, NEEDS_APPROVAL
 from greenroom.pipeline.house import House, Tell
 from greenroom.pipeline.plain import verdict_plain
+
+MODES = tuple(Mode)
 
 
 class StandingConsent:
@@ -102,21 +105,47 @@ def waits(change: Change, now: Instant) -> bool:
 
 
 def windows(house: House) -> dict[str, Any]:
-    """The changes that were let through by an opt-in: those that still wait, and those whose window is over."""
+    """The changes that were let through by an opt-in: those that still wait, and those whose window is over.
+
+    `moved` are those that go on without a person once they are restacked, the one that has waited longest first.
+    """
     now = house.clock.now()
-    found = [change for change in house.changes.list(open_only=True) if change.window is not None]
+    opened = house.changes.list(open_only=True)
+    found = [change for change in opened if change.window is not None]
     found.sort(key=lambda change: change.window or 0)
     return {
         "now": str(now),
         "waiting": [row_of(house, change) for change in found if waits(change, now)],
         "over": [row_of(house, change) for change in found if not waits(change, now)],
+        "moved": [row_of(house, change) for change in opened if follows(house, change)],
     }
 
 
+def follows(house: House, change: Change) -> bool:
+    """True for a change whose base moved and that nobody has to be asked about, as far as the executor knows.
+
+    What a person agreed to for later waits for their `promote`, and what is in a branch for their merge.
+    """
+    moved = change.hold is not None and change.hold.rule == BASE_MOVED
+    if not moved or change.consents or change.risk is None or on_its_way(house, change):
+        return False
+    mode = min(change.mode, house.guard.status().mode, key=MODES.index)
+    agree = CONSENT[mode][change.risk.level]
+    if agree is Agree.PERSON or cancelled_before(house.changes, house.board, change):
+        return False
+    if agree is Agree.STANDING:
+        return covered(change, house.store, house.guard, house.clock)
+    return change.state is State.APPROVED
+
+
 def reconsider(house: House, tell: Tell) -> dict[str, Any]:
-    """After opt-ins changed: what one covers goes on to its window, what none covers any more needs a person."""
+    """After opt-ins changed: what one covers goes on to its window, what none covers any more needs a person.
+
+    One whose base moved because another of them went live at once is in `windows`, as `moved`.
+    """
     rows = []
-    for change in house.changes.list(open_only=True):
+    for listed in house.changes.list(open_only=True):
+        change = house.changes.get(listed.id)
         held = change.hold is not None and change.hold.rule == NEEDS_APPROVAL and not change.consents
         if (not held and change.window is None) or live_unnoted(house, change):
             continue

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from typing import Any
 
 from greenroom.domain import documents, patches
@@ -15,17 +14,16 @@ from greenroom.domain.verdict import Held, Refused
 from greenroom.domain.vocabulary import ChangeId, State
 from greenroom.pipeline.carrying import carry_on, delivery_of, row_of, settle_siblings, under_stop
 from greenroom.pipeline.changes import Line
-from greenroom.pipeline.holds import CONFLICT, MOVED
+from greenroom.pipeline.holds import MOVED
 from greenroom.pipeline.house import House, Tell
-from greenroom.pipeline.moving import onto, place_of
+from greenroom.pipeline.moving import conflict, onto
 from greenroom.pipeline.offers import above
 from greenroom.pipeline.plain import verdict_plain
 from greenroom.pipeline.restack import new_id, restack
 from greenroom.pipeline.stages.plan import MAX_PATCH_BYTES, read_proposal
+from greenroom.pipeline.undone import UNDO, fingerprint_of
 from greenroom.pipeline.verbs import revert
 
-UNDO = "undo"
-"""Who proposes an opposite patch."""
 _VERSION = "1"
 
 
@@ -93,7 +91,7 @@ def _opposite(house: House, change: Change) -> Proposal:
         confidence=100,
         patch=house.store.put("blob", patch),
         files=given.files,
-        fingerprint=hashlib.sha256(f"{UNDO} {change.id}".encode()).hexdigest(),
+        fingerprint=fingerprint_of(change),
         reproduce="",
         suggested_tests=given.suggested_tests,
     )
@@ -128,10 +126,7 @@ def _make(house: House, change: Change, green: Digest, live: Digest, proposal: P
         parent=change.id,
     )
     if not isinstance(found, bytes):
-        remedy = (
-            f"greenroom diff {undo.id} shows both sides; change those lines yourself, or greenroom reject {undo.id}"
-        )
-        hold = Held(rule=CONFLICT, where=place_of(found[0]), remedy=remedy)
+        hold = conflict(house, undo.subject, undo.id, found)
     words = {"summary": proposal.summary, "rule": proposal.rule, "fingerprint": proposal.fingerprint}
     house.board.put(Line(change=undo.id, **words))
     saved = house.changes.save(dataclasses.replace(undo, hold=hold))

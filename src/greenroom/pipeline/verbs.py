@@ -30,7 +30,6 @@ from greenroom.pipeline.carrying import (
 from greenroom.pipeline.deciding import reject as reject
 from greenroom.pipeline.holds import (
     CONFLICT,
-    DEFERRED,
     MOVED,
     NEEDS_APPROVAL,
     PROMOTE_LATER,
@@ -46,6 +45,7 @@ from greenroom.pipeline.queue import golden_for
 from greenroom.pipeline.restack import restack
 from greenroom.pipeline.runs import runs_of
 from greenroom.pipeline.stages.plan import read_proposal
+from greenroom.pipeline.undone import end_undos
 
 
 def show(house: House, change_id: str) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def promote(house: House, change_id: str, *, tell: Tell) -> dict[str, Any]:
             return moved
         return {**promote(house, change.id, tell=tell), "restacked": moved.get("restacked")}
     if change.state is not State.APPROVED or reverting(change):
-        raise _wrong_state(change, "promote", _missing_step(change))
+        raise _wrong_state(change, "promote", *_missing_step(change))
     if change.hold is not None:
         house.changes.save(dataclasses.replace(change, hold=None))
     house.crash_point("release.saved")
@@ -161,6 +161,7 @@ def revert(house: House, change_id: str, *, actor: str, settle: bool = True) -> 
     commit = house.guard.position(change.subject)
     live = State.PROMOTED if change.state is State.APPROVED else change.state
     state = advance(live, Move.REVERT)
+    end_undos(house, change)
     saved = house.changes.save(dataclasses.replace(noted, state=state, hold=None, ended="reverted", commit=commit))
     house.crash_point("revert.saved")
     want(house, saved.subject)
@@ -275,16 +276,21 @@ def _require_approvable(change: Change) -> None:
     if waits and (change.state is State.APPROVED or (change.state is State.VERIFIED and rule == NEEDS_APPROVAL)):
         return
     why = "only a verified change that waits for approval can be approved"
-    raise _wrong_state(change, "approve", why, change.hold.remedy if rule == DEFERRED and change.hold else "")
+    remedy = ""
+    if change.hold is not None and rule != NEEDS_APPROVAL:
+        why, remedy = f"it is held as {rule} ({change.hold.where})", change.hold.remedy
+    raise _wrong_state(change, "approve", why, remedy)
 
 
-def _missing_step(change: Change) -> str:
+def _missing_step(change: Change) -> tuple[str, str]:
+    """What keeps a change from being promoted, and the step that is missing; empty where there is none."""
     if change.state is State.VERIFIED:
-        return f"it is not approved: `greenroom approve {change.id}`"
+        return "it is not approved", f"greenroom approve {change.id}"
     if change.terminal or change.state in (State.PROMOTED, State.KEPT):
-        return f"it is {change.state.value} already"
-    why = f": held as {change.hold.rule}, {change.hold.remedy}" if change.hold else ""
-    return f"it is only {change.state.value}{why}"
+        return f"it is {change.state.value} already", ""
+    if change.hold is None:
+        return f"it is only {change.state.value}", ""
+    return f"it is only {change.state.value}, held as {change.hold.rule} ({change.hold.where})", change.hold.remedy
 
 
 def _wrong_state(change: Change, verb: str, why: str, remedy: str = "") -> Unusable:

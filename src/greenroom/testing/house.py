@@ -305,13 +305,17 @@ class MemoryHouse:
         return standing.cancel(self.house, change, actor=OWNER)
 
     def apply_windows(self) -> list[dict[str, Any]]:
-        """Carry on each change whose window is over, as a door would; a dirty branch keeps them all."""
+        """Carry on what nobody has to be asked about, as a door would; a dirty branch keeps it all.
+
+        First each change whose window is over, then those whose base moved, the next one when none waits in a window.
+        """
         done: dict[str, dict[str, Any]] = {}
         while not self.repository.dirty:
-            over = [row for row in standing.windows(self.house)["over"] if row["id"] not in done]
-            if not over:
+            found = standing.windows(self.house)
+            due = found["over"] + ([] if found["waiting"] else found["moved"])
+            change = next((str(row["id"]) for row in due if row["id"] not in done), None)
+            if change is None:
                 break
-            change = str(over[0]["id"])
             done[change] = verbs.resume(self.house, change_id=change, tell=self.tell)["resumed"][0]
         return list(done.values())
 

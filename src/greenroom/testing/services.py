@@ -12,7 +12,7 @@ from greenroom.domain.card import Card
 from greenroom.domain.digest import digest_of, parse_digest
 from greenroom.domain.errors import NoSandbox, NotFound, Unusable
 from greenroom.domain.metrics import Metrics, measure
-from greenroom.domain.settings import Value, Values, value_of
+from greenroom.domain.settings import Value, Values, require_key, value_of
 from greenroom.domain.toml_settings import plain_of
 from greenroom.domain.verdict import Instant
 from greenroom.domain.vocabulary import ChangeId, Mode
@@ -141,13 +141,20 @@ class MemoryServices:
 
     def default_setting(self, key: str) -> tuple[Value | None, str]:
         """See Services."""
-        del key
+        if key.startswith("caps."):
+            return getattr(self.house.policy.constitution.caps, key.removeprefix("caps.")), "constitution"
         return None, "default"
 
     def set_setting(self, key: str, words: str) -> Value:
         """See Services."""
         self.own = {**self.own, key: value_of(key, plain_of(key, words), "the command line")}
         return self.own[key]
+
+    def unset_setting(self, key: str) -> bool:
+        """See Services."""
+        require_key(key)
+        was, self.own = key in self.own, {name: value for name, value in self.own.items() if name != key}
+        return was
 
     def allow_command(self, subject: str, command: str, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
         """See Services."""
@@ -279,6 +286,7 @@ class MemoryServices:
     def foresee(self, place: Mapping[str, Any], wish: Mapping[str, Any], out: str | None) -> Mapping[str, Any]:
         """See Services."""
         return {
+            "verdict": {"is": "passed"},
             "box": {"path": str(self.box.root), "there": True},
             "sandbox": {"available": self.walls, "setting": "x=0", "remedy": "set x to 1"},
             "reads": [{"where": place["path"], "what": "all"}],

@@ -101,6 +101,20 @@ def test_foresee_tells_every_tool_and_check(tmp_path: Path) -> None:
     assert all(run["argv"][-1] == f"/tools/{run['tool']}.py" for run in runs)
 
 
+def test_foresee_answers_as_improve_would_to_what_is_no_repository(tmp_path: Path) -> None:
+    """Neither git nor a release there: refused with the remedy, and no plan; one file of a release makes it one."""
+    services = LocalServices(Box(tmp_path / "none"))
+    (tmp_path / "notes").mkdir()
+    plan = services.foresee(services.repository(str(tmp_path / "notes"), None), wish(), None)
+    assert set(plan) == {"dry_run", "verdict"}
+    assert (plan["verdict"]["is"], plan["verdict"]["rule"]) == ("refused", "not-a-repository")
+    assert "git init" in plan["verdict"]["remedy"]
+    (tmp_path / "notes" / "PKG-INFO").touch()
+    plan = services.foresee(services.repository(str(tmp_path / "notes"), None), wish(), None)
+    assert plan["verdict"]["is"] == "passed"
+    assert "greenroom.toml" in plan["reads"][1]["what"]
+
+
 def test_foresee_of_a_look_runs_no_suite(tmp_path: Path) -> None:
     """Where nothing is carried, only the import, the settings and the chosen scan run; an unknown proposer is named."""
     runs = plan_of(tmp_path, only=["shell"], max=0)["runs"]
@@ -117,6 +131,7 @@ def test_foresee_stores_what_privacy_says() -> None:
 
 
 def plan_of(place: Path, **other: Any) -> Mapping[str, Any]:
+    (place / "setup.py").touch()
     state = {"path": str(place), "branch": "", "head": ""}
     return foreseeing.foresee(Box(place / "none"), state, wish(**other), {"PATH": "/usr/bin:/bin"}, None)
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from greenroom.bootstrap.local import LocalServices
 from greenroom.bootstrap.making import make_box
 from greenroom.config import MAX_SOCKET_BYTES, Box
-from greenroom.domain.errors import Unusable
+from greenroom.domain.errors import NotFound, Unusable
 
 
 def test_a_box_whose_sockets_cannot_be_named_is_refused_before_it_is_made(tmp_path: Path) -> None:
@@ -41,3 +42,30 @@ def test_a_box_is_not_made_among_somebodys_files(tmp_path: Path, stands: str) ->
     assert caught.value.reference == "not-an-empty-place"
     assert [path.name for path in place.iterdir()] == [stands.split("/")[0]]
     assert (place / stands).read_text() == "mine"
+
+
+def test_a_box_of_an_agent_that_is_not_there_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The owner's key is looked for before a directory is made."""
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    with pytest.raises(Unusable, match="no-ssh-agent"):
+        make_box(Box(tmp_path / "box"), lambda: None, ssh_agent=True)
+    assert not (tmp_path / "box").exists()
+
+
+def test_a_left_log_is_no_box(tmp_path: Path) -> None:
+    """What `uninstall --keep-log` leaves says so to every command, is checked by `log check`, and gets no new keys."""
+    (tmp_path / "log").mkdir()
+    (tmp_path / "box.json").write_text("{}")
+    for refused in (Box(tmp_path).require, lambda: make_box(Box(tmp_path), lambda: None, ssh_agent=False)):
+        with pytest.raises(NotFound) as caught:
+            refused()
+        assert (caught.value.reference, "greenroom log check" in caught.value.remedy) == ("only-a-log", True)
+    assert Box(tmp_path).require_log()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["box.json", "log"]
+
+
+def test_a_copy_of_a_log_without_a_box_asks_for_its_keys(tmp_path: Path) -> None:
+    """There is nothing to check its signatures with: the remedy is `--keys`, not another box."""
+    with pytest.raises(NotFound) as caught:
+        LocalServices(Box(tmp_path / "none")).log_check(str(tmp_path), None, None)
+    assert f"greenroom log check {tmp_path} --keys" in caught.value.remedy

@@ -97,11 +97,41 @@ def test_a_hostile_command_is_shown_escaped(door: Door) -> None:
     verdict = {"is": "held", "rule": "test-command-not-allowed", "where": "pytest \u202e\x1b[2K", "remedy": ""}
     lists = ("changes", "known", "left", "failed", "ended", "scans", "unread", "notes", "branches", "withheld")
     answer = {"subject": "workspace:/x\x1b", "live": None, "verdict": verdict, **{name: [] for name in lists}}
-    answers = {"pending": [], "branches": [], "windows": {"over": [], "waiting": [], "now": "0"}}
+    answers = {"pending": [], "branches": [], "windows": {"over": [], "waiting": [], "moved": [], "now": "0"}}
     door.services.desk = lambda call, *a, **k: answers.get(call, answer)  # type: ignore[method-assign]
     assert door("improve", door.house.path) == Exit.HELD
     assert "\x1b" not in door.out + door.err
     assert "\u202e" not in door.out + door.err
+
+
+def test_unset_takes_one_key_out(door: Door) -> None:
+    """What holds without it holds again; a key that was not set is no fault, one that does not exist is."""
+    assert door("config", "set", "caps.changes", "2") == Exit.OK
+    assert door("config", "unset", "caps.changes") == Exit.OK
+    assert "is set no more" in door.out
+    assert door("config", "unset", "caps.changes") == Exit.OK
+    assert "was not set" in door.out
+    assert door("config", "unset", "cap.changes") == Exit.USAGE
+    assert "did you mean `caps.changes`?" in door.err
+
+
+def test_show_has_the_caps_of_the_constitution(door: Door) -> None:
+    """Without a repository, too: what bounds the box is no blank."""
+    rows = door.rows()
+    caps = door.house.policy.constitution.caps
+    assert rows["caps.lines"] == (caps.lines, "constitution")
+    assert rows["caps.changes"] == (caps.changes, "constitution")
+
+
+@pytest.mark.parametrize("command", ["make test", "tox -e py", "python tests.py", "CI=1 pytest", "'"])
+def test_a_test_command_that_cannot_run_is_not_taken(door: Door, command: str) -> None:
+    """No shell runs, and nothing but pytest and unittest: said when it is set, not when a suite is to run."""
+    assert door("config", "set", "test-command", command) == Exit.USAGE
+    assert "pytest or `python -m unittest`" in door.err
+    assert door("improve", door.house.path, "--test-command", command) == Exit.USAGE
+    assert door.house.changes() == []
+    assert door("config", "set", "test-command", "python3 -m pytest -q") == Exit.OK
+    assert "by pytest; no shell is started" in door.out
 
 
 def test_set_writes_one_key_and_refuses_what_it_does_not_know(door: Door) -> None:
@@ -110,6 +140,22 @@ def test_set_writes_one_key_and_refuses_what_it_does_not_know(door: Door) -> Non
     assert "caps.changes = 2" in door.out
     assert door("config", "set", "cap.changes", "2") == Exit.USAGE
     assert "did you mean `caps.changes`?" in door.err
+
+
+def test_the_boxs_file_knows_its_proposers_and_loses_one_key(tmp_path: Path) -> None:
+    """A name that no proposer has is not written; what is unset leaves the other lines, comments too, as they were."""
+    box = Box(tmp_path)
+    with pytest.raises(Unusable) as caught:
+        configuration.change(box, "proposers", '["rufff"]')
+    assert (caught.value.reference, caught.value.remedy) == ("unknown-proposer", "did you mean ruff?")
+    assert not box.settings.exists()
+    assert configuration.forget(box, "caps.changes") is False
+    box.settings.write_text("# mine\nproposers = ['ruff']\n\n[caps]\nchanges = 2 # few\nlines = 3\n")
+    assert configuration.forget(box, "caps.changes") is True
+    assert box.settings.read_text() == "# mine\nproposers = ['ruff']\n\n[caps]\nlines = 3\n"
+    box.settings.write_text("caps = { changes = 2 }\n")
+    with pytest.raises(Unusable, match="cannot-edit"):
+        configuration.forget(box, "caps.changes")
 
 
 def test_tests_get_only_the_variables_that_the_boxs_file_names(tmp_path: Path) -> None:

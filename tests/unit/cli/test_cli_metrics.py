@@ -11,6 +11,13 @@ from greenroom.domain.errors import Exit
 __all__ = ["door"]
 
 
+def test_cli_metrics_counts_no_change_that_was_only_queued(door: Door) -> None:
+    """A person's no to what nothing was tried of is in the log, and is no change that was carried."""
+    (row,) = door.json("improve", door.repo, "--max", "0")["left"]
+    assert door("reject", row["id"]) == Exit.OK
+    assert door.json("metrics")["changes"] == 0
+
+
 def test_cli_metrics_counts_what_happened(door: Door) -> None:
     """One change approved, promoted and taken back is one of each, in every format."""
     change = door.waiting()

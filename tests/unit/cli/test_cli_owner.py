@@ -49,9 +49,11 @@ def test_cli_floor_keeps_a_revert_from_going_below(door: Door, live: str) -> Non
 
 
 @pytest.mark.parametrize("words", [("set",), ("clear",)])
-def test_cli_floor_of_an_unknown_change(door: Door, words: tuple[str, ...]) -> None:
-    """Refused by a rule, with what to type."""
+def test_cli_floor_of_another_change(door: Door, words: tuple[str, ...]) -> None:
+    """One that does not exist is not found, before anything is signed; one that waits is refused by a rule."""
     said = door.json("floor", *words, "nobody")
+    assert (door.code, said["error"]["reference"]) == (Exit.NOT_FOUND, "no-change-by-that-id")
+    said = door.json("floor", *words, door.waiting())
     assert door.code == Exit.REFUSED
     assert said["verdict"]["rule"] in ("not-promoted", "no-floor")
     assert "greenroom" in said["verdict"]["remedy"]

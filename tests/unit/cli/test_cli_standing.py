@@ -89,7 +89,7 @@ def test_when_says_how_long_it_is(seconds: float, expected: str) -> None:
 
 
 def test_cli_shows_a_window_cancels_it_and_applies_another(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`improve`, `list`, `show` and `status` say until when; `opt-in cancel` keeps one; `resume --wait` applies one."""
+    """`improve`, `list`, `show` and `status` say until when; `cancel` keeps one; `resume --wait` applies one."""
     house = door.house
     house.set_mode(Mode.SUPERVISED)
     house.findings.append(Finding(path="README.md", old=b"words", new=b"Words"))
@@ -104,8 +104,9 @@ def test_cli_shows_a_window_cancels_it_and_applies_another(door: Door, monkeypat
     assert door("status") == Exit.OK
     assert "in apply windows: 2" in door.out
     assert "waiting: 0" in door.out
-    assert door("opt-in", "cancel", first) == Exit.OK
-    assert door("opt-in", "cancel", first) == Exit.OK
+    assert door("cancel", first) == Exit.OK
+    assert door("cancel", first) == Exit.USAGE
+    assert "it is cancelled already" in door.err
     assert len(door.json("status")["windows"]) == 1
     assert door.json("resume")["resumed"] == []
     waited: list[float] = []
@@ -139,6 +140,51 @@ def test_cli_applies_nothing_to_a_branch_that_cannot_take_it(door: Door) -> None
     assert house.repository.files == house.live_files()
 
 
+def test_cli_resume_names_what_stays_and_why(door: Door) -> None:
+    """Of several that are due one goes live and is delivered, the next one is restacked, the rest is named."""
+    house = door.house
+    house.set_mode(Mode.SUPERVISED)
+    house.commit({"b.md": b"an adress\n", "c.md": b"it occured\n"})
+    house.findings[:] = [
+        Finding(path="README.md", old=b"teh", new=b"the"),
+        Finding(path="b.md", old=b"adress", new=b"address"),
+        Finding(path="c.md", old=b"occured", new=b"occurred"),
+    ]
+    door("opt-in", "add", "codespell")
+    waiting = {row["id"] for row in door.json("improve", door.repo)["changes"]}
+    house.clock.advance(3700)
+    answer = door.json("resume")
+    assert [row["state"] for row in answer["resumed"]] == ["kept", "approved"]
+    (stays,) = answer["stays"]
+    assert {answer["resumed"][0]["id"], answer["resumed"][1]["restacked"]["from"], stays["id"]} == waiting
+    assert door.code == Exit.OK
+    assert "waits in its window" in stays["why"]
+    assert house.repository.files == house.live_files()
+    assert door("resume") == Exit.OK
+    assert "stays: its base moved" in door.out
+    house.clock.advance(3700)
+    house.repository.dirty = True
+    answer = door.json("resume")
+    assert (door.code, [row["verdict"]["rule"] for row in answer["resumed"]]) == (Exit.HELD, ["worktree-dirty"])
+    assert "is held: worktree-dirty" in answer["stays"][0]["why"]
+
+
+def test_cli_opt_in_carries_all_that_it_covers(door: Door) -> None:
+    """In autonomous each of several goes live in the one command, on what the one before made live; all delivered."""
+    house = door.house
+    house.commit({"b.md": b"an adress\n"})
+    house.findings[:] = [
+        Finding(path="README.md", old=b"teh", new=b"the"),
+        Finding(path="b.md", old=b"adress", new=b"address"),
+    ]
+    house.set_mode(Mode.AUTONOMOUS)
+    door("improve", door.repo)
+    answer = door.json("opt-in", "add", "codespell")
+    assert [row["state"] for row in answer["changes"]] == ["kept", "kept"]
+    assert answer["stays"] == []
+    assert house.repository.files == house.live_files()
+
+
 def test_cli_autonomous_delivers_what_it_applied(door: Door) -> None:
     """Logic goes live in the same command, and into the branch."""
     house = door.house
@@ -161,7 +207,7 @@ def test_cli_opt_in_takes_up_what_waits(door: Door) -> None:
     assert "counts no longer: a person must agree" in door.out
     assert house.change(change).window is None
     assert door("opt-in", "add", "codespell", "--expires", "1d") == Exit.OK
-    assert door("opt-in", "cancel", change) == Exit.OK
+    assert door("cancel", change) == Exit.OK
     assert door("opt-in", "add", "codespell") == Exit.OK
     assert house.change(change).window is None
     house.reject(change)
@@ -169,11 +215,11 @@ def test_cli_opt_in_takes_up_what_waits(door: Door) -> None:
     house.commit({"b.md": b"wrods"})
     assert door("opt-in", "remove", "codespell") == Exit.OK
     other = door.waiting()
-    assert door("opt-in", "cancel", other) == Exit.REFUSED
-    assert "no-window" in door.out
+    assert door("cancel", other) == Exit.USAGE
+    assert "nothing runs and nothing is approved" in door.err
 
 
-@pytest.mark.parametrize("words", [("opt-in", "cancel"), ("cancel",), ("reject",)])
+@pytest.mark.parametrize("words", [("cancel",), ("reject",)])
 def test_cli_tells_the_guard_of_a_cancel_itself(
     door: Door, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:

@@ -140,3 +140,12 @@ def test_a_decision_holds_for_good_or_until_its_time(until: Instant | None, hold
     """A no holds; a later ends at the moment it names."""
     said = Decision(finding="f", change=ChangeId("c"), said="deferred" if until else "rejected", until=until)
     assert said.holds(Instant(10)) is holds
+
+
+@pytest.mark.parametrize("name", [rb"a\8b", rb"a\x", rb"a\9"])
+def test_an_odd_escape_in_a_path_is_no_fault_of_ours(name: bytes) -> None:
+    """What git never writes is read as it stands, or refused; blank lines between files say nothing."""
+    patch = b'diff --git "a/%s" "b/%s"\n--- "a/%s"\n+++ "b/%s"\n@@ -1 +1 @@\n-x\n+y\n\n' % (name, name, name, name)
+    (section,) = parse(patch)
+    assert section.path.startswith(b"a")
+    assert render([section]) == patch.removesuffix(b"\n").replace(b"-1 +1", b"-1,1 +1,1")

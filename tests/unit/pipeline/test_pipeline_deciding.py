@@ -282,6 +282,31 @@ def test_retry_is_a_rebase_where_the_base_moved(house: MemoryHouse) -> None:
     assert caught.value.remedy == f"greenroom reopen {child.id}"
 
 
+def test_retry_where_there_is_no_place_spends_nothing(house: MemoryHouse) -> None:
+    """Held with the commands that go on; the change is as it was, and a patch of the person's takes its place."""
+    change = house.proposed()
+    house.commit({"README.md": b"# Project\n\nteh other words\n"})
+    house.findings.clear()
+    house.improve()
+    count = len(house.changes())
+    answer = lineage.retry(house.house, change, tell=house.tell)
+    assert (answer["id"], answer["verdict"]["rule"]) == (change, "restack-conflict")
+    assert f"greenroom edit {change}" in answer["verdict"]["remedy"]
+    assert (house.change(change).ended, len(house.changes())) == (None, count)
+    child = edited(house, change, b"# Project\n\nthe other words\n")
+    assert (child["parent"], child["held"]["rule"]) == (change, "needs-approval")
+
+
+def test_reopen_of_what_was_reverted_names_retry(house: MemoryHouse) -> None:
+    """Nobody said no to it: a revert is not taken back by `reopen`."""
+    change = house.proposed()
+    house.approve(change)
+    house.revert(change)
+    with pytest.raises(Unusable) as caught:
+        reopened(house, change)
+    assert caught.value.remedy.startswith(f"greenroom retry {change}")
+
+
 def test_a_parent_that_a_crash_left_open_ends_at_the_next_start(house: MemoryHouse) -> None:
     """Killed between child and parent: both are open, until `settle_parents`; the person's edit is not lost."""
 
@@ -300,6 +325,24 @@ def test_a_parent_that_a_crash_left_open_ends_at_the_next_start(house: MemoryHou
     assert house.change(change).ended == "superseded"
     (child,) = house.resume()["resumed"]
     assert (child["rule"], child["verdict"]["rule"]) == ("edit", "needs-approval")
+
+
+@pytest.mark.parametrize("agreed", [False, True])
+def test_a_second_scan_takes_the_place_of_what_mended_more(tmp_path: Path, agreed: bool) -> None:
+    """The person mended one of three lines: what is left of the proposal is a child; one that they agreed to stays."""
+    text = b"".join(b"line %d\n" % number for number in range(60)) + b"teh\n"
+    house = MemoryHouse(tmp_path, files={"notes.md": b"teh\n" + text})
+    house.findings[:] = [Finding(path="notes.md", old=b"teh", new=b"the")]
+    change = house.proposed()
+    if agreed:
+        house.approve(change, promote=False)
+    house.deliver()
+    house.commit({"notes.md": b"the\n" + text})
+    house.findings[:] = [Finding(path="notes.md", old=b"teh", new=b"the", summary="the rest")]
+    (anew,) = house.improve()["changes"]
+    assert house.change(anew["id"]).parent == (None if agreed else change)
+    assert house.change(change).ended == (None if agreed else "superseded")
+    house.close()
 
 
 def test_a_second_scan_on_another_base_takes_the_place_of_what_waited(house: MemoryHouse) -> None:

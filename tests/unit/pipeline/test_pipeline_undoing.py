@@ -86,6 +86,22 @@ def test_an_undo_goes_through_the_gate(house: MemoryHouse) -> None:
     assert all(house.change(change).state is State.KEPT for change in changes)
 
 
+@pytest.mark.parametrize("approved", [False, True])
+def test_an_undo_ends_when_its_change_is_reverted(house: MemoryHouse, approved: bool) -> None:
+    """Taken back otherwise, nothing is left to be undone: aborted with the reason, a yes to it void, and logged."""
+    changes = promoted(house)
+    undo = house.undo(changes[2])["id"]
+    if approved:
+        house.approve(undo, promote=False)
+    assert house.revert_all_after(changes[2])["state"] == "reverted"
+    ended = house.change(undo)
+    assert (ended.state, ended.ended, ended.hold) == (State.ABORTED, "undone", None)
+    assert ended.refused is not None
+    assert changes[2] in ended.refused.where
+    assert house.names().count("change.undone") == 1
+    assert house.names().count("consent.withdrawn") == approved
+
+
 def test_an_undo_that_has_no_place_is_held(house: MemoryHouse) -> None:
     """Lines that a person wrote over since: held with both sides; once they are back, the same undo goes on."""
     changes = promoted(house)

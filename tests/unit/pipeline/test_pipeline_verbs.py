@@ -187,7 +187,8 @@ def test_promote_names_the_missing_step(house: MemoryHouse) -> None:
     change = house.proposed()
     with pytest.raises(Unusable) as caught:
         house.promote(change)
-    assert f"greenroom approve {change}" in wrong(caught)
+    assert wrong(caught) == "it is not approved"
+    assert caught.value.remedy == f"greenroom approve {change}"
     house.approve(change)
     with pytest.raises(Unusable) as caught:
         house.promote(change)
@@ -199,6 +200,11 @@ def test_promote_names_the_missing_step(house: MemoryHouse) -> None:
     with pytest.raises(Unusable) as caught:
         house.promote(held)
     assert "inconclusive" in wrong(caught)
+    assert f"greenroom resume {held}" in caught.value.remedy
+    with pytest.raises(Unusable) as caught:
+        house.approve(held, envelope=b"")
+    assert "inconclusive" in wrong(caught)
+    assert f"greenroom resume {held}" in caught.value.remedy
 
 
 @pytest.mark.parametrize("verb", ["show", "approve", "promote", "reject", "revert", "offer", "diff"])

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from greenroom.domain.settings import framework_of
 from greenroom.tools import _metadata, _projects, _suites
 
 
@@ -77,6 +78,13 @@ def test_test_commands_are_pytest_or_unittest(command: str) -> None:
     """Nothing else is started as a test command."""
     with pytest.raises(Exception, match="test-command"):
         _suites.from_command(command)
+    assert framework_of(command) == ""
+
+
+@pytest.mark.parametrize("command", ["pytest", "python3.11 -m pytest -q x", "/usr/bin/py.test", "python -m unittest x"])
+def test_test_commands_are_read_alike_where_they_are_set(command: str) -> None:
+    """What the settings take is what the tool runs."""
+    assert framework_of(command) == _suites.from_command(command).framework
 
 
 def test_metadata_is_written_from_stated_data(tmp_path: Path) -> None:

@@ -166,7 +166,8 @@ def _taking_back(app: typer.Typer, context: Context) -> None:
     ) -> None:
         """Go on after a crash or a lift: carry every change whose run was cut; retry deliveries.
 
-        Changes whose apply window is over are applied; with --wait also those whose window ends later, each then.
+        Changes whose apply window is over are applied; with --wait also those whose window ends later, each then. The
+        next one whose base moved by that is restacked and verified again, and so on while nobody has to agree.
         With ID: try the stage again at which that change is held, once what held it is mended.
 
         Examples:
@@ -184,10 +185,10 @@ def _taking_back(app: typer.Typer, context: Context) -> None:
         answer = dict(services.desk("resume", wish, progress=render.tell))
         answer["delivered"] = deliver_waiting(context)
         if change is None and "verdict" not in answer:
-            applied = windows.apply(services, lambda each: undeliverable(context, each), wait=wait)
-            answer["resumed"] = [*answer["resumed"], *applied]
-            answer["delivered"] += deliver_waiting(context) if applied else []
-        finish_change(context, answer, lambda: _show_resumed(answer), output.exit_of_resumed)
+            applied = apply_windows(context, wait=wait, delivered=answer["delivered"])
+            answer["resumed"] = [*answer["resumed"], *applied.rows]
+            answer["stays"] = applied.stays
+        finish_change(context, answer, lambda: _show_resumed(answer, services.now()), output.exit_of_resumed)
 
 
 def _show(shown: Mapping[str, Any], *, with_runs: bool) -> None:
@@ -234,27 +235,42 @@ def delivered(context: Context, answer: Mapping[str, Any]) -> Mapping[str, Any]:
     delivery = answer.get("delivery")
     if not delivery:
         return answer
-    return {**answer, "delivered": _deliver(context, delivery)}
+    verdict, noted = _deliver(context, delivery)
+    return {**answer, "delivered": verdict, "delivery": noted if noted["pending"] else None}
 
 
-def _deliver(context: Context, delivery: Mapping[str, Any]) -> Mapping[str, Any]:
+def _deliver(context: Context, delivery: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """What became of a delivery, and the delivery as the box has it from then on."""
     verdict = context.services.deliver(delivery)
     rule = "" if verdict["is"] == "passed" else verdict["rule"]
     report = {"subject": delivery["subject"], "commit": delivery["wanted"], "pending": rule}
-    context.services.desk("delivered", report)
-    return verdict
+    return verdict, context.services.desk("delivered", report)
 
 
 def deliver_waiting(context: Context) -> list[Mapping[str, Any]]:
     """Try again what an earlier command could not deliver; say on stderr what still waits. The verdicts."""
     verdicts = []
     for delivery in context.services.desk("pending"):
-        verdict = _deliver(context, delivery)
+        verdict, _ = _deliver(context, delivery)
         verdicts.append(verdict)
         if verdict["is"] != "passed":
             where = f"{delivery['repository']} ({delivery['branch']})"
             print(f"delivery-pending: {safe(where)}: {render.verdict_line(verdict)}", file=sys.stderr)
     return verdicts
+
+
+def apply_windows(
+    context: Context, *, wait: bool = False, follow: bool = True, delivered: list[Mapping[str, Any]] | None = None
+) -> windows.Applied:
+    """Carry on what nobody has to be asked about, each where the person's branch can take it; see `windows.apply`."""
+    told = delivered if delivered is not None else []
+    return windows.apply(
+        context.services,
+        lambda change: undeliverable(context, change),
+        lambda: told.extend(deliver_waiting(context)),
+        wait=wait,
+        follow=follow,
+    )
 
 
 def finish_change(
@@ -289,15 +305,17 @@ def say(answer: Mapping[str, Any]) -> None:
         out.print(render.verdict_line(delivered))
 
 
-def _show_resumed(answer: Mapping[str, Any]) -> None:
+def _show_resumed(answer: Mapping[str, Any], now: int) -> None:
     out = render.console()
     print(f"resumed {len(answer['resumed'])} change(s)")
     if "verdict" in answer:
         out.print(render.verdict_line(answer["verdict"]))
     for row in answer["resumed"]:
-        out.print(f"{row['id']} is {row['state']}")
+        window = windows.until(row, now)
+        out.print(f"{row['id']} is {row['state']}" + (f": {window}" if window else ""))
         if row["verdict"]["is"] != "passed":
             out.print(render.verdict_line(row["verdict"]))
+    windows.show_stays(answer.get("stays", ()))
 
 
 def _show_board(rows: Any, now: int) -> None:

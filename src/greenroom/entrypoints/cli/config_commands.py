@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from greenroom.domain.settings import KEYS, REPOSITORY_FILE, shown
+from greenroom.domain.settings import KEYS, REPOSITORY_FILE, framework_of, shown
 from greenroom.entrypoints.cli import consent, output, render
 from greenroom.entrypoints.cli.safe import safe
 
@@ -75,7 +75,23 @@ def _setting(config: typer.Typer, context: Context) -> None:
         del json
         kept = context.services.set_setting(key, value)
         answer = {"key": key, "value": kept, "file": str(context.services.box.settings)}
-        context.answer(answer, lambda: print(f"{key} = {safe(shown(kept))}  ({safe(str(answer['file']))})"))
+        context.answer(answer, lambda: _show_set(answer))
+
+    @config.command("unset")
+    def unset(
+        key: Annotated[str, typer.Argument(metavar="KEY", help="A key, as `greenroom config show` prints it.")],
+        json: Json = False,
+    ) -> None:
+        """Take one key out of the box's own file: what holds without it holds again. Comments and other keys stay.
+
+        Example:
+          greenroom config unset caps.changes
+        """
+        del json
+        was_set = context.services.unset_setting(key)
+        answer = {"key": key, "was_set": was_set, "file": str(context.services.box.settings)}
+        said = "is set no more" if was_set else "was not set"
+        context.answer(answer, lambda: print(f"{key} {said}  ({safe(str(answer['file']))})"))
 
 
 def _allowing(config: typer.Typer, context: Context) -> None:
@@ -179,6 +195,12 @@ def _plain(value: Any) -> Any:
 
 def _row(key: str, value: Any, source: str) -> dict[str, Any]:
     return {"key": key, "value": _plain(value), "source": source, "about": KEYS[key].about}
+
+
+def _show_set(answer: Mapping[str, Any]) -> None:
+    print(f"{answer['key']} = {safe(shown(answer['value']))}  ({safe(str(answer['file']))})")
+    if answer["key"] == "test-command":
+        print(f"the tests run in the sandbox, by {framework_of(answer['value'])}; no shell is started")
 
 
 def _show(said: Mapping[str, Any]) -> None:

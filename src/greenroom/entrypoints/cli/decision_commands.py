@@ -78,10 +78,11 @@ def _words(app: typer.Typer, context: Context) -> None:
 
     @app.command()
     def cancel(change: Id, json: Json = False) -> None:
-        """End the run that carries a change, or withdraw an approval that is not spent.
+        """End the run that carries a change, keep it from being applied by itself, or withdraw an unspent approval.
 
-        A cancelled run ends the change; `improve` may propose it again. A withdrawn approval counts for nothing any
-        more, whoever kept it, and the change waits for another. Needs no key: it only takes a permission away.
+        A cancelled run ends the change; `improve` may propose it again. One that waits in its apply window then needs
+        your approval. A withdrawn approval counts for nothing any more, whoever kept it, and the change waits for
+        another. Needs no key: it only takes a permission away.
 
         Example:
           greenroom cancel k3f9x2

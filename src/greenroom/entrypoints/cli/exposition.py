@@ -29,7 +29,7 @@ class _Families:
         yield GaugeMetricFamily("greenroom_log_bytes", "Bytes of the log on disk.", metrics.log_bytes)
         yield GaugeMetricFamily("greenroom_backup_bytes", "Bytes of the newest backup.", metrics.backup_bytes)
         yield CounterMetricFamily("greenroom_log_entries", "Entries of the log.", metrics.entries)
-        yield CounterMetricFamily("greenroom_changes", "Changes that the log names.", metrics.changes)
+        yield CounterMetricFamily("greenroom_changes", "Changes that a run began for.", metrics.changes)
         yield self._stages()
         yield self._times()
         yield from self._shares()

@@ -6,11 +6,15 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from greenroom.entrypoints.cli import render
 from greenroom.entrypoints.cli.safe import safe
 
 
 def show(plan: Mapping[str, Any]) -> None:
-    """Print the plan. Nothing of it has happened."""
+    """Print the plan, or why `improve` would refuse. Nothing of it has happened."""
+    if plan["verdict"]["is"] != "passed":
+        render.console().print(render.verdict_line(plan["verdict"]))
+        return
     print("nothing was read from the tree, fetched, run or stored; improve would")
     _head("read")
     for item in plan["reads"]:

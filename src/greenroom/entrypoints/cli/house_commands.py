@@ -184,7 +184,15 @@ def _ruling(app: typer.Typer, context: Context) -> None:
         del json
         services = context.services
         text = _rules(file, services.guard("constitution")["text"])
-        _finish(context, {"verdict": services.constitute(text, consent.actor(), consent.passphrase)})
+        try:
+            verdict = services.constitute(text, consent.actor(), consent.passphrase)
+        except Unusable as error:
+            if error.reference != "bad-constitution":
+                raise
+            member = "" if error.where in ("", "$") else f": {error.where.removeprefix('$.')}"
+            place, remedy = f"{file or 'the edited text'}{member}", "mend it, then sign it again; nothing was changed"
+            raise Unusable(error.reference, error.message, where=place, remedy=remedy) from None
+        _finish(context, {"verdict": verdict})
 
 
 def _finish(context: Context, answer: Mapping[str, Any]) -> None:

@@ -11,9 +11,9 @@ import typer
 
 from greenroom.domain.errors import GreenroomError
 from greenroom.domain.vocabulary import Mode
-from greenroom.entrypoints.cli import durations, foreseen, improved, output, windows
+from greenroom.entrypoints.cli import durations, foreseen, improved, output
 from greenroom.entrypoints.cli.branch_commands import noticed
-from greenroom.entrypoints.cli.change_commands import Json, deliver_waiting, finish_change, undeliverable
+from greenroom.entrypoints.cli.change_commands import Json, apply_windows, deliver_waiting, finish_change
 from greenroom.entrypoints.cli.config_commands import allowed_at_once
 from greenroom.entrypoints.cli.handout import Handout, files_of
 
@@ -87,7 +87,7 @@ def register(app: typer.Typer, context: Context) -> None:
         services = context.services
         if dry_run:
             plan = services.foresee(services.repository(repo, branch), wish, out)
-            context.answer(plan, lambda: foreseen.show(plan))
+            finish_change(context, plan, lambda: foreseen.show(plan))
             return
         handout = Handout(out) if out is not None else None
         if handout is not None:
@@ -121,8 +121,8 @@ def _ask(
     """The answer of the box; where none comes, what it told until then is shown before the error is."""
     services = context.services
     deliver_waiting(context)
-    if windows.apply(services, lambda change: undeliverable(context, change)):
-        deliver_waiting(context)
+    # What moves by that is brought up by the scan, within its bounds.
+    apply_windows(context, follow=False)
     place = services.repository(repo, branch)
     told = improved.Told()
     descriptor = os.open(place["path"], os.O_RDONLY | os.O_DIRECTORY)

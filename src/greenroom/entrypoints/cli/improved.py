@@ -134,6 +134,9 @@ def _sum(answer: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], now: int)
     told = f"{live} applied by themselves" if live else f"live is unchanged: {answer['live'][:21]}"
     whole = f"{len(rows)} proposal(s), {len(waiting)} wait for approval; {told}"
     print(f"{whole}; {render.seconds(answer['spent_s'])}")
+    findings = sum(scan["counts"]["proposed"] for scan in answer["scans"])
+    if findings > len(rows):
+        print(f"the table counts findings: one proposal may mend several, here {findings} in {len(rows)}")
     windowed = [row for row in rows if row.get("window")]
     if windowed:
         print(f"{len(windowed)} wait in their apply window; `greenroom cancel ID` keeps one from being applied:")

@@ -43,8 +43,13 @@ def register(app: typer.Typer, context: Context) -> None:
 def write(app: typer.Typer, directory: Path, version: str) -> list[Path]:
     """Write every page; a page that is there is replaced, another file of that name is not.
 
-    Raises Unusable `not-a-manual-page` before anything is written.
+    Raises Unusable `not-a-directory` and `not-a-manual-page` before anything is written.
     """
+    if directory.exists() and not directory.is_dir():
+        remedy = "name a directory, such as ~/.local/share/man/man1"
+        raise Unusable(
+            "not-a-directory", "manual pages are written into a directory", where=str(directory), remedy=remedy
+        )
     made = {directory / f"{name}.1": text for name, text in pages(app, version)}
     for path in made:
         if path.is_symlink() or (path.exists() and not path.read_bytes().startswith(_HEADER.encode())):

@@ -44,7 +44,7 @@ def _floor(app: typer.Typer, context: Context) -> None:
           greenroom floor set k3f9x2
         """
         del json
-        _told(context, context.services.set_floor(change, True, consent.actor(), consent.passphrase))
+        _set(context, change, holds=True)
 
     @floor.command("clear")
     def clear(change: Id, json: Json = False) -> None:
@@ -54,7 +54,7 @@ def _floor(app: typer.Typer, context: Context) -> None:
           greenroom floor clear k3f9x2
         """
         del json
-        _told(context, context.services.set_floor(change, False, consent.actor(), consent.passphrase))
+        _set(context, change, holds=False)
 
     @floor.command("show")
     def show(json: Json = False) -> None:
@@ -66,6 +66,15 @@ def _floor(app: typer.Typer, context: Context) -> None:
         del json
         floors = context.services.guard("floors")["floors"]
         context.answer({"floors": floors}, lambda: _show_floors(floors))
+
+
+def _set(context: Context, change: str, *, holds: bool) -> None:
+    """Raises NotFound `no-change-by-that-id` before anything is signed."""
+    services = context.services
+    if all(row["id"] != change for row in services.board(everything=True)):
+        remedy = "`greenroom list --all` shows them all"
+        raise NotFound("no-change-by-that-id", f"there is no change {change[:80]!r}", remedy=remedy)
+    _told(context, services.set_floor(change, holds, consent.actor(), consent.passphrase))
 
 
 def _looked(app: typer.Typer, context: Context) -> None:

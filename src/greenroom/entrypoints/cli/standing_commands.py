@@ -1,4 +1,4 @@
-"""The commands about standing consent: opt-in add, list, remove, cancel."""
+"""The commands about standing consent: opt-in add, list, remove."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from greenroom.domain.errors import NotFound
+from greenroom.domain.errors import NotFound, Unusable
 from greenroom.domain.lowrules import LOW, check_low
 from greenroom.entrypoints.cli import consent, output, render, when, windows
+from greenroom.entrypoints.cli.change_commands import apply_windows, deliver_waiting
 from greenroom.entrypoints.cli.safe import safe
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.
 Rule = Annotated[str, typer.Argument(metavar="RULE", help="The rule of a finding, as `greenroom list` shows it.")]
 Repo = Annotated[str | None, typer.Option("--repo", metavar="REPO", help="Only this repository, on every branch.")]
 
+_NOTHING: Mapping[str, Any] = {"changes": [], "stays": []}
 _ABOUT = """Agree beforehand to low changes (level 1) of one rule; signed with the owner's key and held by the guard.
 
 In mode supervised such a change is applied by itself after an apply window; in autonomous, too. Until its window ends,
@@ -37,7 +39,6 @@ def register(app: typer.Typer, context: Context) -> None:
     app.add_typer(group, name="opt-in")
     _adding(group, context)
     _removing(group, context)
-    _cancelling(group, context)
 
 
 def _adding(group: typer.Typer, context: Context) -> None:
@@ -59,12 +60,11 @@ def _adding(group: typer.Typer, context: Context) -> None:
         del json
         services = context.services
         check_low(rule)
-        until = None if expires is None else when.instant(expires, services.now())
+        until = None if expires is None else _to_come(expires, services.now())
         place = services.repository(repo, None)["path"] if repo is not None else ""
         verdict = services.opt_in(rule, place, until, consent.actor(), consent.passphrase)
         said = {"rule": rule, "repository": place, "until": None if until is None else str(until)}
-        rows = services.desk("reconsider", progress=render.tell)["changes"] if verdict["is"] == "passed" else []
-        answer = {**said, "verdict": verdict, "changes": rows}
+        answer = {**said, "verdict": verdict, **(_reconsidered(context) if verdict["is"] == "passed" else _NOTHING)}
         _finish(context, answer, lambda: _show_added(answer, services.now()))
 
     @group.command("list")
@@ -107,22 +107,22 @@ def _removing(group: typer.Typer, context: Context) -> None:
         _finish(context, answer, lambda: _show_removed(answer, verdicts, services.now()))
 
 
-def _cancelling(group: typer.Typer, context: Context) -> None:
-    @group.command("cancel")
-    def cancel(
-        change: Annotated[str, typer.Argument(metavar="ID", help="A change that waits in its apply window.")],
-        json: Json = False,
-    ) -> None:
-        """Keep a change that waits in its window from being applied by itself; it then needs your approval.
+def _to_come(text: str, now: int) -> int:
+    """The instant that `text` names; raises Unusable `bad-time`, and `time-is-past`."""
+    until = when.instant(text, now)
+    if until <= now:
+        remedy = "name a time to come, such as 30d or 2w, or leave --expires out"
+        raise Unusable("time-is-past", f"an opt-in cannot end at {when.said(until)}", where=text[:80], remedy=remedy)
+    return until
 
-        Example:
-          greenroom opt-in cancel k3f9x2
-        """
-        del json
-        # The guard hears of it from here: whatever else happens, no window of this change lets anything through.
-        context.services.cancel_window(change, consent.actor())
-        answer = context.services.desk("cancel_window", {"change": change, "actor": consent.actor()})
-        _finish(context, answer, lambda: _show_cancelled(answer))
+
+def _reconsidered(context: Context) -> Mapping[str, Any]:
+    """What goes on by the opt-ins as they are; in autonomous one after the other, each on what is live by then."""
+    deliver_waiting(context)
+    rows = context.services.desk("reconsider", progress=render.tell)["changes"]
+    deliver_waiting(context)
+    applied = apply_windows(context)
+    return {"changes": [*rows, *applied.rows], "stays": applied.stays}
 
 
 def _finish(context: Context, answer: Mapping[str, Any], show: Any) -> None:
@@ -138,6 +138,7 @@ def _show_added(answer: Mapping[str, Any], now: int) -> None:
         print(f"opted in: {line(answer)}")
         print("it counts in the modes supervised and autonomous: `greenroom mode` says which is set")
         windows.show(answer["changes"], now)
+        windows.show_stays(answer["stays"])
 
 
 def _show_list(found: Sequence[Mapping[str, Any]]) -> None:
@@ -154,12 +155,6 @@ def _show_removed(answer: Mapping[str, Any], verdicts: Sequence[Mapping[str, Any
         if verdict["is"] == "passed":
             print(f"removed: {line(each)}")
     windows.show(answer["changes"], now)
-
-
-def _show_cancelled(answer: Mapping[str, Any]) -> None:
-    render.console().print(render.verdict_line(answer["verdict"]))
-    if answer["verdict"]["is"] == "passed":
-        print(f"{answer['id']} is not applied by itself; `greenroom approve {answer['id']}` applies it")
 
 
 def line(opt_in: Mapping[str, Any]) -> str:
