@@ -14,10 +14,22 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from greenroom.config import Box
 from greenroom.domain.errors import Unreachable
 
 TRIES = 20
 WAL_HEADER_BYTES = 32
+
+
+@contextlib.contextmanager
+def readable(box: Box) -> Iterator[Path]:
+    """The box database for as long as it takes: itself where it is this user's, else a private copy."""
+    database = box.db / "box.db"
+    if box.db.stat().st_uid == os.geteuid():
+        yield database
+        return
+    with private_copy(database) as copy:
+        yield copy
 
 
 @contextlib.contextmanager

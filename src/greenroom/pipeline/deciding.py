@@ -130,9 +130,9 @@ def sift(house: House, subject: Subject, proposal: Proposal) -> Sifted:
 def wake(house: House, subject: Subject, tell: Tell) -> None:
     """Ask again about the changes of `subject` that were deferred until now."""
     now = house.clock.now()
-    for change in house.changes.list(subject=subject, open_only=True):
+    for change in house.changes.list(subject=subject, open_only=True, held=DEFERRED):
         hold = change.hold
-        if hold is not None and hold.rule == DEFERRED and hold.ask_again is not None and hold.ask_again <= now:
+        if hold is not None and hold.ask_again is not None and hold.ask_again <= now:
             _go_on(house, change, tell)
 
 
