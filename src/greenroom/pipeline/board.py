@@ -81,13 +81,20 @@ def read_board(
     with _reading(database) as connection:
         if connection is None:
             return []
-        narrow, values = _narrowed(connection, begins, held)
-        kinds = ("1",) if everything else ("changes.open = 1", f"changes.state = '{State.KEPT.value}'")
-        found: list[Any] = []
-        for kind in kinds:
-            room = _UNBOUNDED if most is None else most - len(found)
-            where = " AND ".join((kind, *narrow))
-            found += connection.execute(_ROWS.format(where=where), (*values, room)).fetchall()
+        return rows_of(connection, everything=everything, most=most, begins=begins, held=held)
+
+
+def rows_of(
+    connection: sqlite3.Connection, *, everything: bool, most: int | None, begins: str, held: Collection[str]
+) -> list[dict[str, Any]]:
+    """The same of a database that is open."""
+    narrow, values = _narrowed(connection, begins, held)
+    kinds = ("1",) if everything else ("changes.open = 1", f"changes.state = '{State.KEPT.value}'")
+    found: list[Any] = []
+    for kind in kinds:
+        room = _UNBOUNDED if most is None else most - len(found)
+        where = " AND ".join((kind, *narrow))
+        found += connection.execute(_ROWS.format(where=where), (*values, room)).fetchall()
     found.sort(key=lambda line: (line[3], line[4]))
     return [row(*_change(line)) for line in found]
 
@@ -95,8 +102,13 @@ def read_board(
 def read_tally(database: Path) -> Tally:
     """How many changes a box database has, counted without reading one. Raises as `read_changes`."""
     with _reading(database) as connection:
-        query = "SELECT open, state, {held}, count(*) FROM changes GROUP BY 1, 2, 3"
-        found = connection.execute(query.format(held=_held(connection))).fetchall() if connection else []
+        return tally_of(connection) if connection else Tally(held={}, moving=0, live=0, ended=0)
+
+
+def tally_of(connection: sqlite3.Connection) -> Tally:
+    """The same of a database that is open."""
+    query = "SELECT open, state, {held}, count(*) FROM changes GROUP BY 1, 2, 3"
+    found = connection.execute(query.format(held=_held(connection))).fetchall()
     held: Counter[str] = Counter()
     moving = live = ended = 0
     for is_open, state, rule, count in found:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -14,6 +15,7 @@ from greenroom.domain.digest import Digest
 from greenroom.domain.errors import NotFound, Unusable
 from greenroom.domain.ports import Clock
 from greenroom.domain.vocabulary import ChangeId, State, Subject, subject_of
+from greenroom.pipeline.board import Tally, rows_of, tally_of
 from greenroom.pipeline.holds import SUPERSEDED
 from greenroom.pipeline.tables import BOARD, CHANGES, DELIVERIES, SETTINGS
 
@@ -41,13 +43,7 @@ class DatabaseChanges:
     def save(self, change: Change) -> Change:
         """Store `change` as the next version; version 0 is new."""
         saved = dataclasses.replace(change, version=change.version + 1)
-        values = {
-            "state": saved.state.value,
-            "open": not saved.terminal,
-            "version": saved.version,
-            "document": documents.encode(saved),
-            **_asked_by(saved),
-        }
+        values = columns_of(saved)
         with self._engine.begin() as connection:
             if change.version == 0:
                 fixed = {"id": change.id, "subject": str(change.subject), "created": self._clock.now()}
@@ -109,9 +105,13 @@ class DatabaseChanges:
             return [subject_of(row.subject) for row in connection.execute(query)]
 
 
-def _asked_by(change: Change) -> Mapping[str, str | bool]:
-    """The members of a change that stand beside its document, for questions that are about many changes."""
+def columns_of(change: Change) -> Mapping[str, Any]:
+    """A change as its row has it, but for what never changes; members are repeated for questions about many changes."""
     return {
+        "state": change.state.value,
+        "open": not change.terminal,
+        "version": change.version,
+        "document": documents.encode(change),
         "held": change.hold.rule if change.hold else "",
         "ended": change.ended or "",
         "tried": bool(change.evidence),
@@ -147,6 +147,20 @@ class Board:
         with self._engine.connect() as connection:
             row = connection.execute(sa.select(BOARD).where(BOARD.c.change == change)).mappings().first()
         return Line(**row) if row else None
+
+    def rows(
+        self, *, everything: bool, most: int, begins: str = "", held: Collection[str] = ()
+    ) -> Sequence[Mapping[str, Any]]:
+        """The board as doors show it, as `pipeline.board.read_board` reads it from the file."""
+        with self._engine.connect() as connection:
+            opened: Any = connection.connection.driver_connection
+            return rows_of(opened, everything=everything, most=most, begins=begins, held=held)
+
+    def tally(self) -> Tally:
+        """How many changes there are."""
+        with self._engine.connect() as connection:
+            opened: Any = connection.connection.driver_connection
+            return tally_of(opened)
 
     def known(self, subject: Subject, fingerprint: str) -> Sequence[ChangeId]:
         """The changes of `subject` that were made from the same finding, oldest first."""
