@@ -155,25 +155,25 @@ class LocalServices(OwnersOrders):
         self, *, everything: bool, most: int | None = None, begins: str = "", held: Collection[str] = ()
     ) -> Sequence[Mapping[str, Any]]:
         """See Services."""
-        from greenroom.bootstrap.foreign import readable
-        from greenroom.pipeline.board import read_board
-
         if most is not None:
             wish = {"everything": everything, "most": most, "begins": begins, "held": list(held)}
             found = self._beside("board", wish)
             if found is not None:
                 return found  # type: ignore[no-any-return]
+        from greenroom.bootstrap.foreign import readable
+        from greenroom.pipeline.board import read_board
+
         with readable(self._mine()) as database:
             return read_board(database, everything=everything, most=most, begins=begins, held=held)
 
     def tally(self) -> Mapping[str, Any]:
         """See Services."""
-        from greenroom.bootstrap.foreign import readable
-        from greenroom.pipeline.board import read_tally
-
         found = self._beside("tally", {})
         if found is not None:
             return found  # type: ignore[no-any-return]
+        from greenroom.bootstrap.foreign import readable
+        from greenroom.pipeline.board import read_tally
+
         with readable(self._mine()) as database:
             return documents.to_plain(read_tally(database))  # type: ignore[no-any-return]
 
@@ -223,10 +223,10 @@ class LocalServices(OwnersOrders):
 
     def log_entries(self, start: int, count: int) -> Sequence[Mapping[str, Any]]:
         """See Services."""
-        from greenroom.audit.reader import read_copy
+        from greenroom.audit.reader import read_page
 
-        copy = read_copy(self._mine().log, (self._public("guard"),))
-        return [documents.load_json(entry) for entry in copy.entries[start : start + count]]
+        page = read_page(self._mine().log, (self._public("guard"),), start, count)
+        return [documents.load_json(entry) for entry in page]
 
     def log_export(self) -> Iterable[bytes]:
         """See Services."""

@@ -66,8 +66,8 @@ class Epochs(Protocol):
 class Changes(Protocol):
     """Changes by id. `save` raises Unusable `version-conflict` unless the stored version is `change.version`;
     what is stored then has version + 1, and is returned. `list` gives those that all of its words are true of, oldest
-    first; `held` is the rule of a hold, empty for what is not held. `newest` gives those of a subject, latest first;
-    `subjects` each that has a change, in the order in which they came."""
+    first; `held` is the rule of a hold, empty for what is not held; `children` those that follow another change.
+    `newest` gives those of a subject, latest first; `subjects` each that has a change, in the order they came."""
 
     def get(self, change: ChangeId) -> Change: ...
     def save(self, change: Change) -> Change: ...
@@ -81,6 +81,7 @@ class Changes(Protocol):
         base: Digest | None = None,
         plan: Digest | None = None,
         parent: ChangeId | None = None,
+        children: bool = False,
     ) -> Sequence[Change]: ...
     def newest(self, subject: Subject) -> Iterable[Change]: ...
     def subjects(self) -> Sequence[Subject]: ...

@@ -67,6 +67,7 @@ class DatabaseChanges:
         base: Digest | None = None,
         plan: Digest | None = None,
         parent: ChangeId | None = None,
+        children: bool = False,
     ) -> Sequence[Change]:
         """Changes, oldest first."""
         query = sa.select(CHANGES.c.document).order_by(CHANGES.c.created, CHANGES.c.id)
@@ -74,6 +75,8 @@ class DatabaseChanges:
             query = query.where(CHANGES.c.state.in_([state.value for state in states]))
         if open_only:
             query = query.where(CHANGES.c.open)
+        if children:
+            query = query.where(CHANGES.c.parent != "")
         asked = {"subject": subject, "held": held, "base": base, "plan": plan, "parent": parent}
         for name, value in asked.items():
             if value is not None:

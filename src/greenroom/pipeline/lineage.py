@@ -121,7 +121,7 @@ def child_of(house: House, parent: Change, proposal: Proposal) -> Change | Held:
 
 def settle_parents(house: House) -> None:
     """End the parents that a crash left open beside their child. Run at each start."""
-    for child in house.changes.list(open_only=True):
+    for child in house.changes.list(open_only=True, children=True):
         if child.parent is not None:
             supersede(house, house.changes.get(child.parent), child)
 

@@ -22,7 +22,7 @@ from greenroom.domain.vocabulary import Agree, ChangeId, ConsentLevel, Mode, Tru
 from greenroom.pipeline.carrying import carry_on, live_unnoted, row_of
 from greenroom.pipeline.changes import Board
 from greenroom.pipeline.flow import Done
-from greenroom.pipeline.holds import NEEDS_APPROVAL
+from greenroom.pipeline.holds import NEEDS_APPROVAL, REVERTING
 from greenroom.pipeline.house import House, Tell
 from greenroom.pipeline.plain import verdict_plain
 
@@ -101,7 +101,8 @@ def waits(change: Change, now: Instant) -> bool:
 def windows(house: House) -> dict[str, Any]:
     """The changes that were let through by an opt-in: those that still wait, and those whose window is over."""
     now = house.clock.now()
-    found = [change for change in house.changes.list(open_only=True) if change.window is not None]
+    unheld = (change for rule in ("", REVERTING) for change in house.changes.list(open_only=True, held=rule))
+    found = [change for change in unheld if change.window is not None]
     found.sort(key=lambda change: change.window or 0)
     return {
         "now": str(now),

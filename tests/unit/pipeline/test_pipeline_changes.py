@@ -225,7 +225,7 @@ def test_changes_are_found_by_what_they_are_asked_by(engine: sa.Engine, changes:
     assert changes.list(held="", base=after.base, states=(State.KEPT, State.PROMOTED)) == [after]
     more = [save(a_change(id=ChangeId(f"c{number:03}"), parent=first.id)) for number in range(AT_ONCE * 2)]
     assert [change.id for change in changes.newest(SUBJECT)] == [change.id for change in reversed([after, *more])]
-    assert changes.list(parent=first.id) == more
+    assert changes.list(parent=first.id) == changes.list(children=True) == more
     assert list(changes.newest(OTHER)) == []
     save(a_change(id=ChangeId("other"), subject=OTHER))
     assert changes.subjects() == [SUBJECT, OTHER]

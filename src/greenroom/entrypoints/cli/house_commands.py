@@ -227,11 +227,12 @@ def _show_status(said: Mapping[str, Any], now: int) -> None:
         print(f"  {each['change']}: {windows.until({'window': each['ends']}, now)}")
     waiting = [row for row in said["changes"] if row["held"]]
     count = sum(said["counts"]["held"].values())
-    print(f"waiting: {count}")
+    held = sorted(said["counts"]["held"].items(), key=lambda each: (-each[1], each[0]))
+    print(f"waiting: {count}" + (f" ({', '.join(f'{safe(rule)} {n}' for rule, n in held)})" if len(held) > 1 else ""))
     for row in waiting:
         print(f"  {row['id']} {safe(row['summary'])}: {row['held']['rule']}")
     if count > len(waiting):
-        print(f"  {count - len(waiting)} more, not so new; `greenroom list --limit N` shows them")
+        print(f"  {count - len(waiting)} older ones; `greenroom list --limit N` shows them")
 
 
 def _show_doctor(found: Mapping[str, Any]) -> None:
