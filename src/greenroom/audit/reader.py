@@ -113,6 +113,31 @@ def read_copy(directory: Path, publics: Iterable[bytes]) -> LogCopy:
     return copy
 
 
+def read_page(directory: Path, publics: Iterable[bytes], start: int, count: int) -> list[bytes]:
+    """The entries from `start`, at most `count`: those that `read_copy` gives, without reading the ones before them.
+
+    Raises NotFound `no-log` when there is no log at all.
+    """
+    anchors = tuple(publics)
+    page = _published_page(directory, anchors, start, count)
+    return read_copy(directory, anchors).entries[start : start + count] if page is None else page
+
+
+def _published_page(directory: Path, anchors: tuple[bytes, ...], start: int, count: int) -> list[bytes] | None:
+    """The entries below a checkpoint that holds; None where only the whole copy can tell what they are."""
+    try:
+        published = read_checkpoint(directory, walk(directory / CHAIN, anchors).ring)
+        if published is None or any(record.head for record in read_journal(directory)):
+            return None
+        size, tiles, found = published[0].size, TileFiles(directory), []
+        for number in range(start // WIDTH, -(-min(size, start + count) // WIDTH)):
+            entries = tiles.bundle(number, min(WIDTH, size - number * WIDTH))
+            found += entries[max(0, start - number * WIDTH) : min(size, start + count) - number * WIDTH]
+    except GreenroomError:
+        return None
+    return found
+
+
 def _chain_size(directory: Path) -> int:
     """A chain that grew while the rest was read is read again: the rest may be signed with a later key."""
     try:

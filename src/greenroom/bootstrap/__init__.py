@@ -8,6 +8,7 @@ process loads only its own rooms.
 from __future__ import annotations
 
 import os
+import sys
 
 from greenroom import __version__
 from greenroom.config import box_from
@@ -18,4 +19,5 @@ def main() -> int:
     from greenroom.bootstrap.local import LocalServices
     from greenroom.entrypoints.cli import app
 
-    return app.run(app.build(lambda box: LocalServices(box_from(os.environ, box)), __version__))
+    made = app.build(lambda box: LocalServices(box_from(os.environ, box)), __version__, sys.argv[1:])
+    return app.run(made)

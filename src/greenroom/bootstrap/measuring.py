@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from greenroom.audit.keys import load_public
 from greenroom.audit.reader import read_copy
-from greenroom.bootstrap.foreign import private_copy
+from greenroom.bootstrap.foreign import readable
 from greenroom.bootstrap.parts import attestor
 from greenroom.config import Box
 from greenroom.domain import documents
@@ -26,7 +26,7 @@ def measure_box(box: Box, since: int) -> Metrics:
     copy = read_copy(box.log, (load_public(box.public / "guard.pub"),))
     entries = [entry for entry in map(documents.load_json, copy.entries) if int(entry["at"]) >= since]
     touched = {entry["change"] for entry in entries if entry["change"]}
-    found = [(change, rule) for change, _, rule in _changes(box) if change.id in touched]
+    found = [(change, rule) for change, _, rule in _changes(box, touched)]
     papers = read_papers((change for change, _ in found), FileStore(box.store), attestor(box, "owner", signing=False))
     return measure(
         entries,
@@ -37,11 +37,9 @@ def measure_box(box: Box, since: int) -> Metrics:
     )
 
 
-def _changes(box: Box) -> list[tuple[Change, str, str]]:
-    database = box.db / "box.db"
-    with contextlib.ExitStack() as stack:
-        mine = box.db.stat().st_uid == os.geteuid()
-        return read_changes(database if mine else stack.enter_context(private_copy(database)))
+def _changes(box: Box, changes: Collection[str]) -> list[tuple[Change, str, str]]:
+    with readable(box) as database:
+        return read_changes(database, changes)
 
 
 def _size(directory: Path) -> int:

@@ -368,7 +368,7 @@ def _stages(
             store=store,
             reviewers=(RulesReviewer(store), EstimateReviewer(store)),
             judge=judge,
-            history=partial(history.counts, changes, store),
+            history=partial(history.counts, board, store),
         ),
         Stage.SIMULATE: simulate.SimulateStage(store=store, keeper=keeper, attestor=opener),
         Stage.VERIFY: verify.VerifyStage(

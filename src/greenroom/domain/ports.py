@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -14,7 +14,7 @@ from greenroom.domain.proof import Attestation, EndedBy, Epoch, Evidence, Risk, 
 from greenroom.domain.standing import OptIn, Window
 from greenroom.domain.trees import Manifest
 from greenroom.domain.verdict import Held, Instant, Refused, Verdict
-from greenroom.domain.vocabulary import Agree, ChangeId, ConsentLevel, Mode, Stage, Subject
+from greenroom.domain.vocabulary import Agree, ChangeId, ConsentLevel, Mode, Stage, State, Subject
 
 if TYPE_CHECKING:
     from greenroom.domain.debate import Transcript
@@ -65,11 +65,26 @@ class Epochs(Protocol):
 
 class Changes(Protocol):
     """Changes by id. `save` raises Unusable `version-conflict` unless the stored version is `change.version`;
-    what is stored then has version + 1, and is returned."""
+    what is stored then has version + 1, and is returned. `list` gives those that all of its words are true of, oldest
+    first; `held` is the rule of a hold, empty for what is not held; `children` those that follow another change.
+    `newest` gives those of a subject, latest first; `subjects` each that has a change, in the order they came."""
 
     def get(self, change: ChangeId) -> Change: ...
     def save(self, change: Change) -> Change: ...
-    def list(self, *, subject: Subject | None = None, open_only: bool = False) -> Sequence[Change]: ...
+    def list(
+        self,
+        *,
+        subject: Subject | None = None,
+        open_only: bool = False,
+        states: Collection[State] = (),
+        held: str | None = None,
+        base: Digest | None = None,
+        plan: Digest | None = None,
+        parent: ChangeId | None = None,
+        children: bool = False,
+    ) -> Sequence[Change]: ...
+    def newest(self, subject: Subject) -> Iterable[Change]: ...
+    def subjects(self) -> Sequence[Subject]: ...
 
 
 class Trees(Protocol):

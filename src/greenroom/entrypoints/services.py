@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -127,8 +127,22 @@ class Services(Protocol):
         """Put bytes that a person wrote into the box's store; their digest."""
         ...
 
-    def board(self, *, everything: bool) -> Sequence[Mapping[str, Any]]:
-        """The board, read without starting anything."""
+    def board(
+        self, *, everything: bool, most: int | None = None, begins: str = "", held: Collection[str] = ()
+    ) -> Sequence[Mapping[str, Any]]:
+        """The board, oldest first, read without starting anything: what is open or live, or `everything`.
+
+        At most `most` rows: the newest of what is open, then the newest of what is live. Only ids that begin with
+        `begins`; with `held` only what is held by one of these rules.
+        """
+        ...
+
+    def tally(self) -> Mapping[str, Any]:
+        """How many changes are held, by rule, and how many are moving, live and ended; starts nothing."""
+        ...
+
+    def summaries(self, changes: Collection[str]) -> Mapping[str, str]:
+        """The summaries of those of `changes` that there are, by id; starts nothing."""
         ...
 
     def repository(self, path: str, branch: str | None, trees: tuple[str, str] | None = None) -> Mapping[str, Any]:

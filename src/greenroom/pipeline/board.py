@@ -7,7 +7,11 @@ the schema is that of `pipeline.tables`.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sqlite3
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +20,15 @@ from greenroom.domain.change import Change
 from greenroom.domain.errors import Tampered, Unreachable
 from greenroom.domain.vocabulary import State
 
-QUERY = """
-    SELECT changes.document, board.summary, board.rule FROM changes
-    LEFT JOIN board ON board.change = changes.id ORDER BY changes.created, changes.id
+_ROWS = """
+    SELECT changes.document, board.summary, board.rule, changes.created, changes.id FROM changes
+    LEFT JOIN board ON board.change = changes.id WHERE {where} ORDER BY changes.created DESC, changes.id DESC LIMIT ?
 """
+_HELD = "coalesce(json_extract(CAST(changes.document AS TEXT), '$.hold.rule'), '')"
+"""The rule of a change's hold in a database that no executor has brought up to date yet."""
+_UNBOUNDED = -1
+_AT_ONCE = 500
+"""SQLite bounds the values of one statement."""
 
 DELIVERED_TO = "SELECT DISTINCT repository FROM deliveries WHERE delivered != '' AND change != '' ORDER BY 1"
 
@@ -51,26 +60,130 @@ def shown(change: Change, *, everything: bool) -> bool:
     return everything or not change.terminal or change.state is State.KEPT
 
 
-def read_board(database: Path, *, everything: bool) -> list[dict[str, Any]]:
-    """The board of a box database; empty when there is none yet. Raises as `read_changes`."""
-    return [row(*each) for each in read_changes(database) if shown(each[0], everything=everything)]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """How many changes are `held`, by the rule of the hold; how many are not and are moving or live; how many ended."""
+
+    held: Mapping[str, int]
+    moving: int
+    live: int
+    ended: int
 
 
-def read_changes(database: Path) -> list[tuple[Change, str, str]]:
-    """Each change of a box database with its summary and rule, oldest first; none when there is no database yet.
+def read_board(
+    database: Path, *, everything: bool, most: int | None = None, begins: str = "", held: Collection[str] = ()
+) -> list[dict[str, Any]]:
+    """The board of a box database, oldest first; empty when there is none yet. Raises as `read_changes`.
+
+    At most `most` rows: the newest of what is open, then the newest of what is live. Only ids that begin with
+    `begins`; with `held` only what is held by one of these rules.
+    """
+    with _reading(database) as connection:
+        if connection is None:
+            return []
+        return rows_of(connection, everything=everything, most=most, begins=begins, held=held)
+
+
+def rows_of(
+    connection: sqlite3.Connection, *, everything: bool, most: int | None, begins: str, held: Collection[str]
+) -> list[dict[str, Any]]:
+    """The same of a database that is open."""
+    narrow, values = _narrowed(connection, begins, held)
+    kinds = ("1",) if everything else ("changes.open = 1", f"changes.state = '{State.KEPT.value}'")
+    found: list[Any] = []
+    for kind in kinds:
+        room = _UNBOUNDED if most is None else most - len(found)
+        where = " AND ".join((kind, *narrow))
+        found += connection.execute(_ROWS.format(where=where), (*values, room)).fetchall()
+    found.sort(key=lambda line: (line[3], line[4]))
+    return [row(*_change(line)) for line in found]
+
+
+def read_tally(database: Path) -> Tally:
+    """How many changes a box database has, counted without reading one. Raises as `read_changes`."""
+    with _reading(database) as connection:
+        return tally_of(connection) if connection else Tally(held={}, moving=0, live=0, ended=0)
+
+
+def tally_of(connection: sqlite3.Connection) -> Tally:
+    """The same of a database that is open."""
+    query = "SELECT open, state, {held}, count(*) FROM changes GROUP BY 1, 2, 3"
+    found = connection.execute(query.format(held=_held(connection))).fetchall()
+    held: Counter[str] = Counter()
+    moving = live = ended = 0
+    for is_open, state, rule, count in found:
+        if not is_open and state != State.KEPT.value:
+            ended += count
+        elif rule:
+            held[rule] += count
+        elif is_open:
+            moving += count
+        else:
+            live += count
+    return Tally(held=held, moving=moving, live=live, ended=ended)
+
+
+def read_summaries(database: Path, changes: Collection[str]) -> dict[str, str]:
+    """The summaries of those of `changes` that are there, by id. Raises as `read_changes`."""
+    with _reading(database) as connection:
+        found = _among(connection, "SELECT change, summary FROM board WHERE change IN ({})", changes)
+    return {str(line[0]): str(line[1]) for line in found}
+
+
+def read_changes(database: Path, changes: Collection[str]) -> list[tuple[Change, str, str]]:
+    """Those of `changes` that a box database has, with summary and rule; none when there is no database yet.
 
     Raises Unreachable `board-busy`, or Tampered `board-broken` for a file that is no database.
     """
+    with _reading(database) as connection:
+        found = _among(connection, _ROWS.format(where="changes.id IN ({})").replace("LIMIT ?", ""), changes)
+    return [_change(line) for line in sorted(found, key=lambda line: (line[3], line[4]))]
+
+
+@contextlib.contextmanager
+def _reading(database: Path) -> Iterator[sqlite3.Connection | None]:
+    """The database, to read only; None when there is none yet."""
     if not database.exists():
-        return []
+        yield None
+        return
     try:
         with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=5)) as connection:
-            found = connection.execute(QUERY).fetchall()
+            yield connection
     except sqlite3.OperationalError as error:
         raise Unreachable("board-busy", f"the box database cannot be read: {error}", where=str(database)) from None
     except sqlite3.DatabaseError as error:
         raise Tampered("board-broken", f"the box database is damaged: {error}", where=str(database)) from None
-    return [(documents.decode(Change, bytes(line[0])), str(line[1] or ""), str(line[2] or "")) for line in found]
+
+
+def _held(connection: sqlite3.Connection) -> str:
+    columns = connection.execute("SELECT 1 FROM pragma_table_info('changes') WHERE name = 'held'").fetchall()
+    return "changes.held" if columns else _HELD
+
+
+def _narrowed(
+    connection: sqlite3.Connection, begins: str, held: Collection[str]
+) -> tuple[Sequence[str], Sequence[str]]:
+    terms, values = [], []
+    if begins:
+        # What follows the last of the letters that begin so, in the order of code points.
+        terms.append("changes.id >= ? AND changes.id < ?")
+        values += [begins, f"{begins}\U0010ffff"]
+    if held:
+        terms.append(f"{_held(connection)} IN ({', '.join('?' * len(held))})")
+        values += held
+    return terms, values
+
+
+def _among(connection: sqlite3.Connection | None, query: str, changes: Collection[str]) -> list[Any]:
+    found: list[Any] = []
+    waiting = iter(changes)
+    while connection is not None and (names := list(itertools.islice(waiting, _AT_ONCE))):
+        found += connection.execute(query.format(", ".join("?" * len(names))), names).fetchall()
+    return found
+
+
+def _change(line: Sequence[Any]) -> tuple[Change, str, str]:
+    return documents.decode(Change, bytes(line[0])), str(line[1] or ""), str(line[2] or "")
 
 
 def delivered_to(database: Path) -> list[str]:

@@ -69,10 +69,11 @@ def branched(house: House, change_id: str, *, branch: str, onto: str, made: str,
 
 def branches_of(house: House, path: str, branch: str) -> list[dict[str, Any]]:
     """The open branches of the changes of a repository's branch, for whoever can look at them."""
-    kinds = [change.subject for change in house.changes.list() if change.subject.address == address_of(path, branch)]
+    address = address_of(path, branch)
     return [
         {**dataclasses.asdict(one), "at": str(one.at)}
-        for subject in dict.fromkeys(kinds)
+        for subject in house.changes.subjects()
+        if subject.address == address
         for one in house.branches.open_of(subject)
     ]
 

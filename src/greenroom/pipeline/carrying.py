@@ -43,8 +43,8 @@ def _next(house: House, change: Change) -> str:
     """The change that has waited longest for what was promoted; empty where none has, or nothing was promoted."""
     if change.state is not State.KEPT:
         return ""
-    waiting = house.changes.list(subject=change.subject, open_only=True)
-    return next((each.id for each in waiting if each.hold is not None and each.hold.rule == BASE_MOVED), "")
+    waiting = house.changes.list(subject=change.subject, open_only=True, held=BASE_MOVED)
+    return next((each.id for each in waiting), "")
 
 
 def _hold_where_base_moved(house: House, change: Change) -> None:
@@ -105,7 +105,7 @@ def delivery_of(house: House, subject: Subject) -> dict[str, Any] | None:
 
 def last_live(house: House, subject: Subject) -> str:
     """The change that was promoted last, empty when the subject's commits are all the person's own."""
-    return next((change.id for change in reversed(house.changes.list(subject=subject)) if change.commit), "")
+    return next((change.id for change in house.changes.newest(subject) if change.commit), "")
 
 
 def live_unnoted(house: House, change: Change) -> bool:

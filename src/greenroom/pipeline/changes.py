@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
 from greenroom.domain import documents
 from greenroom.domain.change import Change
+from greenroom.domain.digest import Digest
 from greenroom.domain.errors import NotFound, Unusable
 from greenroom.domain.ports import Clock
-from greenroom.domain.vocabulary import ChangeId, Subject
+from greenroom.domain.vocabulary import ChangeId, State, Subject, subject_of
+from greenroom.pipeline.board import Tally, rows_of, tally_of
+from greenroom.pipeline.holds import SUPERSEDED
 from greenroom.pipeline.tables import BOARD, CHANGES, DELIVERIES, SETTINGS
+
+AT_ONCE = 64
+"""How many changes are read at a time where a few are likely to do."""
 
 
 class DatabaseChanges:
@@ -36,12 +43,7 @@ class DatabaseChanges:
     def save(self, change: Change) -> Change:
         """Store `change` as the next version; version 0 is new."""
         saved = dataclasses.replace(change, version=change.version + 1)
-        values = {
-            "state": saved.state.value,
-            "open": not saved.terminal,
-            "version": saved.version,
-            "document": documents.encode(saved),
-        }
+        values = columns_of(saved)
         with self._engine.begin() as connection:
             if change.version == 0:
                 fixed = {"id": change.id, "subject": str(change.subject), "created": self._clock.now()}
@@ -55,15 +57,71 @@ class DatabaseChanges:
                 raise _conflict(change)
         return saved
 
-    def list(self, *, subject: Subject | None = None, open_only: bool = False) -> Sequence[Change]:
+    def list(
+        self,
+        *,
+        subject: Subject | None = None,
+        open_only: bool = False,
+        states: Collection[State] = (),
+        held: str | None = None,
+        base: Digest | None = None,
+        plan: Digest | None = None,
+        parent: ChangeId | None = None,
+        children: bool = False,
+    ) -> Sequence[Change]:
         """Changes, oldest first."""
         query = sa.select(CHANGES.c.document).order_by(CHANGES.c.created, CHANGES.c.id)
-        if subject is not None:
-            query = query.where(CHANGES.c.subject == str(subject))
+        if states:
+            query = query.where(CHANGES.c.state.in_([state.value for state in states]))
         if open_only:
             query = query.where(CHANGES.c.open)
+        if children:
+            query = query.where(CHANGES.c.parent != "")
+        asked = {"subject": subject, "held": held, "base": base, "plan": plan, "parent": parent}
+        for name, value in asked.items():
+            if value is not None:
+                query = query.where(CHANGES.c[name] == str(value))
         with self._engine.connect() as connection:
             return [documents.decode(Change, row.document) for row in connection.execute(query)]
+
+    def newest(self, subject: Subject) -> Iterator[Change]:
+        """The changes of a subject, the latest first; read as they are taken."""
+        query = (
+            sa.select(CHANGES.c.document)
+            .where(CHANGES.c.subject == str(subject))
+            .order_by(CHANGES.c.created.desc(), CHANGES.c.id.desc())
+            .limit(AT_ONCE)
+        )
+        at = 0
+        while True:
+            with self._engine.connect() as connection:
+                rows = connection.execute(query.offset(at)).all()
+            yield from (documents.decode(Change, row.document) for row in rows)
+            if len(rows) < AT_ONCE:
+                return
+            at += AT_ONCE
+
+    def subjects(self) -> Sequence[Subject]:
+        """Each subject that has a change, in the order in which they came."""
+        query = sa.select(CHANGES.c.subject).group_by(CHANGES.c.subject).order_by(sa.func.min(CHANGES.c.created))
+        with self._engine.connect() as connection:
+            return [subject_of(row.subject) for row in connection.execute(query)]
+
+
+def columns_of(change: Change) -> Mapping[str, Any]:
+    """A change as its row has it, but for what never changes; members are repeated for questions about many changes."""
+    return {
+        "state": change.state.value,
+        "open": not change.terminal,
+        "version": change.version,
+        "document": documents.encode(change),
+        "held": change.hold.rule if change.hold else "",
+        "ended": change.ended or "",
+        "tried": bool(change.evidence),
+        "plan": change.plan or "",
+        "base": change.base,
+        "parent": change.parent or "",
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +151,20 @@ class Board:
             row = connection.execute(sa.select(BOARD).where(BOARD.c.change == change)).mappings().first()
         return Line(**row) if row else None
 
+    def rows(
+        self, *, everything: bool, most: int, begins: str = "", held: Collection[str] = ()
+    ) -> Sequence[Mapping[str, Any]]:
+        """The board as doors show it, as `pipeline.board.read_board` reads it from the file."""
+        with self._engine.connect() as connection:
+            opened: Any = connection.connection.driver_connection
+            return rows_of(opened, everything=everything, most=most, begins=begins, held=held)
+
+    def tally(self) -> Tally:
+        """How many changes there are."""
+        with self._engine.connect() as connection:
+            opened: Any = connection.connection.driver_connection
+            return tally_of(opened)
+
     def known(self, subject: Subject, fingerprint: str) -> Sequence[ChangeId]:
         """The changes of `subject` that were made from the same finding, oldest first."""
         query = (
@@ -103,6 +175,18 @@ class Board:
         )
         with self._engine.connect() as connection:
             return [ChangeId(row.id) for row in connection.execute(query)]
+
+    def tried(self, *, besides: ChangeId, rule: str | None = None) -> Mapping[State, int]:
+        """How many changes with evidence there are in each state, but for `besides` and what a child took over from.
+
+        With `rule` only those that were proposed by it.
+        """
+        counted = (CHANGES.c.tried, CHANGES.c.ended != SUPERSEDED, CHANGES.c.id != besides)
+        query = sa.select(CHANGES.c.state, sa.func.count()).where(*counted).group_by(CHANGES.c.state)
+        if rule is not None:
+            query = query.join(BOARD, BOARD.c.change == CHANGES.c.id).where(BOARD.c.rule == rule)
+        with self._engine.connect() as connection:
+            return {State(state): count for state, count in connection.execute(query)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,11 +18,10 @@ from greenroom.domain.verdict import Held, Instant, Passed, Refused
 from greenroom.domain.vocabulary import ChangeId, Move, State, Subject
 from greenroom.pipeline.carrying import carry_on, live_unnoted, row_of
 from greenroom.pipeline.decisions import findings_of, names_of
-from greenroom.pipeline.holds import DEFERRED, queued
+from greenroom.pipeline.holds import DEFERRED, SUPERSEDED, queued
 from greenroom.pipeline.house import House, Tell
 from greenroom.pipeline.lineage import child_of, fingerprint
 from greenroom.pipeline.plain import verdict_plain
-from greenroom.pipeline.restack import SUPERSEDED
 from greenroom.pipeline.stages.plan import MAX_PATCH_BYTES, read_proposal
 
 REJECTED, REOPENED, CLOSED = "rejected", "reopened", "closed"
@@ -133,9 +132,9 @@ def sift(house: House, subject: Subject, proposal: Proposal) -> Sifted:
 def wake(house: House, subject: Subject, tell: Tell) -> None:
     """Ask again about the changes of `subject` that were deferred until now."""
     now = house.clock.now()
-    for change in house.changes.list(subject=subject, open_only=True):
+    for change in house.changes.list(subject=subject, open_only=True, held=DEFERRED):
         hold = change.hold
-        if hold is not None and hold.rule == DEFERRED and hold.ask_again is not None and hold.ask_again <= now:
+        if hold is not None and hold.ask_again is not None and hold.ask_again <= now:
             _go_on(house, change, tell)
 
 

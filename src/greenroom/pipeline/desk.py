@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from greenroom.domain import documents
 from greenroom.domain.errors import Unusable
 from greenroom.domain.verdict import Instant
 from greenroom.domain.vocabulary import Mode
@@ -28,6 +29,8 @@ Handler = Callable[[Mapping[str, Any], tuple[int, ...], Progress, int], Any]
 Call = Callable[[Mapping[str, Any], Progress], Any]
 MAX_TEXT = 4096
 MAX_WORDS = 10_000
+MAX_ROWS = 200
+"""How many rows of the board fit one answer."""
 MAX_ENVELOPE_HEX = 256 * 1024
 MAX_CARRIED, MAX_SECONDS = 10_000, 7 * 24 * 3600
 """Bounds of what one `improve` may be asked for."""
@@ -75,6 +78,8 @@ def handlers(house: House) -> Mapping[str, Handler]:
         return verbs.approve(house, _text(arguments, "change"), _unhex(envelope), promote=promote, tell=tell)
 
     calls: Mapping[str, Call] = {
+        "board": lambda a, _: _board(house, a),
+        "tally": lambda _, __: documents.to_plain(house.board.tally()),
         "show": lambda a, _: verbs.show(house, _text(a, "change")),
         "diff": lambda a, _: verbs.diff(house, _text(a, "change")),
         "offer": lambda a, _: verbs.offer(house, _text(a, "change")),
@@ -120,6 +125,16 @@ def handlers(house: House) -> Mapping[str, Handler]:
     return {"improve": improve, "settings": look, "approve": approve} | {
         name: _handler(call) for name, call in calls.items()
     }
+
+
+def _board(house: House, arguments: Mapping[str, Any]) -> Any:
+    most, held = arguments.get("most"), arguments.get("held", [])
+    if not isinstance(most, int) or not 1 <= most <= MAX_ROWS or not isinstance(held, list) or len(held) > MAX_ROWS:
+        raise Unusable("bad-call", f"a board has 1 to {MAX_ROWS} rows")
+    everything = arguments.get("everything") is True
+    return house.board.rows(
+        everything=everything, most=most, begins=_text(arguments, "begins"), held=[str(rule) for rule in held]
+    )
 
 
 def _revert(house: House, arguments: Mapping[str, Any], tell: Progress) -> Any:

@@ -91,7 +91,7 @@ class DurableRuns:
 
     def unfinished(self) -> Iterable[ChangeId]:
         """Changes that are neither terminal nor held: a crash or a stop cut their run."""
-        return [change.id for change in self._changes.list(open_only=True) if change.hold is None]
+        return [change.id for change in self._changes.list(open_only=True, held="")]
 
     def close(self) -> None:
         """Let go of the database; running steps are picked up at the next launch."""

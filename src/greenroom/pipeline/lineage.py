@@ -21,10 +21,11 @@ from greenroom.domain.vocabulary import ChangeId, Mode, State, Trust
 from greenroom.pipeline.carrying import carry_on, live_unnoted, row_of
 from greenroom.pipeline.changes import Line
 from greenroom.pipeline.decisions import findings_of
+from greenroom.pipeline.holds import SUPERSEDED
 from greenroom.pipeline.house import House, Tell
 from greenroom.pipeline.moving import conflict, onto
 from greenroom.pipeline.plain import verdict_plain
-from greenroom.pipeline.restack import SUPERSEDED, new_id, supersede
+from greenroom.pipeline.restack import new_id, supersede
 from greenroom.pipeline.stages.plan import MAX_PATCH_BYTES, read_proposal
 
 EDIT_RULE = EDIT_DOOR
@@ -129,7 +130,7 @@ def child_of(house: House, parent: Change, proposal: Proposal) -> Change | Held:
 
 def settle_parents(house: House) -> None:
     """End the parents that a crash left open beside their child. Run at each start."""
-    for child in house.changes.list(open_only=True):
+    for child in house.changes.list(open_only=True, children=True):
         if child.parent is not None:
             supersede(house, house.changes.get(child.parent), child)
 
@@ -151,7 +152,7 @@ def _require_last(house: House, change: Change, verb: str) -> None:
     if change.state in (State.PROMOTED, State.KEPT) or live_unnoted(house, change):
         where, remedy = "it is live", f"greenroom revert {change.id}"
     elif change.ended == SUPERSEDED:
-        child = next((one.id for one in house.changes.list(subject=change.subject) if one.parent == change.id), "")
+        child = next((one.id for one in house.changes.list(subject=change.subject, parent=change.id)), "")
         where, remedy = f"{child} took its place", f"greenroom {verb} {child}"
     else:
         return

@@ -12,23 +12,29 @@ from greenroom.domain.vocabulary import Move, State
 from greenroom.pipeline.carrying import want
 from greenroom.pipeline.house import House
 
+LIVE = (State.PROMOTED, State.KEPT)
+
 
 def reconcile(house: House) -> tuple[Change, ...]:
     """Mark what was taken back while nobody carried it; the changes that were marked. Run at each start."""
     marked: list[Change] = []
-    for change in reversed(house.changes.list()):
-        if change.state not in (State.PROMOTED, State.KEPT) or change.green == change.base:
-            continue
-        if house.guard.live(change.subject) != change.base or _stands(house, change):
-            continue
-        state = advance(change.state, Move.REVERT)
-        saved = house.changes.save(dataclasses.replace(change, state=state, hold=None, ended="reverted"))
-        want(house, saved.subject)
-        marked.append(saved)
+    for subject in house.changes.subjects():
+        live = house.guard.live(subject)
+        # None would ask for every base.
+        suspects = house.changes.list(subject=subject, states=LIVE, base=live) if live is not None else ()
+        for change in reversed(suspects):
+            if change.green == change.base or _stands(house, change):
+                continue
+            state = advance(change.state, Move.REVERT)
+            saved = house.changes.save(dataclasses.replace(change, state=state, hold=None, ended="reverted"))
+            want(house, saved.subject)
+            marked.append(saved)
     return tuple(marked)
 
 
 def _stands(house: House, change: Change) -> bool:
     """True when a later promotion that is still live made the base's digest live again by itself."""
-    later = (c for c in house.changes.list(subject=change.subject) if c.state in (State.PROMOTED, State.KEPT))
-    return any(c.base == change.green and c.green == change.base for c in later)
+    if change.green is None:
+        return False
+    later = house.changes.list(subject=change.subject, states=LIVE, base=change.green)
+    return any(other.green == change.base for other in later)

@@ -21,7 +21,7 @@ from greenroom.domain.verdict import Held, Refused
 from greenroom.domain.vocabulary import ChangeId, Move, State
 from greenroom.pipeline.carrying import carry_on, live_unnoted, release, row_of, under_stop
 from greenroom.pipeline.changes import Line
-from greenroom.pipeline.holds import MOVED, NEEDS_APPROVAL, PROMOTE_LATER, uncarried
+from greenroom.pipeline.holds import MOVED, NEEDS_APPROVAL, PROMOTE_LATER, SUPERSEDED, uncarried
 from greenroom.pipeline.house import House, Tell
 from greenroom.pipeline.moving import conflict, onto
 from greenroom.pipeline.plain import verdict_plain
@@ -29,7 +29,6 @@ from greenroom.pipeline.stages.plan import MAX_PATCH_BYTES, read_proposal
 from greenroom.pipeline.stages.promote import dossier_of
 
 ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
-SUPERSEDED = "superseded"
 
 
 def restack(house: House, change_id: str, *, tell: Tell) -> dict[str, Any]:
@@ -109,7 +108,7 @@ def new_id() -> ChangeId:
 
 def _child_of(house: House, change: Change, live: Digest) -> Change | None:
     """The child that a crash kept from taking its parent's place."""
-    children = (each for each in house.changes.list(subject=change.subject, open_only=True) if each.parent == change.id)
+    children = house.changes.list(subject=change.subject, open_only=True, parent=change.id)
     return next((each for each in children if each.base == live and each.state is not State.PROMOTED), None)
 
 

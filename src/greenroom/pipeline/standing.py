@@ -23,7 +23,7 @@ from greenroom.pipeline.branching import on_its_way
 from greenroom.pipeline.carrying import carry_on, live_unnoted, row_of
 from greenroom.pipeline.changes import Board
 from greenroom.pipeline.flow import Done
-from greenroom.pipeline.holds import BASE_MOVED, NEEDS_APPROVAL
+from greenroom.pipeline.holds import BASE_MOVED, NEEDS_APPROVAL, REVERTING
 from greenroom.pipeline.house import House, Tell
 from greenroom.pipeline.plain import verdict_plain
 
@@ -110,14 +110,15 @@ def windows(house: House) -> dict[str, Any]:
     `moved` are those that go on without a person once they are restacked, the one that has waited longest first.
     """
     now = house.clock.now()
-    opened = house.changes.list(open_only=True)
-    found = [change for change in opened if change.window is not None]
+    unheld = (change for rule in ("", REVERTING) for change in house.changes.list(open_only=True, held=rule))
+    found = [change for change in unheld if change.window is not None]
     found.sort(key=lambda change: change.window or 0)
+    moved = house.changes.list(open_only=True, held=BASE_MOVED)
     return {
         "now": str(now),
         "waiting": [row_of(house, change) for change in found if waits(change, now)],
         "over": [row_of(house, change) for change in found if not waits(change, now)],
-        "moved": [row_of(house, change) for change in opened if follows(house, change)],
+        "moved": [row_of(house, change) for change in moved if follows(house, change)],
     }
 
 

@@ -20,7 +20,23 @@ CHANGES = sa.Table(
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("created", sa.Integer, nullable=False),
     sa.Column("document", sa.LargeBinary, nullable=False),
+    sa.Column("held", sa.String, nullable=False, server_default=""),
+    sa.Column("ended", sa.String, nullable=False, server_default=""),
+    sa.Column("tried", sa.Boolean, nullable=False, server_default="0"),
+    sa.Column("plan", sa.String, nullable=False, server_default=""),
+    sa.Column("base", sa.String, nullable=False, server_default=""),
+    sa.Column("parent", sa.String, nullable=False, server_default=""),
+    sa.Index("ix_changes_line", "subject", "created", "id"),
+    sa.Index("ix_changes_created", "created", "id"),
+    sa.Index("ix_changes_open", "open", "created", "id"),
+    sa.Index("ix_changes_state", "state", "created", "id"),
+    sa.Index("ix_changes_held", "held", "open", "created", "id"),
+    sa.Index("ix_changes_tally", "open", "state", "held", "tried", "ended", "id"),
+    sa.Index("ix_changes_base", "base", "state"),
+    sa.Index("ix_changes_plan", "plan"),
+    sa.Index("ix_changes_parent", "parent"),
 )
+"""What follows the document repeats members of it, so that no question has to read every document."""
 
 BOARD = sa.Table(
     "board",
@@ -29,6 +45,7 @@ BOARD = sa.Table(
     sa.Column("summary", sa.String, nullable=False),
     sa.Column("rule", sa.String, nullable=False),
     sa.Column("fingerprint", sa.String, nullable=False, index=True),
+    sa.Index("ix_board_rule", "rule", "change"),
 )
 
 DELIVERIES = sa.Table(

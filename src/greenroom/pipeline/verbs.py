@@ -180,17 +180,16 @@ def resume(house: House, *, change_id: str = "", tell: Tell) -> dict[str, Any]:
     """
     if change_id:
         return {"resumed": [_try_again(house, house.changes.get(ChangeId(change_id)), tell)]}
-    reverted = [revert(house, change.id, actor="executor") for change in house.changes.list() if reverting(change)]
+    reverted = [revert(house, change.id, actor="executor") for change in house.changes.list(held=REVERTING)]
     held = under_stop(house, "greenroom lift, which goes on by itself")
     if held is not None:
         return {"resumed": reverted, "deliveries": pending(house), "verdict": verdict_plain(held)}
-    for change in house.changes.list(open_only=True):
-        if change.hold is not None and change.hold.rule == STOPPED:
-            house.changes.save(dataclasses.replace(change, hold=None))
+    for change in house.changes.list(open_only=True, held=STOPPED):
+        house.changes.save(dataclasses.replace(change, hold=None))
     cut = [house.changes.get(change_id) for change_id in house.runs.unfinished()]
     # What waits in its window is carried on by itself, once the person's branch was looked at.
     carried = [carry_on(house, c.id, tell) for c in cut if c.window is None or live_unnoted(house, c)]
-    for subject in dict.fromkeys(change.subject for change in house.changes.list()):
+    for subject in house.changes.subjects():
         want(house, subject)
     return {"resumed": [*reverted, *carried], "deliveries": pending(house)}
 
@@ -216,7 +215,7 @@ def _try_again(house: House, change: Change, tell: Tell) -> dict[str, Any]:
 
 def delivered(house: House, subject: str, *, commit: str, pending: str) -> dict[str, Any]:
     """Record what became of a delivery: `pending` is the rule that keeps it waiting, empty when it arrived."""
-    found = next((c.subject for c in house.changes.list() if str(c.subject) == subject), None)
+    found = next((known for known in house.changes.subjects() if str(known) == subject), None)
     delivery = house.deliveries.get(found) if found else None
     if found is None or delivery is None or delivery.wanted != commit:
         raise NotFound("no-such-delivery", f"nothing is to be delivered to {subject}")

@@ -507,7 +507,10 @@ class MemoryHouse:
                 terms=partial(terms_of, Settings(self.engine)),
             ),
             Stage.DEBATE: debate.DebateStage(
-                store=store, reviewers=reviewers, judge=judge, history=partial(history.counts, changes, store)
+                store=store,
+                reviewers=reviewers,
+                judge=judge,
+                history=partial(history.counts, Board(self.engine), store),
             ),
             Stage.SIMULATE: simulate.SimulateStage(store=store, keeper=self.keeper, attestor=opener),
             Stage.VERIFY: verify.VerifyStage(

@@ -234,7 +234,7 @@ class PlainRuns:
 
     def unfinished(self) -> Iterable[ChangeId]:
         """Changes that are neither terminal nor held."""
-        return [change.id for change in self._changes.list(open_only=True) if change.hold is None]
+        return [change.id for change in self._changes.list(open_only=True, held="")]
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from greenroom.config import Box
 from greenroom.domain import documents
 from greenroom.domain.card import Card
+from greenroom.domain.change import Change
 from greenroom.domain.digest import digest_of, parse_digest
 from greenroom.domain.errors import NoSandbox, NotFound, Unusable
 from greenroom.domain.metrics import Metrics, measure
 from greenroom.domain.settings import Value, Values, require_key, value_of
 from greenroom.domain.toml_settings import plain_of
 from greenroom.domain.verdict import Instant
-from greenroom.domain.vocabulary import ChangeId, Mode
+from greenroom.domain.vocabulary import ChangeId, Mode, State
 from greenroom.entrypoints.services import Passphrase, Progress
 from greenroom.pipeline import board, desk
 from greenroom.pipeline.changes import Board
@@ -171,15 +173,38 @@ class MemoryServices:
         """See Services."""
         return self.house.store.put("blob", data)
 
-    def board(self, *, everything: bool) -> Sequence[Mapping[str, Any]]:
+    def board(
+        self, *, everything: bool, most: int | None = None, begins: str = "", held: Collection[str] = ()
+    ) -> Sequence[Mapping[str, Any]]:
         """See Services."""
-        lines = Board(self.house.engine)
-        found = []
-        for change in self.house.changes():
-            line = lines.line(change.id)
-            if board.shown(change, everything=everything):
-                found.append(board.row(change, line.summary if line else "", line.rule if line else ""))
-        return found
+        fits = [
+            change
+            for change in self.house.changes()
+            if board.shown(change, everything=everything)
+            and change.id.startswith(begins)
+            and (not held or (change.hold is not None and change.hold.rule in held))
+        ]
+        first = fits if everything else sorted(fits, key=lambda change: change.terminal, reverse=True)
+        kept = {change.id for change in first[len(first) - (len(first) if most is None else most) :]}
+        return [self._row(change) for change in fits if change.id in kept]
+
+    def _row(self, change: Change) -> Mapping[str, Any]:
+        line = Board(self.house.engine).line(change.id)
+        return board.row(change, line.summary if line else "", line.rule if line else "")
+
+    def tally(self) -> Mapping[str, Any]:
+        """See Services."""
+        changes = self.house.changes()
+        there = [change for change in changes if board.shown(change, everything=False)]
+        held = Counter(change.hold.rule for change in there if change.hold is not None)
+        live = sum(change.state is State.KEPT and change.hold is None for change in there)
+        moving, ended = len(there) - live - held.total(), len(changes) - len(there)
+        return {"held": dict(held), "moving": moving, "live": live, "ended": ended}
+
+    def summaries(self, changes: Collection[str]) -> Mapping[str, str]:
+        """See Services."""
+        lines = filter(None, (Board(self.house.engine).line(ChangeId(change)) for change in changes))
+        return {line.change: line.summary for line in lines}
 
     def repository(self, path: str, branch: str | None, trees: tuple[str, str] | None = None) -> Mapping[str, Any]:
         """See Services; `in_the_way` are untracked files that a change's Green would write over."""

@@ -27,7 +27,7 @@ class Door:
         """Run `greenroom WORDS`; the exit code."""
         self._monkeypatch.setattr(sys, "argv", ["greenroom", *words])
         made: Callable[[str | None], Services] = lambda box: self.services  # noqa: E731
-        code = app.run(app.build(made, "1.2.3"))
+        code = app.run(app.build(made, "1.2.3", words))
         self.out, self.err = self._capsys.readouterr()
         return code
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import io
 import json
@@ -19,7 +20,7 @@ from cli_door import Door
 
 from greenroom.domain.errors import Exit, Tampered, Unreachable
 from greenroom.domain.verdict import Passed
-from greenroom.domain.vocabulary import State
+from greenroom.domain.vocabulary import ChangeId, State
 from greenroom.entrypoints.cli import app
 from greenroom.testing.house import MemoryHouse
 from greenroom.testing.parts import Finding
@@ -47,6 +48,7 @@ def commands() -> list[tuple[str, ...]]:
     return found
 
 
+ALONE_AND_GROUPS = {words[0] for words in commands()}
 GROUPS = (("constitution",), ("config",), ("floor",), ("opt-in",))
 ALONE = [words for words in commands() if words not in GROUPS]
 
@@ -151,7 +153,7 @@ def test_cli_constitution_that_is_not_text(door: Door, tmp_path: Path) -> None:
 
 def test_cli_our_own_mistake_is_told_as_one(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """Something unexpected is a BUG with its place and a request to report it, not a traceback."""
-    monkeypatch.setattr(door.services, "board", lambda everything: 1 / 0)
+    monkeypatch.setattr(door.services, "board", lambda **_: 1 / 0)
     assert door("list") == Exit.BUG
     assert "[bug]" in door.err
     assert "ZeroDivisionError" in door.err
@@ -162,7 +164,7 @@ def test_cli_our_own_mistake_is_told_as_one(door: Door, monkeypatch: pytest.Monk
 def test_cli_ctrl_c_is_interrupted(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C ends with 130 and says how to go on."""
 
-    def interrupted(everything: bool) -> Any:
+    def interrupted(**_: Any) -> Any:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(door.services, "board", interrupted)
@@ -587,8 +589,37 @@ def test_cli_status(door: Door) -> None:
     for said in ("stop: not set", "mode: propose", "waiting: 1", change, "live: workspace:"):
         assert said in door.out
     said = door.json("status")
+    assert said["counts"] == {"held": {"needs-approval": 1}, "moving": 0, "live": 0, "ended": 0}
     assert said["mode"] == "propose"
     assert [row["id"] for row in said["changes"]] == [change]
+
+
+def test_cli_list_within_a_bound_says_how_many_more_there_are(door: Door) -> None:
+    """The newest of what waits; the rest is counted, in text and in JSON, and --all has all of it."""
+    change = door.waiting()
+    other = door.house.house.changes.save(
+        dataclasses.replace(door.house.change(change), id=ChangeId("zzzzzz"), version=0)
+    )
+    assert [row["id"] for row in door.json("list")["changes"]] == [change, other.id]
+    assert door.json("list")["more"] == 0
+    assert door("list", "--limit", "1") == Exit.OK
+    assert other.id in door.out
+    assert change not in door.out
+    assert "1 more; `greenroom list --limit N`" in door.out
+    assert [row["id"] for row in door.json("list", "--all", "--limit", "1")["changes"]] == [other.id]
+    assert len(door.json("list", "--all")["changes"]) == 2
+    assert door("list", "--limit", "0") == Exit.USAGE
+
+
+def test_cli_makes_only_the_command_that_is_named() -> None:
+    """The table of commands is true, and a command line that names none of them gets every one."""
+    made: Any = lambda box: None  # noqa: E731
+    for module, names in app.COMMANDS.items():
+        typed: Any = typer.main.get_command(app.build(made, "0", ["--box", "list", "--json", names[0]]))
+        assert set(typed.commands) == set(ALONE_AND_GROUPS if module == "manual" else names)
+    for words in ([], ["--help"], ["lisst"], ["--box"], ["--nonsense", "list"]):
+        typed = typer.main.get_command(app.build(made, "0", words))
+        assert set(typed.commands) == ALONE_AND_GROUPS, words
 
 
 def test_cli_mode(door: Door) -> None:

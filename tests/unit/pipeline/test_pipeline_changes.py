@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -16,8 +17,8 @@ from greenroom.domain.errors import NotFound, Tampered, Unreachable, Unusable
 from greenroom.domain.verdict import Held, Instant
 from greenroom.domain.vocabulary import ChangeId, State
 from greenroom.pipeline import tables
-from greenroom.pipeline.board import read_board
-from greenroom.pipeline.changes import Board, DatabaseChanges, Deliveries, Delivery, Line
+from greenroom.pipeline.board import Tally, read_board, read_tally
+from greenroom.pipeline.changes import AT_ONCE, Board, DatabaseChanges, Deliveries, Delivery, Line
 from greenroom.testing.clock import ManualClock
 
 OTHER = dataclasses.replace(SUBJECT, address="/home/ada/other")
@@ -182,6 +183,52 @@ def test_read_board_reads_what_the_executor_wrote(tmp_path: Path, engine: sa.Eng
     assert (row["risk"], row["level"]) == (3, 1)
     assert row["held"]["rule"] == "day-cap"
     assert [row["ended"] for row in read_board(tmp_path / "box.db", everything=True)] == ["no", None, None]
+
+
+def one_after_another(engine: sa.Engine) -> Callable[[Change], Change]:
+    """Saves changes of which each is a second later than the one before."""
+    clock = ManualClock()
+
+    def save(change: Change) -> Change:
+        clock.advance(1)
+        return DatabaseChanges(engine, clock).save(change)
+
+    return save
+
+
+def test_read_board_takes_the_newest_of_what_is_open_then_of_what_is_live(tmp_path: Path, engine: sa.Engine) -> None:
+    """Within a bound; what waits goes before what is live, and rows stay in the order in which they came."""
+    save, ended = one_after_another(engine), State.ABORTED
+    for name, state in (("k1", State.KEPT), ("w1", State.VERIFIED), ("a1", ended), ("w2", State.PROPOSED)):
+        save(a_change(state, id=ChangeId(name), hold=HOLD if name == "w1" else None))
+    save(a_change(State.KEPT, id=ChangeId("k2")))
+
+    def ids(**words: Any) -> list[str]:
+        return [row["id"] for row in read_board(tmp_path / "box.db", **words)]
+
+    assert ids(everything=False, most=1) == ["w2"]
+    assert ids(everything=False, most=3) == ["w1", "w2", "k2"]
+    assert ids(everything=True, most=3) == ["a1", "w2", "k2"]
+    assert ids(everything=True) == ["k1", "w1", "a1", "w2", "k2"]
+    assert ids(everything=False, begins="w") == ["w1", "w2"]
+    assert ids(everything=False, held=[HOLD.rule, "other"]) == ["w1"]
+    assert read_tally(tmp_path / "box.db") == Tally(held={HOLD.rule: 1}, moving=1, live=2, ended=1)
+
+
+def test_changes_are_found_by_what_they_are_asked_by(engine: sa.Engine, changes: DatabaseChanges) -> None:
+    """A save moves a change from one answer to the other; those of a subject come the latest first, in batches."""
+    save = one_after_another(engine)
+    first = save(a_change(State.VERIFIED, hold=HOLD, plan=PLAN))
+    assert changes.list(held=HOLD.rule, plan=PLAN, states=(State.VERIFIED,)) == [first]
+    after = changes.save(dataclasses.replace(first, hold=None, state=State.KEPT))
+    assert changes.list(held=HOLD.rule) == []
+    assert changes.list(held="", base=after.base, states=(State.KEPT, State.PROMOTED)) == [after]
+    more = [save(a_change(id=ChangeId(f"c{number:03}"), parent=first.id)) for number in range(AT_ONCE * 2)]
+    assert [change.id for change in changes.newest(SUBJECT)] == [change.id for change in reversed([after, *more])]
+    assert changes.list(parent=first.id) == changes.list(children=True) == more
+    assert list(changes.newest(OTHER)) == []
+    save(a_change(id=ChangeId("other"), subject=OTHER))
+    assert changes.subjects() == [SUBJECT, OTHER]
 
 
 def test_read_board_without_a_database_is_empty(tmp_path: Path) -> None:

@@ -3,17 +3,20 @@
 import errno
 import importlib
 import inspect
+import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from greenroom.domain.errors import Bug, Exit, GreenroomError, NotFound, Unusable
-from greenroom.entrypoints.cli import output
-from greenroom.entrypoints.services import Services
+from greenroom.entrypoints.cli import completion, output
+
+if TYPE_CHECKING:
+    from greenroom.entrypoints.services import Services
 
 INTERRUPTED = (
     "greenroom: interrupted; nothing is half done. The change under way is finished in the box; "
@@ -21,36 +24,40 @@ INTERRUPTED = (
 )
 
 
-COMMANDS = (
-    "improve_command",
-    "change_commands",
-    "approve_commands",
-    "branch_commands",
-    "decision_commands",
-    "house_commands",
-    "config_commands",
-    "owner_commands",
-    "standing_commands",
-    "log_commands",
-    "metrics_commands",
-    "box_commands",
-    "completion",
-    "manual",
-)
-"""The modules of this package that add commands, in the order in which the help lists them."""
+COMMANDS: Mapping[str, tuple[str, ...]] = {
+    "improve_command": ("improve",),
+    "change_commands": ("list", "show", "diff", "promote", "restack", "revert", "resume"),
+    "approve_commands": ("approve",),
+    "branch_commands": ("pr",),
+    "decision_commands": ("reject", "defer", "reopen", "cancel", "edit", "retry"),
+    "house_commands": ("init", "status", "doctor", "down", "stop", "lift", "mode", "constitution"),
+    "config_commands": ("config",),
+    "owner_commands": ("looked", "floor"),
+    "standing_commands": ("opt-in",),
+    "log_commands": ("log",),
+    "metrics_commands": ("metrics",),
+    "box_commands": ("backup", "restore", "uninstall"),
+    "completion": ("completion",),
+    "manual": ("manual",),
+}
+"""The modules of this package that add commands, in the order in which the help lists them, each with its commands."""
+
+
+_OF_ALL = ("manual",)
+"""Commands about all commands."""
 
 
 class Context:
     """What every command gets: the services, and how to answer."""
 
-    def __init__(self, services: Callable[[str | None], Services], version: str) -> None:
+    def __init__(self, services: "Callable[[str | None], Services]", version: str) -> None:
         self._make = services
         self.version = version
         self.box: str | None = None
         self.as_json = "--json" in sys.argv
 
     @property
-    def services(self) -> Services:
+    def services(self) -> "Services":
         """The services of the chosen box."""
         return self._make(self.box)
 
@@ -67,8 +74,13 @@ class Context:
             output.silence()
 
 
-def build(services: Callable[[str | None], Services], version: str) -> typer.Typer:
-    """The application over `services`."""
+def build(
+    services: "Callable[[str | None], Services]", version: str, words: Sequence[str] | None = None
+) -> typer.Typer:
+    """The application over `services`; with the command line's `words` only the commands that those can mean.
+
+    Making the options of a command takes longer than most commands do, so the others are left alone.
+    """
     context = Context(services, version)
     app = typer.Typer(
         name="greenroom",
@@ -95,10 +107,26 @@ def build(services: Callable[[str | None], Services], version: str) -> typer.Typ
         del version, json
         context.box = box
 
-    for name in COMMANDS:
+    for name in COMMANDS if words is None else _modules(words):
         importlib.import_module(f"greenroom.entrypoints.cli.{name}").register(app, context)
     _keep_examples(app)
     return app
+
+
+def _modules(words: Sequence[str]) -> Iterable[str]:
+    """The modules that a command line needs: that of the command it names, every one where that cannot be told."""
+    if completion.VARIABLE in os.environ:
+        return COMMANDS
+    waiting = iter(words)
+    for word in waiting:
+        if word == "--version":
+            return ()
+        if word == "--box":
+            next(waiting, None)
+        elif word != "--json" and not word.startswith("--box="):
+            named = [name for name, commands in COMMANDS.items() if word in commands]
+            return COMMANDS if not named or word in _OF_ALL else named
+    return COMMANDS
 
 
 def _keep_examples(app: typer.Typer) -> None:

@@ -97,8 +97,7 @@ def _chosen(context: Context, named: Sequence[str], rules: Sequence[str], propos
     if not named and not rules and not proposers:
         remedy = "name one or more, or use --rule or --proposer (see --help); `greenroom list` shows them"
         raise Unusable("usage", "no change is named", remedy=remedy)
-    rows = context.services.board(everything=False) if rules or proposers else ()
-    waiting = [row for row in rows if row["held"] and row["held"]["rule"] in WAITING]
+    waiting = context.services.board(everything=False, held=WAITING) if rules or proposers else ()
     met = [
         row["id"]
         for row in waiting

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 NoInput = Annotated[bool, typer.Option("--no-input", help="Never ask; fail where a person is needed.")]
 
+MOST = 100
+"""How many changes `list` shows unless it is told otherwise."""
+
 
 def register(app: typer.Typer, context: Context) -> None:
     """Add the commands to `app`."""
@@ -30,18 +33,25 @@ def register(app: typer.Typer, context: Context) -> None:
 def _looking(app: typer.Typer, context: Context) -> None:
     @app.command("list")
     def list_(
-        everything: Annotated[bool, typer.Option("--all", help="Also what ended.")] = False, json: Json = False
+        everything: Annotated[bool, typer.Option("--all", help="All of them, also what ended.")] = False,
+        limit: Annotated[
+            int | None, typer.Option(min=1, metavar="N", help=f"At most N, the newest; {MOST} without --all.")
+        ] = None,
+        json: Json = False,
     ) -> None:
-        """List changes: what waits, what is live.
+        """List changes: what waits, what is live. Where there are many: the newest of what waits, then of what is live.
 
         Examples:
           greenroom list
+          greenroom list --limit 500
           greenroom list --all --json
         """
         del json
         services = context.services
-        rows = services.board(everything=everything)
-        context.answer({"changes": list(rows)}, lambda: _show_board(rows, services.now()))
+        most = limit or (None if everything else MOST)
+        rows = services.board(everything=everything, most=most)
+        more = _more(services.tally(), everything=everything) - len(rows) if len(rows) == most else 0
+        context.answer({"changes": list(rows), "more": more}, lambda: _show_board(rows, more, services.now()))
 
     @app.command()
     def show(
@@ -318,8 +328,16 @@ def _show_resumed(answer: Mapping[str, Any], now: int) -> None:
     windows.show_stays(answer.get("stays", ()))
 
 
-def _show_board(rows: Any, now: int) -> None:
+def _show_board(rows: Any, more: int, now: int) -> None:
     if not rows:
         print("no changes; `greenroom improve REPO` looks for some")
         return
     render.console().print(render.board(rows, now))
+    if more > 0:
+        print(f"{more} more; `greenroom list --limit N` shows more of them, `greenroom list --all` also what ended")
+
+
+def _more(tally: Mapping[str, Any], *, everything: bool) -> int:
+    """How many changes there are to be listed."""
+    shown: int = sum(tally["held"].values()) + tally["moving"] + tally["live"]
+    return shown + tally["ended"] if everything else shown

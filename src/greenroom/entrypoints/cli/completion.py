@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 VARIABLE = "_GREENROOM_COMPLETE"
 """Set by the scripts when they ask the command for words."""
+MOST = 200
+"""How many ids are offered: more than anybody reads."""
 _ID = re.compile(r"[a-z0-9]{1,32}")
 
 
@@ -59,15 +61,15 @@ def register(app: typer.Typer, context: Context) -> None:
 
 
 def change_ids(ctx: typer.Context, incomplete: str) -> list[str]:
-    """The ids of open and live changes that begin so; none where there is no box to read."""
+    """The ids of open and live changes that begin so, the newest ones; none where there is no box to read."""
     root = ctx.find_root()
     context: Context = root.obj
     context.box = root.params.get("box")
     try:
-        rows = context.services.board(everything=False)
+        rows = context.services.board(everything=False, most=MOST, begins=incomplete)
     except (GreenroomError, OSError):
         return []
-    return [row["id"] for row in rows if row["id"].startswith(incomplete) and _ID.fullmatch(row["id"])]
+    return [row["id"] for row in rows if _ID.fullmatch(row["id"])]
 
 
 Id = Annotated[

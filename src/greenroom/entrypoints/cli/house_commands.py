@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
+MOST = 20
+"""How many changes `status` shows; it counts all of them."""
+
 BACKUP = """The owner's key is what says yes in your name: {key}
 Keep a copy of it and of its passphrase somewhere else. Without it nothing can be approved or lifted in this box
 any more; what is live stays live, and the log can still be checked with the public keys in {public}."""
@@ -81,7 +84,8 @@ def _making(app: typer.Typer, context: Context) -> None:
         said = dict(services.guard("status"))
         deliver_waiting(context)
         said["pending"] = services.desk("pending")
-        said["changes"] = list(services.board(everything=False))
+        said["counts"] = services.tally()
+        said["changes"] = list(services.board(everything=False, most=MOST))
         context.answer(said, lambda: _show_status(said, services.now()))
 
     @app.command()
@@ -230,9 +234,13 @@ def _show_status(said: Mapping[str, Any], now: int) -> None:
     for each in said["windows"]:
         print(f"  {each['change']}: {windows.until({'window': each['ends']}, now)}")
     waiting = [row for row in said["changes"] if row["held"]]
-    print(f"waiting: {len(waiting)}")
+    count = sum(said["counts"]["held"].values())
+    held = sorted(said["counts"]["held"].items(), key=lambda each: (-each[1], each[0]))
+    print(f"waiting: {count}" + (f" ({', '.join(f'{safe(rule)} {n}' for rule, n in held)})" if len(held) > 1 else ""))
     for row in waiting:
         print(f"  {row['id']} {safe(row['summary'])}: {row['held']['rule']}")
+    if count > len(waiting):
+        print(f"  {count - len(waiting)} older ones; `greenroom list --limit N` shows them")
 
 
 def _show_doctor(found: Mapping[str, Any]) -> None:

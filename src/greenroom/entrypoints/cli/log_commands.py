@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 JsonLines = Annotated[bool, typer.Option("--json", help="One JSON document a line on stdout.")]
-PAGE = 256
+PAGE = 4096
 MAX_CHECKPOINT_BYTES = 64 * 1024
 
 

@@ -99,9 +99,8 @@ def _looked(app: typer.Typer, context: Context) -> None:
         found = [each for each in services.guard("unseen")["unseen"] if subject in (None, each["subject"])]
         if subject is not None and not found:
             _nothing_unseen(context, subject)
-        words = {row["id"]: row["summary"] for row in services.board(everything=True)}
         if not context.as_json:
-            _show_unseen(found, words)
+            _show_unseen(found, services.summaries([one["change"] for each in found for one in each["changes"]]))
         only_shown = not found or (no_input and not yes)
         asked = not only_shown and consent.ask("Did you look at these?", yes=yes, no_input=no_input)
         verdicts = [_say(context, each) for each in found] if asked else []
