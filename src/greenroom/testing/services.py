@@ -271,6 +271,10 @@ class MemoryServices:
         """See Services."""
         return self.health
 
+    def rebuild(self, *, act: bool) -> Mapping[str, Any]:
+        """See Services; there is no database to lose here."""
+        return {"rebuilt": False, "needed": False, "log": 0, "database": "whole", "runs": "whole", "acts": act}
+
     def require_sandbox(self) -> None:
         """See Services; `walls` False is a machine without any."""
         if not self.walls:
