@@ -22,6 +22,7 @@ from greenroom.audit.checkpoint import KeptCheckpoint
 from greenroom.audit.epochs import CHAIN, walk
 from greenroom.audit.keys import load_public
 from greenroom.bootstrap import archive
+from greenroom.bootstrap.lacking import missing_repositories
 from greenroom.bootstrap.ownership import quiet, settle_box
 from greenroom.config import Box
 from greenroom.domain import documents
@@ -79,7 +80,8 @@ def back_up(box: Box, target: Path, progress: Progress) -> Mapping[str, Any]:
 def restore(box: Box, source: Path, sha256: str | None, progress: Progress) -> Mapping[str, Any]:
     """Make `box` from the backup `source`; it appears whole and checked, or not at all.
 
-    With `sha256` the file must have that hash. Raises Unusable `box-exists`, NotFound `no-backup`, Tampered
+    With `sha256` the file must have that hash. `lacks` of the answer names what the box needs and this machine has not.
+    Raises Unusable `box-exists`, NotFound `no-backup`, Tampered
     `backup-broken`, `backup-of-another-hash` or `log-broken`.
     """
     box.require_short()
@@ -115,6 +117,7 @@ def restore(box: Box, source: Path, sha256: str | None, progress: Progress) -> M
         "members": members,
         "sha256": found,
         "log": size,
+        "lacks": list(missing_repositories(box)),
     }
 
 

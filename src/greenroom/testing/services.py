@@ -235,7 +235,15 @@ class MemoryServices:
         if not source.exists():
             raise NotFound("no-backup", "there is no such file", where=str(source), remedy="name a backup")
         self.asked.append(f"restore {source} {sha256}")
-        return {"path": str(self.box.root), "box": "b1", "at": "0", "members": 1, "sha256": "0" * 64, "log": 0}
+        return {
+            "path": str(self.box.root),
+            "box": "b1",
+            "at": "0",
+            "members": 1,
+            "sha256": "0" * 64,
+            "log": 0,
+            "lacks": [],
+        }
 
     def uninstall(self, *, keep_log: bool) -> Mapping[str, Any]:
         """See Services."""
@@ -272,8 +280,12 @@ class MemoryServices:
         return self.health
 
     def rebuild(self, *, act: bool) -> Mapping[str, Any]:
-        """See Services; there is no database to lose here."""
-        return {"rebuilt": False, "needed": False, "log": 0, "database": "whole", "runs": "whole", "acts": act}
+        """See Services; one change is lost here until it is rebuilt."""
+        self.asked.append(f"rebuild act={act}")
+        row = {"id": "k3f9x2", "state": "kept", "why": "lost"}
+        counts = {"log": 3, "database": "missing", "runs": "missing", "decisions": 0}
+        lists: Mapping[str, Any] = {"deliveries": [], "unknown": [], "kept_aside": [], "notes": []}
+        return {"rebuilt": act, "needed": True, "changes": [row], **counts, **lists}
 
     def require_sandbox(self) -> None:
         """See Services; `walls` False is a machine without any."""
