@@ -22,6 +22,7 @@ from greenroom.audit.checkpoint import KeptCheckpoint
 from greenroom.audit.epochs import CHAIN, walk
 from greenroom.audit.keys import load_public
 from greenroom.bootstrap import archive
+from greenroom.bootstrap.lacking import missing_repositories
 from greenroom.bootstrap.ownership import quiet, settle_box
 from greenroom.config import Box
 from greenroom.domain import documents
@@ -48,7 +49,7 @@ def back_up(box: Box, target: Path, progress: Progress) -> Mapping[str, Any]:
     _require_free(box, target)
     part = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     with quiet(box), disk_full(target.parent), _removed(part):
-        size = _check_log(box)
+        size = check_log(box)
         fd = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with open(fd, "w+b") as file:
             progress("backup: writing")
@@ -79,7 +80,8 @@ def back_up(box: Box, target: Path, progress: Progress) -> Mapping[str, Any]:
 def restore(box: Box, source: Path, sha256: str | None, progress: Progress) -> Mapping[str, Any]:
     """Make `box` from the backup `source`; it appears whole and checked, or not at all.
 
-    With `sha256` the file must have that hash. Raises Unusable `box-exists`, NotFound `no-backup`, Tampered
+    With `sha256` the file must have that hash. `lacks` of the answer names what the box needs and this machine has not.
+    Raises Unusable `box-exists`, NotFound `no-backup`, Tampered
     `backup-broken`, `backup-of-another-hash` or `log-broken`.
     """
     box.require_short()
@@ -100,7 +102,7 @@ def restore(box: Box, source: Path, sha256: str | None, progress: Progress) -> M
             file.seek(0)
             header, members = archive.read(file, part.root, _wanted, _telling("restored", progress))
             progress("restore: checking the log")
-            size = _check_log(part)
+            size = check_log(part)
             for path in part.directories():
                 path.mkdir(mode=0o700, parents=True, exist_ok=True)
             _require_whole(part)
@@ -115,6 +117,7 @@ def restore(box: Box, source: Path, sha256: str | None, progress: Progress) -> M
         "members": members,
         "sha256": found,
         "log": size,
+        "lacks": list(missing_repositories(box)),
     }
 
 
@@ -133,7 +136,7 @@ def _require_whole(box: Box) -> None:
             raise Tampered("backup-broken", message, where=path.name, remedy=archive.REMEDY)
 
 
-def _check_log(box: Box) -> int:
+def check_log(box: Box) -> int:
     """The size of a log that is whole, also against the guard's kept checkpoint; raises Tampered `log-broken`."""
     public = load_public(box.public / "guard.pub")
     kept = None

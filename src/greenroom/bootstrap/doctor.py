@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from greenroom import __version__
+from greenroom.bootstrap.lacking import missing_repositories
 from greenroom.bootstrap.ownership import users_to_be_had
 from greenroom.config import PROCESSES, Box
 from greenroom.domain.errors import GreenroomError
@@ -43,6 +44,8 @@ def examine(
     there = box.identity.is_file()
     if there:
         facts |= _box_facts(box)
+        lacking = missing_repositories(box)
+        problems += [{"message": each["message"], "remedy": each["remedy"]} for each in lacking]
         try:
             found = layers()
             facts |= {f"layer {name}": "enforced" if on else "not enforced" for name, on in sorted(found.items())}

@@ -320,6 +320,12 @@ class LocalServices(OwnersOrders):
         asked = (lambda: self.desk("layers"), self._signed_tools, lambda: self.desk("outdated"), self._guard_key)
         return examine(self.box, *asked)
 
+    def rebuild(self, *, act: bool) -> Mapping[str, Any]:
+        """See Services."""
+        from greenroom.bootstrap.rebuild import rebuild
+
+        return rebuild(self._mine(), act=act)
+
     def require_sandbox(self) -> None:
         """See Services."""
         from greenroom.bootstrap.parts import sandbox_user
@@ -341,7 +347,7 @@ class LocalServices(OwnersOrders):
         """See Services."""
         lock = self._mine().run / "rescue.lock"
         deadline = time.monotonic() + START_S
-        while lock.exists() and _locked(lock):
+        while lock.exists() and locked(lock):
             if time.monotonic() > deadline:
                 raise Unreachable(
                     "processes-do-not-end",
@@ -576,7 +582,8 @@ def _ask_to_leave(lock: Path, box: Box) -> None:
             os.kill(pid, signal.SIGTERM)
 
 
-def _locked(lock: Path) -> bool:
+def locked(lock: Path) -> bool:
+    """True while a rescue holds the lock of its box."""
     import fcntl
 
     with open(lock, "rb") as handle:

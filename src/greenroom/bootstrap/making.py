@@ -133,7 +133,7 @@ def _sign_policy(box: Box, users: Users | None, passphrase: Callable[[], bytes |
     from greenroom.bootstrap.owner import open_owner
     from greenroom.guard import papers
 
-    with _guard(box, users) as guard:
+    with at_guard(box, users) as guard:
         previous = guard.policy()
         policy = save_policy(box, _constitution(box, previous))
         if previous == policy:
@@ -178,7 +178,7 @@ def _constitution(box: Box, previous: Digest | None) -> bytes:
 
 
 @contextlib.contextmanager
-def _guard(box: Box, users: Users | None) -> Iterator[GuardService | GuardClient]:
+def at_guard(box: Box, users: Users | None) -> Iterator[GuardService | GuardClient]:
     """The box's guard: the one that runs, else one for as long as it takes, as the guard's user where there is one."""
     from greenroom.guard.client import GuardClient
     from greenroom.wire.rpc import Client

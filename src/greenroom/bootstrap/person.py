@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from greenroom.bootstrap.lacking import REMEDY
 from greenroom.config import Box
 from greenroom.domain.digest import parse_digest
 from greenroom.domain.errors import NotFound, Unusable
@@ -65,6 +66,8 @@ def deliver(box: Box, wanted: Mapping[str, Any], crash_point: Callable[[str], No
     if address_of(path, branch) != subject.address or wanted["wanted"] != live:
         where = f"asked: {wanted['wanted']} to {path} ({branch})"
         return Refused(rule="delivery-differs", where=where, remedy=f"live is {live}; look with `greenroom status`")
+    if not os.path.isdir(path):
+        return Held(rule="repository-missing", where=f"{path} ({branch})", remedy=REMEDY)
     expect = str(wanted["delivered"])
     return delivery.deliver(Path(path), branch, expect, release.git_dir(subject), live, crash_point=crash_point)
 

@@ -28,12 +28,13 @@ class Card:
     """A change as it is shown. Text from outside is escaped when rendered, not here; nothing is truncated.
 
     `summary`, `rationale`, `expected`, `confidence`, `rule` and `suggested_tests` are the proposer's words: those of
-    the stored document `proposal`. All else follows from plan, receipts, seals, golden, debate and policy.
+    the stored document `proposal`, which the first cards did not name. All else follows from plan, receipts, seals,
+    golden, debate and policy.
     """
 
     change: ChangeId
     subject: Subject
-    proposal: Digest
+    proposal: Digest | None = None
     summary: str
     rationale: str
     expected: str

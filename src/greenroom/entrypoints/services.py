@@ -207,6 +207,13 @@ class Services(Protocol):
         """What this machine and box can give, and what they lack."""
         ...
 
+    def rebuild(self, *, act: bool) -> Mapping[str, Any]:
+        """What the box database lacks of what log, ledger and documents tell; written, too, where `act`.
+
+        Raises Unusable `processes-up`, Tampered where what stands above the database cannot be believed.
+        """
+        ...
+
     def require_sandbox(self) -> None:
         """Return where this machine lets a sandbox be made; raises NoSandbox `no-sandbox` within a second otherwise."""
         ...

@@ -169,6 +169,10 @@ def card_differs(store: Store, card: Card, made: Recomputed) -> Refused | None:
 
 def _papers(store: Store, card: Card, made: Recomputed) -> Papers:
     """The papers behind a card. Of these, the card itself names only the proposer's document and the debate."""
+    if card.proposal is None:
+        message = "the card was made by an earlier Greenroom: it does not name the proposer's document"
+        remedy = f"greenroom retry {card.change}, then look at the card and approve it"
+        raise Unusable("card-outdated", message, where=card.change, remedy=remedy)
     proposal = read_proposal(store, card.proposal)
     return Papers(
         change=made.dossier.change,

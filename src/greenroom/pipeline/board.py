@@ -30,6 +30,7 @@ _UNBOUNDED = -1
 _AT_ONCE = 500
 """SQLite bounds the values of one statement."""
 
+REPOSITORIES = "SELECT repository, branch FROM deliveries WHERE branch != '' ORDER BY 1, 2"
 DELIVERED_TO = "SELECT DISTINCT repository FROM deliveries WHERE delivered != '' AND change != '' ORDER BY 1"
 
 
@@ -194,5 +195,16 @@ def delivered_to(database: Path) -> list[str]:
         with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=5)) as connection:
             found = connection.execute(DELIVERED_TO)
             return [str(line[0]) for line in found.fetchall()]
+    except sqlite3.DatabaseError:
+        return []
+
+
+def repositories(database: Path) -> list[tuple[str, str]]:
+    """(path, branch) of each repository that the box delivers to; none when there is no database, or it is damaged."""
+    if not database.exists():
+        return []
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=5)) as connection:
+            return [(str(line[0]), str(line[1])) for line in connection.execute(REPOSITORIES).fetchall()]
     except sqlite3.DatabaseError:
         return []

@@ -267,7 +267,15 @@ class MemoryServices:
         if not source.exists():
             raise NotFound("no-backup", "there is no such file", where=str(source), remedy="name a backup")
         self.asked.append(f"restore {source} {sha256}")
-        return {"path": str(self.box.root), "box": "b1", "at": "0", "members": 1, "sha256": "0" * 64, "log": 0}
+        return {
+            "path": str(self.box.root),
+            "box": "b1",
+            "at": "0",
+            "members": 1,
+            "sha256": "0" * 64,
+            "log": 0,
+            "lacks": [],
+        }
 
     def uninstall(self, *, keep_log: bool) -> Mapping[str, Any]:
         """See Services."""
@@ -302,6 +310,14 @@ class MemoryServices:
     def doctor(self) -> Mapping[str, Any]:
         """See Services."""
         return self.health
+
+    def rebuild(self, *, act: bool) -> Mapping[str, Any]:
+        """See Services; one change is lost here until it is rebuilt."""
+        self.asked.append(f"rebuild act={act}")
+        row = {"id": "k3f9x2", "state": "kept", "why": "lost"}
+        counts = {"log": 3, "database": "missing", "runs": "missing", "decisions": 0}
+        lists: Mapping[str, Any] = {"deliveries": [], "unknown": [], "kept_aside": [], "notes": []}
+        return {"rebuilt": act, "needed": True, "changes": [row], **counts, **lists}
 
     def require_sandbox(self) -> None:
         """See Services; `walls` False is a machine without any."""

@@ -59,3 +59,15 @@ def test_cli_uninstall_lists_what_stays(door: Door, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sys, "stdin", terminal)
     assert door("uninstall") == Exit.OK
     assert door.services.asked[-1] == "uninstall keep_log=False"
+
+
+def test_cli_doctor_rebuild_says_what_it_would_do_and_does_it_only_when_told(door: Door) -> None:
+    """A dry run first; `--yes` writes, and means nothing by itself."""
+    assert door("doctor", "--yes") == Exit.USAGE
+    assert "bad-option" in door.err
+    assert door("doctor", "--rebuild") == Exit.OK
+    assert "would rebuild k3f9x2: kept (lost)" in door.out
+    assert "nothing was written" in door.out
+    assert door("doctor", "--rebuild", "--yes") == Exit.OK
+    assert "\nrebuilt k3f9x2: kept (lost)" in door.out
+    assert door.services.asked[-2:] == ["rebuild act=False", "rebuild act=True"]

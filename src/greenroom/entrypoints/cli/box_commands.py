@@ -51,6 +51,7 @@ def register(app: typer.Typer, context: Context) -> None:
 
         The box appears whole or not at all; nothing is written over. Of the box that was backed up and the restored
         one, use one only: their logs part from here on, and `log check --checkpoint` shows it.
+        A repository counts by its path: one that is not there on this machine is named, with what helps.
 
         Examples:
           greenroom restore /media/disk/greenroom.backup
@@ -109,6 +110,9 @@ def _show_restored(made: Mapping[str, Any]) -> None:
     counted = f"{made['members']} files and folders, log of {made['log']} entries"
     print(f"{safe(made['path'])}: box {safe(made['box'])}, {counted}")
     print("every file is as it was backed up, and the log is whole")
+    for each in made["lacks"]:
+        print(f"lacks: {safe(each['message'])}")
+        print(f"  remedy: {safe(each['remedy'])}")
     print("next: greenroom doctor; use this box or the one that was backed up, not both")
 
 

@@ -11,7 +11,7 @@ import typer
 
 from greenroom.domain.errors import Exit, Unusable
 from greenroom.domain.vocabulary import Mode
-from greenroom.entrypoints.cli import consent, editor, output, render, windows
+from greenroom.entrypoints.cli import consent, editor, output, rebuilt, render, windows
 from greenroom.entrypoints.cli.change_commands import deliver_waiting
 from greenroom.entrypoints.cli.safe import safe
 
@@ -89,13 +89,29 @@ def _making(app: typer.Typer, context: Context) -> None:
         context.answer(said, lambda: _show_status(said, services.now()))
 
     @app.command()
-    def doctor(json: Json = False) -> None:
+    def doctor(
+        rebuild: Annotated[
+            bool, typer.Option("--rebuild", help="Say what the box database lacks of what log and documents tell.")
+        ] = False,
+        yes: Annotated[bool, typer.Option("--yes", help="With --rebuild: write it; what was there is kept.")] = False,
+        json: Json = False,
+    ) -> None:
         """Say what this machine and this box can give, and what is missing.
 
-        Example:
+        With --rebuild: bring the box database in line with pointers, log and the guard's records, processes down.
+
+        Examples:
           greenroom doctor
+          greenroom down && greenroom doctor --rebuild
+          greenroom doctor --rebuild --yes
         """
         del json
+        if yes and not rebuild:
+            raise Unusable("bad-option", "--yes belongs to --rebuild", remedy="greenroom doctor --rebuild --yes")
+        if rebuild:
+            made = context.services.rebuild(act=yes)
+            context.answer(made, lambda: rebuilt.show(made))
+            return
         found = context.services.doctor()
         context.answer(found, lambda: _show_doctor(found))
         if not found["ok"]:

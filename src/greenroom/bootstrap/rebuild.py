@@ -1,0 +1,344 @@
+"""`doctor --rebuild`: the box database is brought in line with what stands above it, with the processes down.
+
+Pointers, log and the guard's ledger are read and never changed by it. The file that was there is kept beside the one
+that takes its place, before anything takes its place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from greenroom.audit.keys import load_public
+from greenroom.audit.reader import read_copy
+from greenroom.bootstrap import parts
+from greenroom.bootstrap.backup import check_log
+from greenroom.bootstrap.foreign import private_copy
+from greenroom.bootstrap.making import at_guard
+from greenroom.bootstrap.ownership import quiet
+from greenroom.config import Box
+from greenroom.domain import documents
+from greenroom.domain.change import Change
+from greenroom.domain.digest import Digest, parse_digest
+from greenroom.domain.errors import GreenroomError, Tampered, Unusable
+from greenroom.domain.events import Event
+from greenroom.domain.findings import Decision
+from greenroom.domain.proof import Import, Predicate
+from greenroom.domain.verdict import Instant
+from greenroom.domain.vocabulary import ChangeId, subject_of
+from greenroom.keeper.separation import users_of
+from greenroom.pipeline import rebuilding, tables
+from greenroom.pipeline.board import read_changes
+from greenroom.pipeline.changes import Board, Deliveries, Delivery, Settings
+from greenroom.pipeline.decisions import Decisions, findings_of
+from greenroom.pipeline.settings import TEST_COMMAND
+from greenroom.release.refs import RefRelease
+from greenroom.release.store import FileStore
+from greenroom.release.trees import StoreTrees
+
+QUEUED = "a proposal of which nothing was tried is in no log: `greenroom improve REPO` finds it again"
+BRANCHES = "which commit a branch of `pr` was made on is in no log: `greenroom pr ID` makes it anew"
+MODES = "in which mode a change was proposed is in no log: what was lost counts as `propose`, where a person agrees"
+
+
+@dataclass(slots=True, kw_only=True)
+class Plan:
+    """What a rebuild would write. `database` and `runs` say how the files were found: whole, missing or damaged."""
+
+    database: str
+    runs: str
+    log: int
+    changes: list[tuple[rebuilding.Rebuilt, Change, str]] = field(default_factory=list)
+    """What is told, the change to write, and why: lost or behind."""
+    words: list[rebuilding.Rebuilt] = field(default_factory=list)
+    deliveries: list[Delivery] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+
+    @property
+    def needed(self) -> bool:
+        """Whether there is anything to write or to set aside."""
+        return bool(self.changes) or self.database != "whole" or self.runs == "damaged"
+
+
+def rebuild(box: Box, *, act: bool) -> Mapping[str, Any]:
+    """What would be rebuilt of the box database, and, where `act`, what was.
+
+    Raises Unusable `processes-up`, Tampered `log-broken`, and Tampered `ledger-lost`, `ledger-damaged` or
+    `ledger-behind`: the guard's own records can be made again from nothing else.
+    """
+    _require_down(box)
+    _require_ledger(box)
+    with quiet(box):
+        if not act:
+            return _said(_plan(box), (), act=False)
+        with at_guard(box, users_of(box)) as guard:
+            # Its start signs what a crash left unsigned, and settles its ledger to the pointers.
+            plan = _plan(box)
+            aside = _write(box, plan) if plan.needed else ()
+            if aside or plan.needed:
+                key = f"database.rebuilt/{secrets.token_hex(16)}"
+                now = Instant(time.time_ns())
+                about = f"{plan.database}, {len(plan.changes)} changes"
+                guard.append(Event(key=key, at=now, actor="person", name="database.rebuilt", about=about))
+        return _said(plan, aside, act=True)
+
+
+def _require_down(box: Box) -> None:
+    from greenroom.bootstrap.local import locked
+
+    if (box.run / "rescue.lock").exists() and locked(box.run / "rescue.lock"):
+        remedy = "greenroom down, which loses nothing; then run this command again"
+        raise Unusable("processes-up", "the box's processes write its databases", where=str(box.run), remedy=remedy)
+
+
+def _require_ledger(box: Box) -> None:
+    """The guard's ledger holds what was agreed to and what is spent: no log brings that back."""
+    remedy = "restore a backup of the box: `greenroom restore FILE` into another directory; the log stays as it is"
+    path = box.guard / "guard.db"
+    if not path.exists():
+        raise Tampered("ledger-lost", "the guard's own records are gone", where=str(path), remedy=remedy)
+    with private_copy(path) as copy:
+        if not _whole(copy):
+            raise Tampered("ledger-damaged", "the guard's own records are damaged", where=str(path), remedy=remedy)
+        with contextlib.closing(sqlite3.connect(copy)) as connection:
+            papers = {str(row[0]) for row in connection.execute("SELECT paper FROM generations")}
+    for number, event in enumerate(_events(box)):
+        paper = event.digests.get("warrant") if event.name == "live.promoted" else None
+        if event.key.startswith("guard/") and paper is not None and paper not in papers:
+            message = f"the guard's own records do not have what entry {number} of the log says was promoted"
+            raise Tampered("ledger-behind", message, where=str(path), remedy=remedy)
+
+
+def _plan(box: Box) -> Plan:
+    size = check_log(box)
+    store = FileStore(box.store)
+    records = _records(box, store)
+    with _copy_of(box) as copy:
+        found, rows = _found(copy)
+    plan = Plan(database=found, runs=_runs(box), log=size)
+    for name in records.by_change:
+        told = rebuilding.rebuild(records, name)
+        row = rows.get(name)
+        if told is None:
+            if row is None and any(event.name.startswith("plan.") for event in records.by_change[name]):
+                plan.unknown.append(name)
+            continue
+        if told.rejected or told.deferred:
+            plan.words.append(told)
+        if row is None:
+            plan.changes.append((told, told.change, "lost"))
+        elif rebuilding.behind(row, told):
+            plan.changes.append((told, rebuilding.merged(row, told), "behind"))
+    plan.deliveries = list(_deliveries(box, store, records)) if plan.changes or found != "whole" else []
+    return plan
+
+
+def _records(box: Box, store: FileStore) -> rebuilding.Records:
+    with private_copy(box.guard / "guard.db") as copy, contextlib.closing(sqlite3.connect(copy)) as connection:
+        made = connection.execute(
+            "SELECT subject, change, state, paper, staged FROM generations WHERE change IS NOT NULL ORDER BY id"
+        ).fetchall()
+        standing = connection.execute(
+            "SELECT subject, green FROM generations WHERE state IN ('baking', 'kept', 'reverting') ORDER BY id"
+        ).fetchall()
+    return rebuilding.Records(
+        events=_events(box),
+        generations=[
+            rebuilding.Generation(subject=row[0], change=row[1], state=row[2], warrant=Digest(row[3]), commit=row[4])
+            for row in made
+        ],
+        live={str(subject): Digest(green) for subject, green in standing},
+        store=store,
+        cards=rebuilding.index_cards(store, _stored(box, "card")),
+        proposals=rebuilding.index_proposals(store, _stored(box, "text")),
+    )
+
+
+def _events(box: Box) -> Sequence[Event]:
+    copy = read_copy(box.log, (load_public(box.public / "guard.pub"),))
+    return [documents.decode(Event, entry) for entry in copy.entries]
+
+
+def _stored(box: Box, prefix: str) -> Iterator[Digest]:
+    for path in sorted((box.store / prefix).glob("??/*")):
+        with contextlib.suppress(GreenroomError):
+            yield parse_digest(f"{prefix}:{path.parent.name}{path.name}")
+
+
+def _deliveries(box: Box, store: FileStore, records: rebuilding.Records) -> Iterator[Delivery]:
+    """Where each subject's branch is and what it should have: of its last import and the last delivery."""
+    opener = parts.attestor(box, "keeper", signing=False)
+    release = RefRelease(box.live, store, StoreTrees(store))
+    brought: dict[str, Import] = {}
+    delivered: dict[str, str] = {}
+    changes: dict[str, str] = {}
+    subjects = {each.change: each.subject for each in records.generations}
+    for event in records.events:
+        if event.name == "live.adopted":
+            with contextlib.suppress(GreenroomError):
+                body = opener.open(store.get(event.digests["import"]), Predicate.IMPORT, "keeper").body
+                found = documents.decode(Import, body)
+                brought[str(found.subject)], delivered[str(found.subject)] = found, found.commit
+        elif event.name == "live.promoted" and event.change in subjects:
+            changes[subjects[event.change]] = event.change
+        elif event.name == "delivery.done" and event.change in subjects:
+            delivered[subjects[event.change]] = event.key.split("/")[1]
+    for name, each in brought.items():
+        wanted = release.position(subject_of(name))
+        waits = each.branch and delivered[name] != wanted
+        yield Delivery(
+            subject=name,
+            change=changes.get(name, ""),
+            repository=each.source,
+            branch=each.branch,
+            delivered=delivered[name],
+            wanted=wanted,
+            pending="delivery-pending" if waits else "",
+        )
+
+
+@contextlib.contextmanager
+def _copy_of(box: Box) -> Iterator[Path]:
+    with private_copy(box.db / "box.db") as copy:
+        yield copy
+
+
+def _found(copy: Path) -> tuple[str, Mapping[ChangeId, Change]]:
+    if not copy.exists():
+        return "missing", {}
+    if not _whole(copy):
+        return "damaged", {}
+    try:
+        return "whole", {change.id: change for change, _, _ in read_changes(copy)}
+    except GreenroomError:
+        return "damaged", {}
+
+
+def _runs(box: Box) -> str:
+    with private_copy(box.db / "dbos.db") as copy:
+        return "missing" if not copy.exists() else "whole" if _whole(copy) else "damaged"
+
+
+def _whole(path: Path) -> bool:
+    try:
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            return [row[0] for row in connection.execute("PRAGMA integrity_check")] == ["ok"]
+    except sqlite3.DatabaseError:
+        return False
+
+
+def _write(box: Box, plan: Plan) -> Sequence[str]:
+    """Make the database beside the one that is there, keep that aside, put the other in its place; what was kept."""
+    stamp = f"before-{time.time_ns()}"
+    part = box.db / f".box.{secrets.token_hex(8)}.part"
+    aside: list[str] = []
+    try:
+        if plan.changes or plan.database != "whole":
+            _make(box, part, plan)
+            aside += _keep(box.db / "box.db", stamp)
+            os.replace(part, box.db / "box.db")
+        if plan.runs == "damaged":
+            aside += _keep(box.db / "dbos.db", stamp)
+    finally:
+        for path in box.db.glob(f"{part.name}*"):
+            path.unlink()
+    _sync(box.db)
+    return aside
+
+
+def _make(box: Box, part: Path, plan: Plan) -> None:
+    store = FileStore(box.store)
+    with _copy_of(box) as copy:
+        if plan.database == "whole":
+            with contextlib.closing(sqlite3.connect(copy)) as source, contextlib.closing(sqlite3.connect(part)) as made:
+                source.backup(made)
+    engine = tables.open_database(part)
+    _put_changes(engine, plan)
+    decisions, settings, deliveries = Decisions(engine), Settings(engine), Deliveries(engine)
+    for told in plan.words:
+        said, until = ("rejected", None) if told.rejected else ("deferred", told.deferred)
+        named = findings_of(store, told.change)
+        decisions.put(
+            told.change.subject,
+            [Decision(finding=one, change=told.change.id, said=said, until=until) for one in named],  # type: ignore[arg-type]
+        )
+    for delivery in plan.deliveries:
+        deliveries.put(delivery)
+    for told, _, why in plan.changes:
+        if why == "lost" and told.test_command:
+            settings.put(told.change.subject, TEST_COMMAND, told.test_command)
+    engine.dispose()
+    with contextlib.closing(sqlite3.connect(part)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    whose = box.db.stat()
+    os.chmod(part, 0o600)
+    os.chown(part, whose.st_uid, whose.st_gid)
+    fd = os.open(part, os.O_RDONLY)
+    os.fsync(fd)
+    os.close(fd)
+
+
+def _put_changes(engine: sa.Engine, plan: Plan) -> None:
+    board = Board(engine)
+    for told, change, why in plan.changes:
+        values = {
+            "state": change.state.value,
+            "open": not change.terminal,
+            "version": change.version,
+            "document": documents.encode(change),
+        }
+        with engine.begin() as connection:
+            if why == "behind":
+                connection.execute(sa.update(tables.CHANGES).where(tables.CHANGES.c.id == change.id).values(**values))
+                continue
+            fixed = {"id": change.id, "subject": str(change.subject), "created": told.created}
+            connection.execute(sa.insert(tables.CHANGES).values(**fixed, **values))
+        if board.line(change.id) is None:
+            board.put(told.line)
+
+
+def _keep(path: Path, stamp: str) -> list[str]:
+    """Set a database and what SQLite has beside it aside; nothing of it is thrown away."""
+    kept = []
+    for end in ("", "-wal", "-shm"):
+        source = path.with_name(path.name + end)
+        if source.exists():
+            target = path.with_name(f"{path.name}.{stamp}{end}")
+            os.replace(source, target)
+            kept.append(str(target))
+    return kept
+
+
+def _sync(directory: Path) -> None:
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    os.fsync(fd)
+    os.close(fd)
+
+
+def _said(plan: Plan, aside: Sequence[str], *, act: bool) -> Mapping[str, Any]:
+    notes: list[str] = []
+    if plan.database != "whole":
+        notes = [QUEUED, BRANCHES, MODES]
+    rows = [{"id": change.id, "state": change.state.value, "why": why} for _, change, why in plan.changes]
+    return {
+        "rebuilt": act and plan.needed,
+        "needed": plan.needed,
+        "log": plan.log,
+        "database": plan.database,
+        "runs": plan.runs,
+        "changes": rows,
+        "deliveries": [delivery.subject for delivery in plan.deliveries],
+        "decisions": len(plan.words),
+        "unknown": plan.unknown,
+        "kept_aside": list(aside),
+        "notes": notes,
+    }
