@@ -38,7 +38,7 @@ from greenroom.domain.vocabulary import ChangeId, subject_of
 from greenroom.keeper.separation import users_of
 from greenroom.pipeline import rebuilding, tables
 from greenroom.pipeline.board import read_changes
-from greenroom.pipeline.changes import Board, Deliveries, Delivery, Settings
+from greenroom.pipeline.changes import Board, Deliveries, Delivery, Settings, columns_of
 from greenroom.pipeline.decisions import Decisions, findings_of
 from greenroom.pipeline.settings import TEST_COMMAND
 from greenroom.release.refs import RefRelease
@@ -290,12 +290,7 @@ def _make(box: Box, part: Path, plan: Plan) -> None:
 def _put_changes(engine: sa.Engine, plan: Plan) -> None:
     board = Board(engine)
     for told, change, why in plan.changes:
-        values = {
-            "state": change.state.value,
-            "open": not change.terminal,
-            "version": change.version,
-            "document": documents.encode(change),
-        }
+        values = columns_of(change)
         with engine.begin() as connection:
             if why == "behind":
                 connection.execute(sa.update(tables.CHANGES).where(tables.CHANGES.c.id == change.id).values(**values))

@@ -131,13 +131,16 @@ def read_summaries(database: Path, changes: Collection[str]) -> dict[str, str]:
     return {str(line[0]): str(line[1]) for line in found}
 
 
-def read_changes(database: Path, changes: Collection[str]) -> list[tuple[Change, str, str]]:
-    """Those of `changes` that a box database has, with summary and rule; none when there is no database yet.
+def read_changes(database: Path, changes: Collection[str] | None = None) -> list[tuple[Change, str, str]]:
+    """Those of `changes` that a box database has, or all, with summary and rule; none when there is no database yet.
 
     Raises Unreachable `board-busy`, or Tampered `board-broken` for a file that is no database.
     """
     with _reading(database) as connection:
-        found = _among(connection, _ROWS.format(where="changes.id IN ({})").replace("LIMIT ?", ""), changes)
+        if connection is not None and changes is None:
+            found = connection.execute(_ROWS.format(where="1"), (_UNBOUNDED,)).fetchall()
+        else:
+            found = _among(connection, _ROWS.format(where="changes.id IN ({})").replace("LIMIT ?", ""), changes or ())
     return [_change(line) for line in sorted(found, key=lambda line: (line[3], line[4]))]
 
 

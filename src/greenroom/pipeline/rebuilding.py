@@ -315,7 +315,7 @@ class _Told:
             return dataclasses.replace(change, state=State.ABORTED, ended=verdict.rule, refused=verdict)
         if live is not None and live != change.base and (verdict is None or verdict.rule != DEFERRED):
             where = f"Blue is {live[:21]}, the change was made against {change.base[:21]}"
-            verdict = base_moved(change.id, where)
+            verdict = base_moved(change, where)
         return dataclasses.replace(change, hold=verdict)
 
     def _verdict(self, change: Change, card: Card | None) -> Refused | Held | None:
@@ -329,7 +329,7 @@ class _Told:
             remedy = f"greenroom retry {change.id}"
             return found if isinstance(found, Refused) else Refused(rule=word, where=TOLD, remedy=remedy)
         if word == BASE_MOVED:
-            return base_moved(change.id, TOLD)
+            return base_moved(change, TOLD)
         remedy = f"greenroom approve {change.id}" if word in ANSWERED - RETRIED else again(change.id)
         return Held(rule=word, where=TOLD, remedy=remedy)
 
