@@ -15,6 +15,7 @@ from greenroom.pipeline.carrying import live_unnoted, row_of
 from greenroom.pipeline.holds import NEEDS_APPROVAL, WITHDRAWN
 from greenroom.pipeline.house import House
 from greenroom.pipeline.plain import verdict_plain
+from greenroom.pipeline.restack import withdraw_earlier
 
 CANCELLED = "cancelled"
 TRIES = 5
@@ -30,6 +31,7 @@ def cancel(house: House, change_id: str, *, actor: str) -> dict[str, Any]:
     for attempt in range(TRIES):
         change = house.changes.get(ChangeId(change_id))
         _require_cancellable(house, change)
+        withdraw_earlier(house, change, actor)
         try:
             if change.window is not None:
                 return standing.cancel(house, change.id, actor=actor)

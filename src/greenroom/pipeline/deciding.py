@@ -22,6 +22,7 @@ from greenroom.pipeline.holds import DEFERRED, SUPERSEDED, queued
 from greenroom.pipeline.house import House, Tell
 from greenroom.pipeline.lineage import child_of, fingerprint
 from greenroom.pipeline.plain import verdict_plain
+from greenroom.pipeline.restack import withdraw_earlier
 from greenroom.pipeline.stages.plan import MAX_PATCH_BYTES, read_proposal
 
 REJECTED, REOPENED, CLOSED = "rejected", "reopened", "closed"
@@ -52,6 +53,7 @@ def reject(house: House, change_id: str, *, why: str, actor: str) -> dict[str, A
         house.guard.cancel_window(change.id, actor)
     if change.state is State.APPROVED and isinstance(house.guard.withdraw(change.id, actor), Refused):
         raise _wrong_state(change, "reject", LIVE)
+    withdraw_earlier(house, change, actor)
     reason = house.store.put("text", why.encode("utf-8", "replace"))
     event = Event(
         key=f"{change.id}/reject",

@@ -101,6 +101,14 @@ def supersede(house: House, parent: Change, child: Change) -> None:
     house.crash_point("restack.saved")
 
 
+def withdraw_earlier(house: House, change: Change, actor: str) -> None:
+    """Void the yes to what `change` follows: it could be carried to the same patch under another name."""
+    while change.parent is not None:
+        change = house.changes.get(change.parent)
+        if change.ended == SUPERSEDED and change.consents:
+            house.guard.withdraw(change.id, actor)
+
+
 def new_id() -> ChangeId:
     """An id that nobody has to spell twice."""
     return ChangeId("".join(secrets.choice(ALPHABET) for _ in range(6)))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from greenroom.domain.errors import Unusable
-from greenroom.domain.verdict import Refused
+from greenroom.domain.verdict import Held, Refused
 from greenroom.domain.vocabulary import ChangeId, State
-from greenroom.pipeline import holds, verbs
+from greenroom.pipeline import cancelling, deciding, holds, verbs
 from greenroom.pipeline.stages.promote import dossier_of
 from greenroom.testing.house import MemoryHouse
 from greenroom.testing.parts import Finding, Killed
@@ -26,6 +26,14 @@ def house(tmp_path: Path) -> Iterator[MemoryHouse]:
     made.findings[:] = FINDINGS
     yield made
     made.close()
+
+
+def _dies_at(point: str) -> Callable[[str], None]:
+    def kill(here: str) -> None:
+        if here == point:
+            raise Killed(here)
+
+    return kill
 
 
 def proposed(house: MemoryHouse) -> list[ChangeId]:
@@ -90,6 +98,31 @@ def test_an_expired_yes_is_asked_for_again(house: MemoryHouse) -> None:
     assert (answer["state"], answer["held"]["rule"]) == ("verified", holds.NEEDS_APPROVAL)
     assert answer["restacked"]["consent"]["rule"] == "consent-expired"
     assert house.approve(answer["id"])["state"] == "kept"
+
+
+@pytest.mark.parametrize("word", ["cancel", "reject"])
+def test_a_no_to_a_child_is_a_no_to_the_yes_that_it_waits_for(house: MemoryHouse, word: str) -> None:
+    """A child ended before its parent's yes was carried to it: nobody can carry that yes to another child any more."""
+    first, second, _ = proposed(house)
+    house.approve(second, promote=False)
+    house.approve(first)
+    doomed = dataclasses.replace(house.house, crash_point=_dies_at("restack.saved"))
+    with pytest.raises(Killed):
+        verbs.promote(doomed, second, tell=house.tell)
+    (child,) = [change for change in house.changes() if change.parent == second]
+    if word == "cancel":
+        cancelling.cancel(house.house, child.id, actor="ada")
+    else:
+        deciding.reject(house.house, child.id, why="", actor="ada")
+    assert house.change(child.id).ended is not None
+    assert house.names().count("consent.withdrawn") == 1
+    parent = house.change(second)
+    answer = house.house.guard.carry(
+        dossier_of(house.house.store, parent),
+        dataclasses.replace(dossier_of(house.house.store, parent), change="other"),
+    )
+    assert isinstance(answer, Held)
+    assert answer.rule == "approval-withdrawn"
 
 
 def test_the_persons_own_commits_move_the_base(house: MemoryHouse) -> None:
