@@ -161,7 +161,9 @@ def test_without_the_guards_own_records_nothing_is_rebuilt(box: Box) -> None:
     _refused(box, "ledger-damaged")
     ledger.unlink()
     _refused(box, "ledger-lost")
-    assert not ledger.exists()
+    with pytest.raises(Tampered, match="ledger-lost"), parts.open_guard(box):
+        pass
+    assert not ledger.exists(), "nor does the guard begin an empty one"
 
 
 def test_a_log_that_does_not_check_is_no_source(box: Box) -> None:

@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import greenroom
 from greenroom.config import Box
+from greenroom.domain.errors import Tampered
 from greenroom.domain.vocabulary import address_of
 
 if TYPE_CHECKING:
     from greenroom.audit.attest import KeyAttestor
     from greenroom.audit.epochs import KeyRing
+    from greenroom.audit.log import TileLog
     from greenroom.audit.turn import EpochKeys
     from greenroom.domain.digest import Digest
     from greenroom.domain.ports import Attestor, Evaluator, Keeper, Proposer, Store
@@ -99,6 +101,14 @@ class ChainOnDisk:
             self._ring, self._size = walk(self._box.log / CHAIN, public_keys(self._box)["guard"]).ring, size
 
 
+def _require_ledger(box: Box, log: TileLog) -> None:
+    """An empty ledger under a log that has entries would forget what was spent and taken back."""
+    path = box.guard / "guard.db"
+    if log.size() and not path.exists():
+        remedy = "restore a backup of the box: `greenroom restore FILE` into another directory; the log stays as it is"
+        raise Tampered("ledger-lost", "the guard's own records are gone", where=str(path), remedy=remedy)
+
+
 @contextlib.contextmanager
 def open_guard(box: Box) -> Iterator[GuardService]:
     """The guard of a box, in this process; one at a time (Unusable `log-in-use`)."""
@@ -129,6 +139,7 @@ def open_guard(box: Box) -> Iterator[GuardService]:
         ) as log,
     ):
         epochs.serve(log)
+        _require_ledger(box, log)
         guard = GuardService(
             store=store,
             release=ReleaseByKind({Kind.WORKSPACE: workspaces}),

@@ -308,6 +308,15 @@ def test_a_journal_under_either_name_is_taken(tmp_path: Path) -> None:
         assert numbers(log) == list(range(300))
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """SIGINT interrupts, also where the suite was started with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_while_waiting_leaves_nobody_behind(tmp_path: Path) -> None:
     """A caller that is interrupted still takes its turn, so those behind it are not left waiting."""
     leading, release = threading.Event(), threading.Event()
