@@ -253,7 +253,7 @@ def _compare(
         "ran": str(len(green[0].outcomes)),
         "passed": str(len(steady - broken)),
         "skipped": str(skipped),
-        "failing-before": str(total - len(steady) - sum(o == "skipped" for o in base[0].outcomes.values())),
+        "failing-before": str(sum(o in ("failed", "error") for o in base[0].outcomes.values())),
         "share": str(share),
         "python": green[0].python,
         "framework": green[0].framework,

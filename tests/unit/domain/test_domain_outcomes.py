@@ -125,6 +125,15 @@ def test_tests_that_fail_on_base_are_left_out_and_counted() -> None:
     assert found.facts["failing-before"] == "1"
 
 
+def test_only_what_fails_on_base_is_counted_as_failing() -> None:
+    """Tests that waver, are expected to fail or are skipped do not fail there."""
+    base: dict[str, TestOutcome] = {"a": "passed", "b": "passed", "f": "failed", "e": "error"}
+    base |= {"s": "skipped", "x": "xfailed", "p": "xpassed"}
+    again = base | {"b": "failed"}
+    runs = [run_of("base", base), run_of("base-again", again), run_of("base-on-green", base)]
+    assert conclude("tests", TREE, runs, min_share=0).facts["failing-before"] == "2"
+
+
 def test_too_small_a_share_is_broken_before_and_passes_to_the_policy() -> None:
     """Fewer than the policy's share: the consent level rises, the change is not refused."""
     base: dict[str, TestOutcome] = {"a": "passed", "b": "failed", "c": "failed"}
