@@ -286,7 +286,7 @@ def _compare(
         "ran": str(len(green[0].outcomes)),
         "passed": str(len(steady - broken)),
         "skipped": str(skipped),
-        "failing-before": str(total - len(steady) - sum(o == "skipped" for o in base[0].outcomes.values())),
+        "failing-before": str(sum(o in ("failed", "error") for o in base[0].outcomes.values())),
         "share": str(share),
         "python": green[0].python,
         "framework": green[0].framework,
@@ -299,13 +299,13 @@ def _compare(
             for t in lost[:20]
         )
         return _evidence(check, about, runs, "fail", findings, facts)
-    if recovered or wavering:
-        names = sorted(recovered | wavering)
-        findings = tuple(Contribution(name="flaky-test", points=5, why=t[:300]) for t in names[:20])
-        return _evidence(check, about, runs, "flaky" if recovered else "pass", findings, facts)
+    names = sorted(recovered | wavering)
+    findings = tuple(Contribution(name="flaky-test", points=5, why=t[:300]) for t in names[:20])
+    if recovered:
+        return _evidence(check, about, runs, "flaky", findings, facts)
     if share < min_share:
-        return _evidence(check, about, runs, "broken-before", (), facts | {"why": "too-few-tests-pass-on-base"})
-    return _evidence(check, about, runs, "pass", (), facts)
+        return _evidence(check, about, runs, "broken-before", findings, facts | {"why": "too-few-tests-pass-on-base"})
+    return _evidence(check, about, runs, "pass", findings, facts)
 
 
 def _own_tests(check: str, about: Digest, runs: Sequence[Run], min_share: int) -> Evidence:

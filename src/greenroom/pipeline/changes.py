@@ -176,17 +176,14 @@ class Board:
         with self._engine.connect() as connection:
             return [ChangeId(row.id) for row in connection.execute(query)]
 
-    def tried(self, *, besides: ChangeId, rule: str | None = None) -> Mapping[State, int]:
-        """How many changes with evidence there are in each state, but for `besides` and what a child took over from.
-
-        With `rule` only those that were proposed by it.
-        """
+    def tried(self, *, besides: ChangeId, most: int) -> Sequence[tuple[Change, str]]:
+        """The latest `most` changes with evidence, each with its rule, but for `besides` and what a child took over."""
         counted = (CHANGES.c.tried, CHANGES.c.ended != SUPERSEDED, CHANGES.c.id != besides)
-        query = sa.select(CHANGES.c.state, sa.func.count()).where(*counted).group_by(CHANGES.c.state)
-        if rule is not None:
-            query = query.join(BOARD, BOARD.c.change == CHANGES.c.id).where(BOARD.c.rule == rule)
+        joined = CHANGES.outerjoin(BOARD, BOARD.c.change == CHANGES.c.id)
+        query = sa.select(CHANGES.c.document, BOARD.c.rule).select_from(joined).where(*counted)
+        query = query.order_by(CHANGES.c.created.desc(), CHANGES.c.id.desc()).limit(most)
         with self._engine.connect() as connection:
-            return {State(state): count for state, count in connection.execute(query)}
+            return [(documents.decode(Change, found), str(rule or "")) for found, rule in connection.execute(query)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

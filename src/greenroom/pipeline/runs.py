@@ -129,8 +129,11 @@ def _failures(found: Result) -> bool:
 
 
 def _notes(found: Result | None) -> Iterator[str]:
+    said: list[str] = []
     if isinstance(found, TestRun):
-        yield from (note[:MAX_NOTE] for note in found.notes[:MAX_NOTES])
+        said = list(found.notes)
     elif isinstance(found, ScanResult):
-        for item in found.findings[:MAX_NOTES]:
-            yield f"{item.rule}: {item.path}:{item.line}: {item.message}"[:MAX_NOTE]
+        said = [f"{item.rule}: {item.path}:{item.line}: {item.message}" for item in found.findings]
+    yield from (note[:MAX_NOTE] for note in said[:MAX_NOTES])
+    if len(said) > MAX_NOTES:
+        yield f"{len(said) - MAX_NOTES} notes more"

@@ -56,7 +56,7 @@ class Strings:
         self._speller = _typos.Speller(golden, base)
         self._used: frozenset[str] | None = None
         self.scope = self._speller.scope
-        self.tally = _proposals.Tally()
+        self.tally = self._speller.tally
 
     @property
     def facts(self) -> Mapping[str, Any]:

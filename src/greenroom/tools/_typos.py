@@ -1,8 +1,9 @@
 """Typos in comments and docs, by codespell's dictionary; one file a proposal.
 
 Only words with exactly one correction count, and only where a word is prose: not in code, links, paths, names, quoted
-identifiers, or anything that the repository's own Python uses as a name. In Python, only comments and docstrings are
-read, and a file must keep its syntax tree (docstrings apart).
+identifiers, or anything that the repository's own Python uses as a name. Of words with three letters, many of which
+are abbreviations, those count that are nothing else; the others are dropped, and counted. In Python, only comments
+and docstrings are read, and a file must keep its syntax tree (docstrings apart).
 """
 
 from __future__ import annotations
@@ -29,6 +30,13 @@ else:
     import _scope
 
 MIN_WORD = 4
+SHORT_WORDS = frozenset(
+    {
+        "adn", "ect", "eyt", "hte", "hve", "lke", "mke", "nwe", "oen", "onw", "oyu", "teh", "tey", "tje", "whn", "wih",
+        "wqs", "wya", "yhe", "yuo",
+    }
+)  # fmt: skip
+"""Misspelt words below MIN_WORD letters that stand for no abbreviation, program, name or foreign word."""
 MAX_DICTIONARY_BYTES = 8 * 1024 * 1024
 WORD = re.compile(r"(?<![\w.@/\\:$#%&=<{\[~^*`'\"’+-])[A-Za-z]+(?![\w@/\\(=\[{<>*`^’+]|[.:'\"-]\w|->|'s?\b['\"])")
 NAME_LINE = re.compile(
@@ -116,11 +124,15 @@ class Speller:
         """The one correction of a misspelt word, `before` being its line up to it; None where it may be meant."""
         lower = word.lower()
         fixed = self._fixes.get(lower)
-        if fixed is None or len(word) < MIN_WORD or lower in self._settings.words:
+        if fixed is None or lower in self._settings.words:
             return None
         if word not in (lower, lower.capitalize()) or (word != lower and not _starts_sentence(before)):
             return None
         if {lower, lower + "s", lower.removesuffix("s")} & self._project_names():
+            return None
+        if len(word) < MIN_WORD and lower not in SHORT_WORDS:
+            self.tally.findings += 1
+            self.tally.drop("short-word")
             return None
         return fixed if word == lower else fixed[:1].upper() + fixed[1:]
 

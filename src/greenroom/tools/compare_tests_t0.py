@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ else:
     import _strictness
     import _suites
 
+Place = tuple[str, _strictness.Test]
+Arrived = dict[str, list[Place]]
+"""By name, the tests that files of green gained: where each stands, and what it says."""
 MAX_FINDINGS = 500
 _BLOCK_POINTS = 60
 _COLLECTION_HOOKS = frozenset(
@@ -50,15 +53,15 @@ def run(request: _body.Request) -> Mapping[str, Any]:
     """The ScanResult document."""
     base, green = request.mount("base"), request.mount("green")
     changed = [change for change in _files.changes(base, green) if _files.is_test(change.path)]
-    arrived = {name for change in changed for name in _tests(change.green.text) - _tests(change.base.text)}
+    arrived = _arrived(changed)
     findings = [finding for change in changed for finding in compare(change, arrived)]
     findings += _settings(_suites.pytest_settings(base), _suites.pytest_settings(green))
     findings += _coverage_settings(request)
     return {"findings": findings[:MAX_FINDINGS], "tools": {"python": sys.version.split()[0]}}
 
 
-def compare(change: _files.Changed, arrived: set[str]) -> Iterator[Mapping[str, Any]]:
-    """What became less strict in one test file; `arrived` are the tests that files of green gained."""
+def compare(change: _files.Changed, arrived: Arrived) -> Iterator[Mapping[str, Any]]:
+    """What became less strict in one test file; of `arrived` what was moved from it is taken."""
     path = _files.show(change.path)
     if not change.path.endswith(".py"):
         if change.base.data is not None:
@@ -77,15 +80,12 @@ def compare(change: _files.Changed, arrived: set[str]) -> Iterator[Mapping[str, 
     yield from _compare_modules(path, before, after, arrived)
 
 
-def _compare_modules(
-    path: str, before: ast.Module, after: ast.Module, arrived: set[str]
-) -> Iterator[Mapping[str, Any]]:
+def _compare_modules(path: str, before: ast.Module, after: ast.Module, arrived: Arrived) -> Iterator[Mapping[str, Any]]:
     old, new = _strictness.tests(before), _strictness.tests(after)
     yield from _deleted(path, {name: node for name, node in old.items() if name not in new}, arrived)
     for name, node in old.items():
         if name in new and not _strictness.same(node, new[name]):
-            for rule, line, message in _strictness.loosened(node, new[name]):
-                yield _finding(rule, path, line, f"{name}: {message}", blocks=rule != "expectation-changed")
+            yield from _loosened(path, name, node, new[name])
     for line, message in _strictness.module_skips(before, after):
         yield _finding("test-skipped", path, line, message, blocks=True)
     yield from _helpers(path, before, after)
@@ -129,13 +129,50 @@ def _assigned(module: ast.Module) -> dict[str, str]:
     return found
 
 
-def _deleted(path: str, tests: Mapping[str, _strictness.Test], arrived: set[str]) -> Iterator[Mapping[str, Any]]:
-    """A test of the same name that another file gained is moved, not deleted."""
+def _deleted(path: str, tests: Mapping[str, _strictness.Test], arrived: Arrived) -> Iterator[Mapping[str, Any]]:
+    """A test of the same name that another file gained is moved, not deleted; it stays as strict as it was."""
     for name, test in tests.items():
-        if name in arrived:
-            yield _finding("test-moved", path, test.tree.lineno, f"{name} stands in another file now", points=5)
-        else:
+        place = _moved(path, test, arrived.get(name, []))
+        if place is None:
             yield _finding("test-deleted", path, test.tree.lineno, f"{name} is gone", blocks=True)
+        else:
+            yield _finding("test-moved", path, test.tree.lineno, f"{name} stands in {place[0]} now", points=5)
+            yield from _loosened(place[0], name, test, place[1])
+
+
+def _moved(path: str, test: _strictness.Test, places: list[Place]) -> Place | None:
+    """Takes, of the tests of its name that arrived, the one that `test` became: the same, else the least loosened.
+
+    Each stands for one test that is gone. A file that no test runner looks at is no place for one.
+    """
+    fit = [place for place in places if _collected(place[0]) or not _collected(path)]
+    taken = next((place for place in fit if _strictness.same(test, place[1])), None)
+    taken = taken or min(fit, key=lambda place: len(list(_strictness.loosened(test, place[1]))), default=None)
+    if taken is not None:
+        places.remove(taken)
+    return taken
+
+
+def _collected(path: str) -> bool:
+    """True for a file that pytest reads where no setting says otherwise."""
+    name = path.rsplit("/", 1)[-1]
+    return name.endswith(".py") and (name.startswith("test_") or name.endswith("_test.py"))
+
+
+def _loosened(path: str, name: str, before: _strictness.Test, after: _strictness.Test) -> Iterator[Mapping[str, Any]]:
+    for rule, line, message in _strictness.loosened(before, after):
+        yield _finding(rule, path, line, f"{name}: {message}", blocks=rule != "expectation-changed")
+
+
+def _arrived(changed: Sequence[_files.Changed]) -> Arrived:
+    """The tests that files of green gained."""
+    found: Arrived = {}
+    for change in changed:
+        known = _tests(change.base.text)
+        for name, test in _tests(change.green.text).items():
+            if name not in known:
+                found.setdefault(name, []).append((_files.show(change.path), test))
+    return found
 
 
 def _settings(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:
@@ -157,9 +194,9 @@ def _coverage_settings(request: _body.Request) -> Iterator[Mapping[str, Any]]:
         yield _finding("coverage-lowered", "pyproject.toml", 0, f"fail_under: {before} became {after}", points=20)
 
 
-def _tests(text: str | None) -> frozenset[str]:
+def _tests(text: str | None) -> Mapping[str, _strictness.Test]:
     module = _python.parse(text) if text else None
-    return frozenset(_strictness.tests(module)) if module else frozenset()
+    return _strictness.tests(module) if module else {}
 
 
 def _modules(change: _files.Changed) -> tuple[ast.Module | None, ast.Module | None]:

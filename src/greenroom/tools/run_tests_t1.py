@@ -36,7 +36,9 @@ else:
 DEFAULT_LIMIT_S = 540
 MAX_REPORT_BYTES = 48 * 1024 * 1024
 MAX_OUTCOMES = 50_000
-MAX_NOTES = 40
+MAX_NOTES, MAX_NAMED, MAX_NAMED_BYTES = 40, 500, 64 * 1024
+"""How many notes there are but for failing tests, how many of those are named, and in how many bytes."""
+MAX_NOTE = 500
 _WORST = ("error", "failed", "xpassed", "passed", "xfailed", "skipped")
 _COULD_NOT_START = (3, 4)
 _PLUGIN = "greenroom_reporter"
@@ -241,13 +243,24 @@ def _describe(report: Report, ended: _body.Ended, token: str, notes: list[str]) 
             report.outcomes[name] = "error"
     elif ended.code in _COULD_NOT_START and not report.outcomes:
         report.outcomes["<start of the suite>"] = "error"
-    bad = [name for name, outcome in report.outcomes.items() if outcome in ("failed", "error")]
-    for name in bad[: MAX_NOTES // 2]:
-        why = report.reasons.get(name, "")
-        notes.append(f"{report.outcomes[name]}: {name}" + (f": {why}" if why else ""))
+    notes[MAX_NOTES:] = _failing(report)
     skipped = sum(outcome == "skipped" for outcome in report.outcomes.values())
     if skipped:
         notes.append(f"{skipped} tests were skipped")
+
+
+def _failing(report: Report) -> Iterator[str]:
+    """Each failing test with its reason; how many more there are where they are too many to name."""
+    bad = [name for name, outcome in report.outcomes.items() if outcome in ("failed", "error")]
+    left = MAX_NAMED_BYTES
+    for at, name in enumerate(bad):
+        why = report.reasons.get(name, "")
+        note = f"{report.outcomes[name]}: {name}" + (f": {why}" if why else "")
+        left -= len(note[:MAX_NOTE].encode("utf-8", "replace"))
+        if at >= MAX_NAMED or left < 0:
+            yield f"failed: {len(bad) - at} more; `greenroom show ID --runs` shows the end of what the suite printed"
+            return
+        yield note
 
 
 def _alone(stage: Stage) -> str:
@@ -272,7 +285,7 @@ def _result(framework: str, outcomes: Mapping[str, str], sentinel: str, notes: S
         "python": sys.version.split()[0],
         "outcomes": outcomes,
         "sentinel": sentinel,
-        "notes": [note[:500] for note in notes[:MAX_NOTES]],
+        "notes": [note[:MAX_NOTE] for note in notes[: 2 * MAX_NAMED]],
     }
 
 

@@ -127,12 +127,38 @@ def test_tests_that_fail_on_base_are_left_out_and_counted() -> None:
     assert found.facts["failing-before"] == "1"
 
 
+def test_only_what_fails_on_base_is_counted_as_failing() -> None:
+    """Tests that waver, are expected to fail or are skipped do not fail there."""
+    base: dict[str, TestOutcome] = {"a": "passed", "b": "passed", "f": "failed", "e": "error"}
+    base |= {"s": "skipped", "x": "xfailed", "p": "xpassed"}
+    again = base | {"b": "failed"}
+    runs = [run_of("base", base), run_of("base-again", again), run_of("base-on-green", base)]
+    assert conclude("tests", TREE, runs, min_share=0).facts["failing-before"] == "2"
+
+
 def test_too_small_a_share_is_broken_before_and_passes_to_the_policy() -> None:
     """Fewer than the policy's share: the consent level rises, the change is not refused."""
     base: dict[str, TestOutcome] = {"a": "passed", "b": "failed", "c": "failed"}
     found = conclude("tests", TREE, [run_of("base", base), run_of("base-on-green", base)], min_share=50)
     assert found.verdict == "broken-before"
     assert isinstance(verdict_on([found]), Passed)
+
+
+def test_tests_that_waver_on_base_do_not_hide_that_too_few_pass_there() -> None:
+    """The share counts what passes each time; the wavering tests are still named."""
+    base: dict[str, TestOutcome] = {"steady": "passed", "wavering": "passed"}
+    base |= dict.fromkeys((f"failing{n}" for n in range(10)), "failed")
+    runs = [
+        run_of("base", base),
+        run_of("base-again", base | {"wavering": "failed"}),
+        run_of("base-on-green", base | {"wavering": "failed"}),
+        run_of("base-on-green-again", base | {"wavering": "failed"}),
+    ]
+    found = conclude("tests", TREE, runs, min_share=50)
+    assert (found.verdict, found.facts["why"]) == ("broken-before", "too-few-tests-pass-on-base")
+    assert found.facts["share"] == "8"
+    assert [(f.name, f.why) for f in found.findings] == [("flaky-test", "wavering")]
+    assert conclude("tests", TREE, runs, min_share=8).verdict == "pass"
 
 
 def test_no_runnable_tests_are_said_so() -> None:

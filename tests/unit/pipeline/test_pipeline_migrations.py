@@ -61,8 +61,8 @@ def test_what_questions_are_asked_by_is_filled_from_the_documents(tmp_path: Path
     assert changes.list(held=HOLD.rule) == changes.list(plan=PLAN) == changes.list(open_only=True) == [held]
     assert changes.list(parent=held.id) == changes.list(held="") == [ended]
     assert changes.list(base=held.base) == [held, ended]
-    assert Board(engine).tried(besides=ended.id) == {State.VERIFIED: 1}
-    assert Board(engine).tried(besides=held.id) == {}
+    assert Board(engine).tried(besides=ended.id, most=9) == [(held, "")]
+    assert Board(engine).tried(besides=held.id, most=9) == []
     engine.dispose()
 
 

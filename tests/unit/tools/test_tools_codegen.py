@@ -154,9 +154,31 @@ def test_typos_are_mended_in_prose_only(body: Any) -> None:
     added = [line for line in found[0]["patch"].splitlines() if line.startswith("+") and not line.startswith("+++")]
     assert added == [
         '+"""Receive things, for the adress `recieve` and :recieve:`x` of the the."""',
-        "+adress_book = 'the recieve button'  # teh occured_flag occurred",
+        "+adress_book = 'the recieve button'  # the occured_flag occurred",
         '+    """Occurred.',
     ]
+
+
+def test_short_words_that_are_nothing_else_are_mended_and_the_others_counted(body: Any) -> None:
+    """`teh` is no abbreviation; `edn` is a format and `cna` may be a name: dropped, and the table says how many."""
+    code = "# teh sum of both\n# Hte edn of it\ny = 2  # as cna be seen, edn\n"
+    ran = body("codegen_t0", {"generator": "codespell"}, base={"m.py": code})
+    (patch,) = ran.artifacts.values()
+    added = [line for line in patch.decode().splitlines() if line.startswith("+") and not line.startswith("+++")]
+    assert added == ["+# the sum of both", "+# The edn of it"]
+    counts = ran.result["counts"]
+    assert (counts["findings"], counts["proposed"], counts["dropped"]) == (5, 2, {"short-word": 3})
+
+
+def test_short_words_that_the_code_or_the_settings_name_are_left_alone(body: Any) -> None:
+    """They are no findings, as with longer words."""
+    tree = {
+        "a.py": "hte = 1\n",
+        "b.py": "# hte and teh\n",
+        ".codespellrc": "[codespell]\nignore-words-list = teh,edn\n",
+    }
+    ran = body("codegen_t0", {"generator": "codespell"}, base=tree | {"c.py": "# the edn\n"})
+    assert (ran.result["proposals"], ran.result["counts"]["findings"]) == ([], 0)
 
 
 def test_docs_are_mended_outside_code(body: Any) -> None:

@@ -153,6 +153,35 @@ def test_a_moved_test_does_not_block(body: Any) -> None:
     assert blocking(body, {"tests/test_a.py": BASE}, {"tests/test_b.py": BASE}) == set()
 
 
+EMPTY = HEAD + "def test_a():\n    pass\n"
+
+
+@pytest.mark.parametrize(
+    ("base", "green", "rule"),
+    [
+        ({"tests/test_a.py": BASE}, {"tests/test_b.py": EMPTY}, "assertion-removed"),
+        ({"tests/test_a.py": BASE}, {"tests/test_a.py": HEAD, "tests/test_b.py": EMPTY}, "assertion-removed"),
+        ({"tests/test_a.py": BASE}, {"tests/test_b.py": BASE.replace("x == 1", "x")}, "assertion-weakened"),
+        ({"tests/test_a.py": BASE}, {"tests/test_b.py": BASE.replace("def test_a", "@pytest.mark.skip\ndef test_a")},
+         "test-skipped"),
+        ({"tests/test_a.py": BASE, "tests/test_b.py": BASE}, {"tests/test_c.py": BASE}, "test-deleted"),
+        ({"tests/test_a.py": BASE, "tests/test_b.py": BASE}, {"tests/test_c.py": BASE, "tests/test_d.py": EMPTY},
+         "assertion-removed"),
+        ({"tests/test_a.py": BASE}, {"tests/helpers.py": BASE}, "test-deleted"),
+    ],
+)  # fmt: skip
+def test_a_moved_test_stays_as_strict(body: Any, base: dict[str, str], green: dict[str, str], rule: str) -> None:
+    """A test in another file is compared like one that stayed, and stands for one that is gone."""
+    assert blocking(body, base, green) == {rule}
+
+
+def test_moved_tests_of_one_name_are_paired_by_what_they_say(body: Any) -> None:
+    """Two tests of one name that both moved are each found again, whatever the new files are called."""
+    other = HEAD + "def test_a():\n    assert h() == 3\n"
+    base = {"tests/test_a.py": other, "tests/test_b.py": BASE}
+    assert blocking(body, base, {"tests/test_c.py": BASE, "tests/test_d.py": other}) == set()
+
+
 def test_code_outside_the_tests_is_left_alone(body: Any) -> None:
     """Assertions of the product are not tests."""
     assert blocking(body, {"a.py": "def test():\n    assert x\n"}, {"a.py": "def test():\n    pass\n"}) == set()

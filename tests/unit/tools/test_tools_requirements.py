@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from greenroom.tools.find_requirements_t0 import find, poetry_range
+from greenroom.tools._declared import poetry_range
+from greenroom.tools.find_requirements_t0 import find
 
 
 def lay(directory: Path, files: Mapping[str, str]) -> Path:
@@ -171,7 +172,7 @@ Requires-Dist: not-a-header
 
 
 def test_tox_nox_and_requirements_files(tmp_path: Path) -> None:
-    """Without extras or groups for tests, tox, nox and requirements files are looked at."""
+    """tox, nox and requirements files are read; what they say of other work is not."""
     result = found(
         tmp_path,
         pyproject_dot_toml='[project]\nname = "a"\n',
@@ -199,6 +200,97 @@ def lint(session):
         "trio",
         "anyio >=3",
     }
+
+
+PROJECT = """[project]
+name = "app"
+[project.optional-dependencies]
+speed = ["trio"]
+[dependency-groups]
+slow = ["anyio"]
+"""
+TOX = "[testenv]\ndeps = mock\nextras = speed\ndependency_groups =\n  slow\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"tox.ini": TOX}, {"mock", "trio", "anyio"}),
+        ({"setup.cfg": TOX}, {"mock", "trio", "anyio"}),
+        ({"pyproject.toml": f"{PROJECT}[tool.tox]\nlegacy_tox_ini = '''\n{TOX}'''\n"}, {"mock", "trio", "anyio"}),
+        ({"tox.toml": '[env_run_base]\ndeps = ["mock"]\nextras = ["speed"]\ndependency_groups = ["slow"]\n'},
+         {"mock", "trio", "anyio"}),
+        ({"pyproject.toml": PROJECT + '[tool.tox.env_run_base]\ndeps = ["mock", ".[speed]"]\n'}, {"mock", "trio"}),
+        ({"tox.toml": '[env."3.13"]\ndeps = ["mock"]\n[env.docs]\ndeps = ["no"]\n'}, {"mock"}),
+        ({"tox.ini": "[testenv:{py39,py311}]\ndeps = mock\n"}, {"mock"}),
+        ({"tox.ini": "[testenv:py{39,311}-{a,b}]\ndeps =\n  a: mock\n  b: six\n"}, {"mock", "six"}),
+        ({"tox.ini": "[testenv:pylint]\ndeps = no\n[testenv:docs]\nextras = speed\n"}, set()),
+        ({"tox.ini": "[base]\ndeps =\n  mock\n  {[base]deps}\n[testenv]\ndeps = {[base]deps}\n"}, {"mock"}),
+        ({"tox.ini": "[testenv]\ndeps =\n  -e .[speed]\n  App[speed]\n"}, {"trio"}),
+        ({"noxfile.py": "def tests(session):\n    session.install('-e', '.[speed]')\n"}, {"trio"}),
+        ({"noxfile.py": "D = ['mock', 'six']\ndef tests(session):\n    session.install(*D, '.[speed]')\n"},
+         {"mock", "six", "trio"}),
+        ({"noxfile.py": "G = 'slow'\ndef tests(s):\n    s.install(*nox.project.dependency_groups(PYPROJECT, G))\n"},
+         {"anyio"}),
+    ],
+)  # fmt: skip
+def test_every_place_of_test_environments_is_read(tmp_path: Path, files: dict[str, str], expected: set[str]) -> None:
+    """All of tox's files, with the extras and groups of the project that they name; names of lists in a noxfile."""
+    result = find(str(lay(tmp_path / "tree", {"pyproject.toml": PROJECT} | files)))
+    assert {text for text, _, _ in texts(result)} == expected
+    assert result["notes"] == []
+
+
+def test_what_an_environment_names_and_nobody_declares_is_noted(tmp_path: Path) -> None:
+    """An extra that metadata does not have, a reference that is not followed, and code that only runs can tell."""
+    files = {
+        "pyproject.toml": '[project]\nname = "app"\n',
+        "tox.toml": '[env_run_base]\nextras = ["speed"]\ndeps = [{replace = "ref", of = ["x"]}]\n',
+        "noxfile.py": "def tests(session):\n    session.install(*read())\n",
+    }
+    result = find(str(lay(tmp_path / "tree", files)))
+    assert result["requirements"] == []
+    assert result["notes"] == [
+        "tox.toml:env_run_base: what stands for a value elsewhere is not followed",
+        "tox.toml:env_run_base: no extra is named 'speed'",
+        "noxfile.py:tests: not understood: '*read()'",
+    ]
+
+
+def test_environments_add_to_the_project_s_own_list_for_tests(tmp_path: Path) -> None:
+    """They add what an extra for tests does not name; where both name one, the extra's word holds."""
+    files = {
+        "pyproject.toml": '[project]\nname = "a"\ndependencies = ["six"]\n'
+        '[project.optional-dependencies]\ntest = ["pytest", "mock>=2"]\n',
+        "tox.ini": "[testenv]\ndeps =\n  hypothesis\n  mock==1\n  pytest\n  six==1.15\n",
+        "test-requirements.txt": "trio\nmock>=2\n",
+        "requirements-dev.txt": "anyio\n",
+        "requirements.txt": "six==1.2\n",
+    }
+    result = find(str(lay(tmp_path / "tree", files)))
+    assert texts(result) == [
+        ("six", "project", True),
+        ("pytest", "extra:test", False),
+        ("mock>=2", "extra:test", False),
+        ("hypothesis", "tox.ini:testenv", False),
+        ("six==1.15", "tox.ini:testenv", False),
+        ("trio", "test-requirements.txt", False),
+    ]
+    assert result["notes"] == [
+        "tox.ini:testenv: left out, the project's own list for tests names it: 'mock==1'",
+        "not read, since tests have sources of their own: requirements-dev.txt, requirements.txt",
+    ]
+
+
+def test_files_that_name_each_other_and_lists_that_double_are_bounded(tmp_path: Path) -> None:
+    """Each file is read once; a sum of lists grows no further than there are requirements."""
+    every = "".join(f"-r test{n}.txt\n" for n in range(40))
+    files = {f"test{n}.txt": f"{every}name{n}\n" for n in range(40)}
+    doubled = "L0 = ['six']\n" + "".join(f"L{n + 1} = L{n} + L{n}\n" for n in range(60))
+    files |= {"test-requirements.txt": "-r test0.txt\n"}
+    files |= {"noxfile.py": doubled + "def tests(session):\n    session.install(*L60)\n"}
+    result = find(str(lay(tmp_path / "tree", files)))
+    assert len(result["requirements"]) == 41
 
 
 def test_a_folder_without_metadata_needs_its_requirements(tmp_path: Path) -> None:
@@ -307,10 +399,20 @@ def test_malformed_files_are_survived(tmp_path: Path, name: str, content: str) -
 @settings(max_examples=60)
 @given(
     st.dictionaries(
-        st.sampled_from(["pyproject.toml", "setup.cfg", "setup.py", "PKG-INFO", "tox.ini", "noxfile.py"]),
+        st.sampled_from(["pyproject.toml", "setup.cfg", "setup.py", "PKG-INFO", "tox.ini", "tox.toml", "noxfile.py"]),
         st.one_of(
             st.text(max_size=200),
-            st.sampled_from(["[project]\nname='a'\ndependencies=[1]", "[tool.poetry.group.dev]\ndependencies=1"]),
+            st.sampled_from(
+                [
+                    "[project]\nname='a'\ndependencies=[1]",
+                    "[tool.poetry.group.dev]\ndependencies=1",
+                    "[tool.tox]\nlegacy_tox_ini=1\nenv_run_base=1",
+                    "env=1",
+                    "[env.py]\ndeps=1\nextras=[[]]",
+                    "[testenv]\ndeps={[testenv]deps}\nextras={[x]y},\n[testenv:{]\ndeps",
+                    "X=X+[X]\ndef tests(s):\n    s.install(X, *X, **X)",
+                ]
+            ),
         ),
     )
 )

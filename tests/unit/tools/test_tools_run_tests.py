@@ -14,7 +14,7 @@ from greenroom.domain.coverage import facts_of
 from greenroom.domain.outcomes import TestRun
 from greenroom.tools import run_tests_t1
 from greenroom.tools._coverage import Wanted
-from greenroom.tools.run_tests_t1 import read_report
+from greenroom.tools.run_tests_t1 import Report, read_report
 
 pytestmark = pytest.mark.slow
 
@@ -222,6 +222,26 @@ def test_settings_come_from_base_where_it_is_mounted(body: Any) -> None:
     green = PASSING | {"pytest.ini": "[pytest]\ntestpaths = nothing\n", "nothing/x.txt": ""}
     ran = body("run_tests_t1", work=green, base=PASSING | {"pytest.ini": "[pytest]\ntestpaths = tests\n"})
     assert ran.result["outcomes"] == {"tests/test_mod.py::test_f": "passed"}
+
+
+def test_every_failing_test_is_named(body: Any) -> None:
+    """Thirty tests that fail are thirty notes, each with its reason."""
+    many = "import pytest\n@pytest.mark.parametrize('n', range(30))\ndef test_bad(n):\n    assert n < 0\n"
+    found = run(body, PASSING | {"tests/test_more.py": many})
+    assert list(found.outcomes.values()).count("failed") == 30
+    for n in range(30):
+        assert any(note.startswith(f"failed: tests/test_more.py::test_bad[{n}]: ") for note in found.notes)
+
+
+def test_failing_tests_that_are_too_many_to_name_are_counted() -> None:
+    """Names are bounded in number and in bytes; the last note says how many are missing, and where to look."""
+    for names in ([f"t{n}" for n in range(2000)], [f"{n}-{'é' * 400}" for n in range(400)]):
+        report = Report(outcomes=dict.fromkeys(names, "failed"))
+        notes = list(run_tests_t1._failing(report))
+        more = len(names) - len(notes) + 1
+        assert 60 < len(notes) < len(names)
+        assert notes[-1].startswith(f"failed: {more} more; `greenroom show ID --runs`")
+        assert sum(len(note.encode()) for note in notes[:-1]) <= run_tests_t1.MAX_NAMED_BYTES
 
 
 def test_malformed_report_lines_are_left_out() -> None:

@@ -5,7 +5,7 @@ failed) by kind of change, with one failure more for each risky place and each d
 The box's own history updates it (conjugate update of a binomial likelihood): counts of the same rule in full,
 those of other rules for a quarter.
 
-`history` has these counts, each of changes that came to a verdict of verify:
+`history` has these counts, each of changes whose tests passed, or failed or flickered:
 `passed`, `failed` (of the same rule), `others-passed`, `others-failed` (of every other rule).
 """
 
