@@ -9,6 +9,7 @@ from typing import Literal
 from greenroom.domain import documents
 from greenroom.domain.change import Change
 from greenroom.domain.digest import Digest
+from greenroom.domain.errors import NotFound
 from greenroom.domain.ports import Changes, Store
 from greenroom.domain.proof import Evidence, EvidenceVerdict
 from greenroom.pipeline.changes import Board
@@ -39,7 +40,10 @@ def tests_of(store: Store, change: Change) -> Literal["passed", "failed"] | None
 
     What else became of the change says nothing of its tests: another check may have refused it, or a person.
     """
-    evidence = [documents.decode(Evidence, store.get(digest)) for digest in change.evidence]
+    try:
+        evidence = [documents.decode(Evidence, store.get(digest)) for digest in change.evidence]
+    except NotFound:  # erased content says nothing
+        return None
     verdicts = {item.check: item.verdict for item in evidence if item.check in _SUITES}
     if any(verdict in _FAILED for verdict in verdicts.values()):
         return "failed"

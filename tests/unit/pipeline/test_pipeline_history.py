@@ -85,6 +85,13 @@ def test_what_says_nothing_of_the_tests_is_not_counted(box: Box) -> None:
     assert box.told() == NONE
 
 
+def test_erased_evidence_says_nothing(box: Box) -> None:
+    """What the store no longer has cannot be counted, and is no reason to end a debate."""
+    gone = box.add(State.KEPT, tests="pass", scan="pass")
+    box.store.erase(gone.evidence[0])
+    assert box.told() == NONE
+
+
 def test_the_latest_changes_are_remembered(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     """A box with many changes looks at its latest ones only."""
     monkeypatch.setattr(history, "MAX_REMEMBERED", 3)
