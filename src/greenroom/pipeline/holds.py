@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 from greenroom.domain.change import Change
 from greenroom.domain.standing import APPLY_WINDOW
@@ -18,6 +19,10 @@ CONFLICT = "restack-conflict"
 """The hold of a change whose patch has no place on what is live."""
 MOVED = frozenset({BASE_MOVED, CONFLICT})
 """Holds that end with a restack, or when the base is live again."""
+TOOLS_CHANGED = "tools-changed"
+"""The hold of a change whose runs were made by tools that are signed no more: the guard would refuse them."""
+CHILD_ONLY = MOVED | {TOOLS_CHANGED}
+"""Holds of what can go on only as a child, tried anew."""
 STOPPED = "stopped"
 QUEUED = "queued"
 """The hold of a proposal that no run has carried yet."""
@@ -35,6 +40,7 @@ ANSWERED = frozenset(
         REVERTING,
         BASE_MOVED,
         CONFLICT,
+        TOOLS_CHANGED,
         STOPPED,
         "live-differs",
         DEFERRED,
@@ -44,7 +50,6 @@ ANSWERED = frozenset(
 """Holds whose remedy is a command of its own; every other is tried again by `greenroom resume ID`."""
 RETRIED = frozenset({"inconclusive", "disk-low", "policy-mismatch", "bug", "rate-limit"})
 """Holds that nobody has to answer: `improve` tries such a change again, too."""
-_REPLAN = "the signed tools changed since it was planned: `greenroom improve` proposes it again with those of today"
 
 
 def again(change: ChangeId) -> str:
@@ -60,6 +65,16 @@ def base_moved(change: Change, where: str) -> Held:
     return Held(rule=BASE_MOVED, where=where, remedy=remedy)
 
 
+def tools_changed(change: ChangeId, tools: Sequence[str]) -> Held:
+    """The hold of a change that was planned or verified with `tools`, which are signed no more."""
+    where = f"tried with tools that are signed no more: {', '.join(tools)}"
+    return Held(rule=TOOLS_CHANGED, where=where, remedy=_with_todays_tools("approve", change))
+
+
+def _with_todays_tools(verb: str, change: ChangeId) -> str:
+    return f"`greenroom {verb} {change}` verifies it again, as a child, with the tools that are signed now"
+
+
 def told(verdict: Verdict, change: Change, stage: Stage) -> Verdict:
     """`verdict` with a remedy that names the command to type, where the rule that spoke cannot know it."""
     if isinstance(verdict, Passed) or change.state is State.PROMOTED:
@@ -68,7 +83,7 @@ def told(verdict: Verdict, change: Change, stage: Stage) -> Verdict:
         return base_moved(change, verdict.where)
     if isinstance(verdict, Refused):
         outdated = verdict.rule == "unknown-tool" and stage is not Stage.PLAN
-        return dataclasses.replace(verdict, remedy=_REPLAN) if outdated else verdict
+        return dataclasses.replace(verdict, remedy=_with_todays_tools("retry", change.id)) if outdated else verdict
     if verdict.rule in ANSWERED:
         return verdict
     cause = f"{verdict.remedy.rstrip('.')}; then " if verdict.remedy else ""
