@@ -364,7 +364,7 @@ def test_resume_names_the_command_that_answers_a_hold(house: MemoryHouse) -> Non
 
 
 def test_a_plan_with_tools_that_are_signed_no_more_says_so(house: MemoryHouse) -> None:
-    """After an upgrade's tools are signed, what was planned with the earlier ones goes on as a child, and is not ended."""
+    """After an upgrade what was planned with tools that are signed no more goes on as a child, and is not ended."""
     change = house.proposed()
     house.constitute(shipped_constitution(), release="next")
     offer = verbs.offer(house.house, change)
