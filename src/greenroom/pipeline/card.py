@@ -17,8 +17,6 @@ from greenroom.domain.vocabulary import Subject
 from greenroom.pipeline.stages.plan import read_proposal
 
 MAX_RESULT_BYTES = 8 * 1024 * 1024
-SHOWN = ("classify", "tests")
-"""The checks whose results a card shows in detail."""
 
 
 def _none_set(subject: Subject) -> str:
@@ -68,7 +66,7 @@ class CardMaker:
         return self._store.put("card", documents.encode(cards.card_of(papers)))
 
     def _runs(self, evidence: tuple[Evidence, ...]) -> Iterator[Run]:
-        for digest in (digest for item in evidence if item.check in SHOWN for digest in item.receipts):
+        for digest in (digest for item in evidence if item.check in cards.SHOWN for digest in item.receipts):
             opened = self._attestor.open(self._store.get(digest), Predicate.RECEIPT, "keeper")
             yield self._run(digest, documents.decode(Receipt, opened.body))
 
