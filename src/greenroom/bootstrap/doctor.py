@@ -70,8 +70,8 @@ def examine(
 def _outdated_problems(changes: Sequence[str]) -> list[dict[str, str]]:
     if not changes:
         return []
-    message = f"tried with tools that are signed no more: {', '.join(changes)}"
-    remedy = f"greenroom approve {changes[0]} verifies it again with the signed tools, then asks; so for each"
+    message = f"verified by other tools or rules than those of today: {', '.join(changes)}"
+    remedy = f"greenroom approve {changes[0]} verifies it again, then asks; so for each"
     return [{"message": message, "remedy": remedy}]
 
 

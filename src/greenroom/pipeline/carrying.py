@@ -17,11 +17,12 @@ from greenroom.pipeline.holds import (
     BASE_MOVED,
     CHILD_ONLY,
     MOVED,
+    NEEDS_APPROVAL,
     PROMOTE_LATER,
     REVERTING,
     base_moved,
+    outdated_by,
     queued,
-    tools_changed,
     uncarried,
 )
 from greenroom.pipeline.house import House, Tell
@@ -37,7 +38,7 @@ def carry_on(house: House, change_id: ChangeId, tell: Tell) -> dict[str, Any]:
         tell({**event, "verdict": verdict_plain(verdict) if verdict is not None else None})
 
     _hold_where_base_moved(house, house.changes.get(change_id))
-    _hold_where_tools_changed(house, house.changes.get(change_id))
+    _hold_where_outdated(house, house.changes.get(change_id))
     change = house.runs.carry(change_id, watcher)
     house.crash_point("carry.ended")
     if change.state in (State.PROMOTED, State.KEPT, State.REVERTED) and change.commit:
@@ -67,11 +68,11 @@ def _hold_where_base_moved(house: House, change: Change) -> None:
         house.changes.save(dataclasses.replace(change, hold=_base_moved(change, live)))
 
 
-def _hold_where_tools_changed(house: House, change: Change) -> None:
+def _hold_where_outdated(house: House, change: Change) -> None:
     """Before the guard is asked: it would refuse the papers, and the change would end for it."""
-    tools = _unsigned(house, change) if change.hold is None else ()
-    if tools:
-        house.changes.save(dataclasses.replace(change, hold=tools_changed(change.id, tools), window=None))
+    why = _outdated_by(house, change) if change.hold is None else ""
+    if why:
+        house.changes.save(dataclasses.replace(change, hold=outdated_by(change.id, why), window=None))
 
 
 def _base_moved(change: Change, live: Digest) -> Held:
@@ -136,24 +137,41 @@ def live_unnoted(house: House, change: Change) -> bool:
 def child_only(house: House, change: Change) -> Held | None:
     """Why a change that waits can go on only as a child, tried anew; None where it can go on itself.
 
-    Its base moved, or it was planned or verified with tools that are signed no more.
+    Its base moved, or it is outdated.
     """
     if change.hold is None and change.window is None:
         return None
     if change.hold is not None and change.hold.rule in CHILD_ONLY:
         return change.hold
-    tools = _unsigned(house, change)
-    return tools_changed(change.id, tools) if tools else None
+    why = _outdated_by(house, change)
+    return outdated_by(change.id, why) if why else None
 
 
 def outdated(house: House, change: Change) -> bool:
-    """True for a change that waits and was planned or verified with tools that are signed no more."""
-    return (change.hold is not None or change.window is not None) and bool(_unsigned(house, change))
+    """True for a change that waits and whose papers the guard would refuse, by the tools and rules of today."""
+    return (change.hold is not None or change.window is not None) and bool(_outdated_by(house, change))
+
+
+def _outdated_by(house: House, change: Change) -> str:
+    """What makes an open change's papers those of an earlier Greenroom or constitution, in words; empty where nothing.
+
+    A tool that they rest on is signed no more; or the card that a person is, or was, asked about would be another now.
+    """
+    if change.terminal or change.state in (State.PROMOTED, State.KEPT) or change.plan is None:
+        return ""
+    tools = _unsigned(house, change)
+    asked = bool(change.consents) or (change.hold is not None and change.hold.rule == NEEDS_APPROVAL)
+    members = house.stale(change) if asked and not tools else ()
+    if (not tools and not members) or live_unnoted(house, change):
+        return ""
+    if members:
+        return f"its card would be another one now: {', '.join(members)}"
+    return f"tried with tools that are signed no more: {', '.join(tools)}"
 
 
 def _unsigned(house: House, change: Change) -> Sequence[str]:
-    """The tools, by name, that are signed no more and that the papers of an open change rest on."""
-    if change.terminal or change.state in (State.PROMOTED, State.KEPT) or change.plan is None:
+    """The tools, by name, that are signed no more and that a planned change's papers rest on."""
+    if change.plan is None:
         return []
     plan = documents.decode(Plan, house.store.get(change.plan))
     used = {step.tool for step in plan.steps}
@@ -161,8 +179,6 @@ def _unsigned(house: House, change: Change) -> Sequence[str]:
         # Before that, verify makes all of its runs anew.
         used |= {tool for tool, _ in uses_of(change, house.store, house.attestor)}
     gone = used - set(house.tools().values())
-    if not gone or live_unnoted(house, change):
-        return []
     return sorted(documents.decode(ToolManifest, house.store.get(tool)).name for tool in gone)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 
 from greenroom.domain.change import Change
 from greenroom.domain.standing import APPLY_WINDOW
@@ -19,9 +18,9 @@ CONFLICT = "restack-conflict"
 """The hold of a change whose patch has no place on what is live."""
 MOVED = frozenset({BASE_MOVED, CONFLICT})
 """Holds that end with a restack, or when the base is live again."""
-TOOLS_CHANGED = "tools-changed"
-"""The hold of a change whose runs were made by tools that are signed no more: the guard would refuse them."""
-CHILD_ONLY = MOVED | {TOOLS_CHANGED}
+OUTDATED = "outdated"
+"""The hold of a change whose papers the guard would refuse since Greenroom, or what the owner signed, is another."""
+CHILD_ONLY = MOVED | {OUTDATED}
 """Holds of what can go on only as a child, tried anew."""
 STOPPED = "stopped"
 QUEUED = "queued"
@@ -40,7 +39,7 @@ ANSWERED = frozenset(
         REVERTING,
         BASE_MOVED,
         CONFLICT,
-        TOOLS_CHANGED,
+        OUTDATED,
         STOPPED,
         "live-differs",
         DEFERRED,
@@ -65,14 +64,13 @@ def base_moved(change: Change, where: str) -> Held:
     return Held(rule=BASE_MOVED, where=where, remedy=remedy)
 
 
-def tools_changed(change: ChangeId, tools: Sequence[str]) -> Held:
-    """The hold of a change that was planned or verified with `tools`, which are signed no more."""
-    where = f"tried with tools that are signed no more: {', '.join(tools)}"
-    return Held(rule=TOOLS_CHANGED, where=where, remedy=_with_todays_tools("approve", change))
+def outdated_by(change: ChangeId, where: str) -> Held:
+    """The hold of a change that can go on only as a child, by the tools and rules of today."""
+    return Held(rule=OUTDATED, where=where, remedy=_by_todays_rules("approve", change))
 
 
-def _with_todays_tools(verb: str, change: ChangeId) -> str:
-    return f"`greenroom {verb} {change}` verifies it again, as a child, with the tools that are signed now"
+def _by_todays_rules(verb: str, change: ChangeId) -> str:
+    return f"`greenroom {verb} {change}` verifies it again, as a child, by the tools and rules of today"
 
 
 def told(verdict: Verdict, change: Change, stage: Stage) -> Verdict:
@@ -83,7 +81,7 @@ def told(verdict: Verdict, change: Change, stage: Stage) -> Verdict:
         return base_moved(change, verdict.where)
     if isinstance(verdict, Refused):
         outdated = verdict.rule == "unknown-tool" and stage is not Stage.PLAN
-        return dataclasses.replace(verdict, remedy=_with_todays_tools("retry", change.id)) if outdated else verdict
+        return dataclasses.replace(verdict, remedy=_by_todays_rules("retry", change.id)) if outdated else verdict
     if verdict.rule in ANSWERED:
         return verdict
     cause = f"{verdict.remedy.rstrip('.')}; then " if verdict.remedy else ""

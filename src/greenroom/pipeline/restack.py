@@ -1,5 +1,5 @@
-"""Restack: a change whose base is live no more goes on as a child, the same patch on what is live. So does one that was
-tried with tools that are signed no more.
+"""Restack: a change whose base is live no more goes on as a child, the same patch on what is live. So does one whose
+papers are outdated: tried with tools that are signed no more, or weighed and worded by an earlier Greenroom.
 
 Lazily: the one change that somebody asks for, and no other. The child is a change of its own, through every stage
 again; the parent ends `superseded`. A person's yes to the parent holds for the child only by the guard's own statement.
@@ -22,7 +22,7 @@ from greenroom.domain.verdict import Held, Refused
 from greenroom.domain.vocabulary import ChangeId, Move, State
 from greenroom.pipeline.carrying import carry_on, child_only, live_unnoted, outdated, release, row_of, under_stop
 from greenroom.pipeline.changes import Line
-from greenroom.pipeline.holds import NEEDS_APPROVAL, PROMOTE_LATER, TOOLS_CHANGED, uncarried
+from greenroom.pipeline.holds import NEEDS_APPROVAL, OUTDATED, PROMOTE_LATER, uncarried
 from greenroom.pipeline.house import House, Tell
 from greenroom.pipeline.moving import conflict, onto
 from greenroom.pipeline.plain import verdict_plain
@@ -37,8 +37,8 @@ def restack(house: House, change_id: str, *, tell: Tell) -> dict[str, Any]:
     """Carry a change whose base moved on as a child on what is live, up to approval or, with a carried yes, approved.
 
     The row of the child, with `restacked`: which change it follows, and what became of the yes that was given to that.
-    The row of the change itself where it is held. One whose tools are signed no more goes on so where its base is live,
-    too. Raises Unusable `wrong-state` for a change that can go on itself.
+    The row of the change itself where it is held. One that is outdated goes on so where its base is live, too. Raises
+    Unusable `wrong-state` for a change that can go on itself.
     """
     change = house.changes.get(ChangeId(change_id))
     if child_only(house, change) is None:
@@ -161,16 +161,16 @@ def _with_consent(
 ) -> dict[str, Any]:
     """The row, after the yes that was given to the parent was carried where the guard says that it holds.
 
-    A yes to what was found with tools that are signed no more (`behind`) is lost: the guard cannot work it out again.
+    A yes to papers that are outdated (`behind`) is lost: the guard would work out another card from them.
     """
-    told: dict[str, Any] = {"from": parent.id, "consent": None, "tools_changed": behind}
+    told: dict[str, Any] = {"from": parent.id, "consent": None, "outdated": behind}
     given = _agreed_to(house, parent)
     child = house.changes.get(child_id)
     if given is None or child.hold is None or child.hold.rule != NEEDS_APPROVAL:
         return {**row, "restacked": told}
     if behind:
-        where = "what you were shown was found with tools that are signed no more"
-        lost = Refused(rule=TOOLS_CHANGED, where=where, remedy=f"greenroom approve {child.id}")
+        where = "what you were shown was found with other tools or rules than those of today"
+        lost = Refused(rule=OUTDATED, where=where, remedy=f"greenroom approve {child.id}")
         return {**row, "restacked": {**told, "consent": verdict_plain(lost)}}
     answer = house.guard.carry(dossier_of(house.store, given), dossier_of(house.store, child))
     house.crash_point("restack.carried")

@@ -90,7 +90,7 @@ def offer(house: House, change_id: str) -> dict[str, Any]:
 def approve(house: House, change_id: str, envelope: bytes, *, promote: bool, tell: Tell) -> dict[str, Any]:
     """Hand the signed consent to the guard and carry the change on; to approved only unless `promote`.
 
-    Held `tools-changed`, and nothing is handed over, where the signed tools changed since it was offered.
+    Held `outdated`, and nothing is handed over, where tools or rules changed since it was offered.
     """
     change = house.changes.get(ChangeId(change_id))
     _require_approvable(change)
@@ -121,7 +121,7 @@ def approve(house: House, change_id: str, envelope: bytes, *, promote: bool, tel
 def promote(house: House, change_id: str, *, tell: Tell) -> dict[str, Any]:
     """Carry an approved change through promote and watch; otherwise name the missing step.
 
-    One whose base or tools changed is restacked first, and goes on where the person's yes holds for the child too.
+    One whose base moved or that is outdated is restacked first, and goes on where the person's yes holds for the child.
     """
     change = house.changes.get(ChangeId(change_id))
     if child_only(house, change) is not None:
@@ -255,7 +255,7 @@ def branch_of(house: House, change_id: str) -> dict[str, Any] | None:
 
 
 def outdated_changes(house: House) -> list[str]:
-    """The changes that wait and were planned or verified with tools that are signed no more."""
+    """The changes that wait and whose papers the guard would refuse, by the tools and rules of today."""
     return [change.id for change in house.changes.list(open_only=True) if outdated(house, change)]
 
 

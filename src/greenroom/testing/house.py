@@ -206,6 +206,7 @@ class MemoryHouse:
             prepare=self._prepare,
             tools=lambda: self.policy.tools,
             caps=lambda: self.policy.constitution.caps,
+            stale=self._card_maker().stale,
         )
 
     def restart(self) -> None:
@@ -483,6 +484,15 @@ class MemoryHouse:
             disk_free_bytes=1 << 40,
         )
 
+    def _card_maker(self) -> CardMaker:
+        return CardMaker(
+            store=self.store,
+            attestor=self.signers["owner"],
+            policy=lambda: self.policy,
+            test_command=partial(command_of, Settings(self.engine)),
+            min_share=lambda: self.policy.constitution.tests.min_share,
+        )
+
     def _stages(self, changes: DatabaseChanges, guard: Any) -> Mapping[Stage, StageRoom]:
         store: Store = self.store
         opener = self.signers["owner"]
@@ -502,7 +512,7 @@ class MemoryHouse:
             test_args=lambda subject: {"argv": command(subject)} if command(subject) else {},
         )
         reviewers = (RulesReviewer(store), EstimateReviewer(store))
-        card = CardMaker(store=store, attestor=opener, policy=lambda: self.policy, test_command=command)
+        card = self._card_maker()
         return {
             Stage.PLAN: plan.PlanStage(
                 store=store,

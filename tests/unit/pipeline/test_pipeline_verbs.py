@@ -368,7 +368,7 @@ def test_a_plan_with_tools_that_are_signed_no_more_says_so(house: MemoryHouse) -
     change = house.proposed()
     house.constitute(shipped_constitution(), release="next")
     offer = verbs.offer(house.house, change)
-    assert (offer["verdict"]["is"], offer["verdict"]["rule"]) == ("held", "tools-changed")
+    assert (offer["verdict"]["is"], offer["verdict"]["rule"]) == ("held", "outdated")
     assert f"`greenroom approve {change}` verifies it again" in offer["verdict"]["remedy"]
     assert house.change(change).state is State.VERIFIED
     anew = house.restack(change)

@@ -14,7 +14,7 @@ from greenroom.entrypoints.cli.safe import safe
 if TYPE_CHECKING:
     from greenroom.entrypoints.cli.app import Context
 
-MOVED = ("base-moved", "restack-conflict", "tools-changed")
+MOVED = ("base-moved", "restack-conflict", "outdated")
 _SIDES = (("base", "what it was made on"), ("ours", "what the change wants"), ("theirs", "what is live"))
 
 
@@ -51,8 +51,8 @@ def say(out: Console, answer: Mapping[str, Any]) -> None:
     told = answer.get("restacked")
     if not told:
         return
-    tools = ", with the tools that are signed now" if told.get("tools_changed") else ""
-    out.print(f"restacked: {answer['id']} is {told['from']} on what is live now, verified again{tools}")
+    how = " by the tools and rules of today" if told.get("outdated") else ""
+    out.print(f"restacked: {answer['id']} is {told['from']} on what is live now, verified again{how}")
     consent = told["consent"]
     if consent is None:
         return

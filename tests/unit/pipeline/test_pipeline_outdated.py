@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from greenroom.domain import card
 from greenroom.domain.errors import Unusable
 from greenroom.domain.vocabulary import ChangeId, Mode, State
 from greenroom.pipeline import holds, lineage, verbs
@@ -48,11 +50,11 @@ def test_a_held_change_survives_one_changed_tool(house: MemoryHouse, changed: st
     upgrade(house, changed)
     assert verbs.outdated_changes(house.house) == [change]
     offer = verbs.offer(house.house, change)
-    assert (offer["verdict"]["is"], offer["verdict"]["rule"]) == ("held", holds.TOOLS_CHANGED)
+    assert (offer["verdict"]["is"], offer["verdict"]["rule"]) == ("held", holds.OUTDATED)
     assert changed in offer["verdict"]["where"]
     assert "plan" not in offer
     row = house.restack(change)
-    assert (row["held"]["rule"], row["restacked"]["tools_changed"]) == (holds.NEEDS_APPROVAL, True)
+    assert (row["held"]["rule"], row["restacked"]["outdated"]) == (holds.NEEDS_APPROVAL, True)
     assert (house.change(change).ended, house.change(row["id"]).parent) == ("superseded", change)
     assert house.change(row["id"]).base == house.live()
     assert verbs.outdated_changes(house.house) == []
@@ -75,7 +77,7 @@ def test_a_yes_signed_before_the_tools_changed_is_not_taken(house: MemoryHouse) 
     upgrade(house, CHECK)
     for promote in (True, False):
         answer = house.approve(change, promote=promote, envelope=envelope)
-        assert (answer["verdict"]["rule"], answer["state"]) == (holds.TOOLS_CHANGED, "verified")
+        assert (answer["verdict"]["rule"], answer["state"]) == (holds.OUTDATED, "verified")
     assert house.change(change).consents == ()
     assert "consent.accepted" not in house.names()
     assert "warrant.refused" not in house.names()
@@ -90,7 +92,7 @@ def test_an_approved_change_is_asked_about_again(house: MemoryHouse) -> None:
     row = house.promote(change)
     assert (row["state"], row["held"]["rule"]) == ("verified", holds.NEEDS_APPROVAL)
     consent = row["restacked"]["consent"]
-    assert (consent["is"], consent["rule"]) == ("refused", holds.TOOLS_CHANGED)
+    assert (consent["is"], consent["rule"]) == ("refused", holds.OUTDATED)
     assert consent["remedy"] == f"greenroom approve {row['id']}"
     assert house.live() == before
     assert house.approve(row["id"])["state"] == "kept"
@@ -130,7 +132,7 @@ def test_what_a_crash_cut_is_held_for_its_tools(house: MemoryHouse) -> None:
     upgrade(house, CHECK)
     house.restart()
     (row,) = house.resume()["resumed"]
-    assert (row["state"], row["held"]["rule"]) == ("approved", holds.TOOLS_CHANGED)
+    assert (row["state"], row["held"]["rule"]) == ("approved", holds.OUTDATED)
     assert row["held"]["remedy"].startswith(f"`greenroom approve {change}`")
     anew = house.promote(change)
     assert house.approve(anew["id"])["state"] == "kept"
@@ -156,6 +158,42 @@ def test_the_earlier_tools_signed_again_let_the_change_go_on_itself(house: Memor
     house.constitute(shipped_constitution())
     row = house.promote(change)
     assert (row["id"], row["state"]) == (change, "kept")
+
+
+def test_a_change_whose_card_would_be_another_one_now_goes_on_as_a_child(
+    house: MemoryHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The guard makes the card again and would refuse the yes; so nobody is asked for it before a child has its own."""
+    house.checks["tests"] = "broken-before"
+    change = house.proposed()
+    assert verbs.outdated_changes(house.house) == []
+    monkeypatch.setattr(card, "NO_TESTS", "the tests say nothing; in other words")
+    offer = verbs.offer(house.house, change)
+    assert (offer["verdict"]["rule"], "notes" in offer["verdict"]["where"]) == (holds.OUTDATED, True)
+    row = house.restack(change)
+    assert house.approve(row["id"])["state"] == "kept"
+    assert "warrant.refused" not in house.names()
+
+
+def test_a_yes_to_a_card_that_would_be_another_one_now_is_asked_for_again(
+    house: MemoryHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was approved for later under the earlier words does not end at its promotion."""
+    house.checks["tests"] = "broken-before"
+    change = house.proposed()
+    house.approve(change, promote=False)
+    monkeypatch.setattr(card, "NO_TESTS", "the tests say nothing; in other words")
+    row = house.promote(change)
+    assert (row["held"]["rule"], row["restacked"]["consent"]["rule"]) == (holds.NEEDS_APPROVAL, holds.OUTDATED)
+    assert house.approve(row["id"])["state"] == "kept"
+
+
+def test_a_card_of_another_form_is_made_again(house: MemoryHouse) -> None:
+    """A stored card that this version cannot read is no reason to end the change."""
+    change = house.change(house.proposed())
+    form = house.store.put("card", b"{}")
+    house.house.changes.save(dataclasses.replace(change, card=form))
+    assert "its form" in verbs.offer(house.house, change.id)["verdict"]["where"]
 
 
 def test_improve_leaves_what_a_person_agreed_to(house: MemoryHouse) -> None:
