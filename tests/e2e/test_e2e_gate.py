@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from e2e_box import CALM, CODES, Evidence, House, git
 
+from greenroom.bootstrap import parts
+
 pytestmark = [pytest.mark.slow, pytest.mark.sandbox]
 
 SECRET = "AKIA" + "Q3EGVZLN5XTK7W2D"
@@ -226,6 +228,23 @@ def test_e2e_tool_crash(house: House, evidence: Evidence, calm: Path) -> None:
         shown = house.run("show", change["id"], "--runs").out
         assert "apply/rehearsal" in shown
         assert "it was about to apply" in shown
+    finally:
+        house.enforce(before)
+
+
+def test_e2e_upgrade_while_a_change_waits(house: House, calm: Path) -> None:
+    """Once the owner signs another body of one tool, a waiting change is verified again before its card is signed."""
+    change = house.good(calm, "It waits for an upgrade.")
+    before = house.guard.policy()
+    house.enforce(house.with_body("run_tests_t1", parts.tool_bodies()["run_tests_t1"] + b"\n# a later version\n"))
+    try:
+        (problem,) = [each for each in house.json("doctor").data["problems"] if change["id"] in each["message"]]
+        assert f"greenroom approve {change['id']}" in problem["remedy"]
+        row = house.ok("approve", change["id"], "--yes")
+        assert (row["state"], row["verdict"]["is"]) == ("kept", "passed")
+        parent = house.ok("show", change["id"])
+        assert (parent["ended"], house.ok("show", row["id"])["parent"]) == ("superseded", change["id"])
+        house.ok("revert", row["id"])
     finally:
         house.enforce(before)
 

@@ -73,8 +73,9 @@ def examine(
 def _outdated_problems(changes: Sequence[str]) -> list[dict[str, str]]:
     if not changes:
         return []
-    message = f"planned with tools that are signed no more, and cannot be promoted: {', '.join(changes)}"
-    return [{"message": message, "remedy": "greenroom improve REPO proposes them again with the signed tools"}]
+    message = f"verified by other tools or rules than those of today: {', '.join(changes)}"
+    remedy = f"greenroom approve {changes[0]} verifies it again, then asks; so for each"
+    return [{"message": message, "remedy": remedy}]
 
 
 def _separation(box: Box) -> str:

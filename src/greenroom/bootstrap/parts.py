@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from greenroom.guard.service import GuardService
     from greenroom.keeper.runs import Runner
     from greenroom.keeper.service import KeeperService, Prepare
+    from greenroom.pipeline.card import CardMaker
     from greenroom.pipeline.changes import Board, DatabaseChanges, Settings
     from greenroom.pipeline.flow import StageRoom
     from greenroom.pipeline.house import House
@@ -330,6 +331,20 @@ def make_house(box: Box, guard: GuardClient, keeper: Keeper) -> House:
         caps=lambda: policy().constitution.caps,
         crash_point=crash_points("executor"),
         optional=_optional(),
+        stale=_card_maker(store, opener, policy, settings).stale,
+    )
+
+
+def _card_maker(store: Store, opener: Attestor, policy: Callable[[], CedarPolicy], settings: Settings) -> CardMaker:
+    from greenroom.pipeline.card import CardMaker
+    from greenroom.pipeline.settings import command_of
+
+    return CardMaker(
+        store=store,
+        attestor=opener,
+        policy=policy,
+        test_command=partial(command_of, settings),
+        min_share=lambda: policy().constitution.tests.min_share,
     )
 
 
@@ -348,7 +363,6 @@ def _stages(
     from greenroom.domain.vocabulary import Stage
     from greenroom.evaluation.verify import KeeperEvaluator, Known
     from greenroom.pipeline import history
-    from greenroom.pipeline.card import CardMaker
     from greenroom.pipeline.settings import command_of, terms_of
     from greenroom.pipeline.stages import debate, plan, promote, simulate, verify, watch
     from greenroom.policy.judge import judge
@@ -386,7 +400,7 @@ def _stages(
             store=store,
             evaluator=evaluator,
             policy=policy,
-            card=CardMaker(store=store, attestor=opener, policy=policy, test_command=command).make,
+            card=_card_maker(store, opener, policy, settings).make,
         ),
         Stage.APPROVE: _approve(store, changes, board, guard, evaluator, policy),
         Stage.PROMOTE: promote.PromoteStage(store=store, guard=guard),

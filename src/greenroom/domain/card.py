@@ -15,12 +15,17 @@ from greenroom.domain.outcomes import DiffClass, FileDiff, Run, TestRun
 from greenroom.domain.plan import Plan
 from greenroom.domain.proof import Contribution, Evidence, Risk
 from greenroom.domain.proposal import Proposal
-from greenroom.domain.vocabulary import Agree, ChangeId, Origin, Subject
+from greenroom.domain.vocabulary import CGROUP_LAYERS, Agree, ChangeId, Origin, Subject
 
-NO_TESTS = (
-    "no test of this repository could be run in the sandbox, so the tests say nothing about this change; "
-    "it is level 2: a person reads the diff"
+READ_IT = (
+    "it is level 2: a person reads the diff. "
+    'To set the command that runs the tests: greenroom improve REPO --test-command "python -m pytest tests"'
 )
+NO_TESTS = (
+    f"no test of this repository could be run in the sandbox, so the tests say nothing about this change; {READ_IT}"
+)
+SHOWN = ("classify", "tests")
+"""The checks whose runs a card tells of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +64,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Papers:
-    """What a card is made from. `golden` is the toolchain's document, `runs` those behind the evidence."""
+    """What a card is made from. `golden` is the toolchain's document; of `runs`, those of the checks in SHOWN count."""
 
     change: ChangeId
     plan_digest: Digest
@@ -106,7 +111,7 @@ def card_of(papers: Papers) -> Card:
         tools={f"plan step {step.id}": step.tool for step in plan.steps}
         | {f"proposer {proposal.proposer}": proposal.proposer_version},
         environment={**_environment(golden), **command, **_terms(plan)},
-        notes=(*_notes(golden, papers.evidence), *_left_out(papers.runs)),
+        notes=(*_notes(golden, papers.evidence), *_left_out(papers.runs), *_open_walls(papers.runs)),
     )
 
 
@@ -175,7 +180,9 @@ def _notes(golden: Mapping[str, Any], evidence: Sequence[Evidence]) -> Iterator[
     for item in evidence:
         if item.check == "tests" and item.verdict == "broken-before":
             why = item.facts.get("why", "")
-            yield NO_TESTS if why == "no-runnable-tests" else f"too few of base's tests pass here ({why})"
+            share = f"{item.facts['share']} %, " if item.facts.get("share") else ""
+            few = f"too few of base's tests pass here ({share}{why}) to speak for this change; {READ_IT}"
+            yield NO_TESTS if why == "no-runnable-tests" else few
         if item.check == "tests" and item.facts.get("skipped", "0") != "0":
             yield f"{item.facts['skipped']} tests were skipped"
 
@@ -190,3 +197,13 @@ def _left_out(runs: Sequence[Run]) -> Iterator[str]:
         if failing:
             yield f"{failing} tests fail here on the unchanged code too and are left out of the comparison"
         yield from (note for note in ran.notes if note.startswith(("failed: ", "error: ")))
+
+
+def _open_walls(runs: Sequence[Run]) -> Iterator[str]:
+    """The layers of the sandbox that some run went without."""
+    told = [run.receipt.layers for run in runs if run.receipt.check in SHOWN]
+    missing = sorted({name for layers in told for name, enforced in layers.items() if not enforced})
+    if missing:
+        whole = set(CGROUP_LAYERS) & set(missing)
+        bounds = "; memory and CPU are limited for each process, not in total" if whole else ""
+        yield f"layers of the sandbox that were not enforced: {', '.join(missing)}{bounds}"

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from greenroom.domain import documents
 from greenroom.domain.change import Change
 from greenroom.domain.digest import Digest
-from greenroom.domain.plan import Plan
+from greenroom.domain.plan import Plan, ToolManifest
 from greenroom.domain.verdict import Held, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Stage, State, Subject
 from greenroom.pipeline.board import row
-from greenroom.pipeline.holds import BASE_MOVED, MOVED, PROMOTE_LATER, REVERTING, base_moved, queued, uncarried
+from greenroom.pipeline.holds import (
+    BASE_MOVED,
+    CHILD_ONLY,
+    MOVED,
+    NEEDS_APPROVAL,
+    PROMOTE_LATER,
+    REVERTING,
+    base_moved,
+    outdated_by,
+    queued,
+    uncarried,
+)
 from greenroom.pipeline.house import House, Tell
 from greenroom.pipeline.plain import verdict_plain
+from greenroom.pipeline.runs import uses_of
 
 
 def carry_on(house: House, change_id: ChangeId, tell: Tell) -> dict[str, Any]:
@@ -25,6 +38,7 @@ def carry_on(house: House, change_id: ChangeId, tell: Tell) -> dict[str, Any]:
         tell({**event, "verdict": verdict_plain(verdict) if verdict is not None else None})
 
     _hold_where_base_moved(house, house.changes.get(change_id))
+    _hold_where_outdated(house, house.changes.get(change_id))
     change = house.runs.carry(change_id, watcher)
     house.crash_point("carry.ended")
     if change.state in (State.PROMOTED, State.KEPT, State.REVERTED) and change.commit:
@@ -52,6 +66,13 @@ def _hold_where_base_moved(house: House, change: Change) -> None:
     live = house.guard.live(change.subject)
     if change.state is State.PROPOSED and change.hold is None and live is not None and change.base != live:
         house.changes.save(dataclasses.replace(change, hold=_base_moved(change, live)))
+
+
+def _hold_where_outdated(house: House, change: Change) -> None:
+    """Before the guard is asked: it would refuse the papers, and the change would end for it."""
+    why = _outdated_by(house, change) if change.hold is None else ""
+    if why:
+        house.changes.save(dataclasses.replace(change, hold=outdated_by(change.id, why), window=None))
 
 
 def _base_moved(change: Change, live: Digest) -> Held:
@@ -113,12 +134,52 @@ def live_unnoted(house: House, change: Change) -> bool:
     return change.state is State.APPROVED and (reverting(change) or house.guard.live(change.subject) == change.green)
 
 
+def child_only(house: House, change: Change) -> Held | None:
+    """Why a change that waits can go on only as a child, tried anew; None where it can go on itself.
+
+    Its base moved, or it is outdated.
+    """
+    if change.hold is None and change.window is None:
+        return None
+    if change.hold is not None and change.hold.rule in CHILD_ONLY:
+        return change.hold
+    why = _outdated_by(house, change)
+    return outdated_by(change.id, why) if why else None
+
+
 def outdated(house: House, change: Change) -> bool:
-    """True for a held change that was planned with tools that are signed no more: it can only be proposed again."""
-    if change.terminal or change.state in (State.PROMOTED, State.KEPT) or change.hold is None or change.plan is None:
-        return False
+    """True for a change that waits and whose papers the guard would refuse, by the tools and rules of today."""
+    return (change.hold is not None or change.window is not None) and bool(_outdated_by(house, change))
+
+
+def _outdated_by(house: House, change: Change) -> str:
+    """What makes an open change's papers those of an earlier Greenroom or constitution, in words; empty where nothing.
+
+    A tool that they rest on is signed no more; or the card that a person is, or was, asked about would be another now.
+    """
+    if change.terminal or change.state in (State.PROMOTED, State.KEPT) or change.plan is None:
+        return ""
+    tools = _unsigned(house, change)
+    asked = bool(change.consents) or (change.hold is not None and change.hold.rule == NEEDS_APPROVAL)
+    members = house.stale(change) if asked and not tools else ()
+    if (not tools and not members) or live_unnoted(house, change):
+        return ""
+    if members:
+        return f"its card would be another one now: {', '.join(members)}"
+    return f"tried with tools that are signed no more: {', '.join(tools)}"
+
+
+def _unsigned(house: House, change: Change) -> Sequence[str]:
+    """The tools, by name, that are signed no more and that a planned change's papers rest on."""
+    if change.plan is None:
+        return []
     plan = documents.decode(Plan, house.store.get(change.plan))
-    return not {step.tool for step in plan.steps} <= set(house.tools().values())
+    used = {step.tool for step in plan.steps}
+    if change.state in (State.VERIFIED, State.APPROVED):
+        # Before that, verify makes all of its runs anew.
+        used |= {tool for tool, _ in uses_of(change, house.store, house.attestor)}
+    gone = used - set(house.tools().values())
+    return sorted(documents.decode(ToolManifest, house.store.get(tool)).name for tool in gone)
 
 
 def reverting(change: Change) -> bool:

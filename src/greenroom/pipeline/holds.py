@@ -18,6 +18,10 @@ CONFLICT = "restack-conflict"
 """The hold of a change whose patch has no place on what is live."""
 MOVED = frozenset({BASE_MOVED, CONFLICT})
 """Holds that end with a restack, or when the base is live again."""
+OUTDATED = "outdated"
+"""The hold of a change whose papers the guard would refuse since Greenroom, or what the owner signed, is another."""
+CHILD_ONLY = MOVED | {OUTDATED}
+"""Holds of what can go on only as a child, tried anew."""
 STOPPED = "stopped"
 QUEUED = "queued"
 """The hold of a proposal that no run has carried yet."""
@@ -37,6 +41,7 @@ ANSWERED = frozenset(
         REVERTING,
         BASE_MOVED,
         CONFLICT,
+        OUTDATED,
         STOPPED,
         "live-differs",
         DEFERRED,
@@ -46,7 +51,6 @@ ANSWERED = frozenset(
 """Holds whose remedy is a command of its own; every other is tried again by `greenroom resume ID`."""
 RETRIED = frozenset({"inconclusive", "disk-low", "policy-mismatch", "bug", "rate-limit"})
 """Holds that nobody has to answer: `improve` tries such a change again, too."""
-_REPLAN = "the signed tools changed since it was planned: `greenroom improve` proposes it again with those of today"
 
 
 def again(change: ChangeId) -> str:
@@ -62,6 +66,15 @@ def base_moved(change: Change, where: str) -> Held:
     return Held(rule=BASE_MOVED, where=where, remedy=remedy)
 
 
+def outdated_by(change: ChangeId, where: str) -> Held:
+    """The hold of a change that can go on only as a child, by the tools and rules of today."""
+    return Held(rule=OUTDATED, where=where, remedy=_by_todays_rules("approve", change))
+
+
+def _by_todays_rules(verb: str, change: ChangeId) -> str:
+    return f"`greenroom {verb} {change}` verifies it again, as a child, by the tools and rules of today"
+
+
 def told(verdict: Verdict, change: Change, stage: Stage) -> Verdict:
     """`verdict` with a remedy that names the command to type, where the rule that spoke cannot know it."""
     if isinstance(verdict, Passed) or change.state is State.PROMOTED:
@@ -70,7 +83,7 @@ def told(verdict: Verdict, change: Change, stage: Stage) -> Verdict:
         return base_moved(change, verdict.where)
     if isinstance(verdict, Refused):
         outdated = verdict.rule == "unknown-tool" and stage is not Stage.PLAN
-        return dataclasses.replace(verdict, remedy=_REPLAN) if outdated else verdict
+        return dataclasses.replace(verdict, remedy=_by_todays_rules("retry", change.id)) if outdated else verdict
     if verdict.rule in ANSWERED:
         return verdict
     cause = f"{verdict.remedy.rstrip('.')}; then " if verdict.remedy else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -42,6 +42,11 @@ def _no_point(point: str) -> None:
     del point
 
 
+def _none_stale(change: Change) -> Sequence[str]:
+    del change
+    return ()
+
+
 class Turns:
     """One lock a name, for what only one command at a time may do to the same thing."""
 
@@ -78,4 +83,6 @@ class House:
     crash_point: Callable[[str], None] = _no_point
     optional: frozenset[str] = frozenset()
     """Proposers that run only when they are asked for."""
+    stale: Callable[[Change], Sequence[str]] = _none_stale
+    """The members of a change's card that its papers would give otherwise now."""
     turns: Turns = field(default_factory=Turns)

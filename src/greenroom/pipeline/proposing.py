@@ -24,7 +24,7 @@ from greenroom.domain.scan import Scan
 from greenroom.domain.verdict import Refused
 from greenroom.domain.vocabulary import ChangeId, Mode, Move, State, Subject, Trust
 from greenroom.pipeline.branching import on_its_way
-from greenroom.pipeline.carrying import carry_on, outdated, row_of
+from greenroom.pipeline.carrying import outdated, row_of
 from greenroom.pipeline.changes import Line
 from greenroom.pipeline.deciding import note_withheld, sift
 from greenroom.pipeline.decisions import names_of
@@ -65,7 +65,7 @@ def propose(
             continue
         whole.add(name)
         for body in found:
-            item = _take_in(house, name, body, scene, moved, answer, tell)
+            item = _take_in(house, name, body, scene, moved, answer)
             if item is not None:
                 items.append(item)
                 tell(short_card(item))
@@ -89,7 +89,7 @@ def _look(name: str, proposer: Proposer, scene: Scene, answer: dict[str, Any], t
 
 
 def _take_in(
-    house: House, name: str, body: bytes, scene: Scene, moved: list[Change], answer: dict[str, Any], tell: Tell
+    house: House, name: str, body: bytes, scene: Scene, moved: list[Change], answer: dict[str, Any]
 ) -> Item | None:
     """The queued change for a proposal; None where it is known, or where no change can be made of it."""
     if len(body) > MAX_PROPOSAL_BYTES:
@@ -111,12 +111,12 @@ def _take_in(
         proposal = sifted.proposal
         change = dataclasses.replace(change, request=house.store.put("text", documents.encode(proposal)))
     with house.turns.of(str(scene.subject)):
-        saved = _settle(house, change, proposal, moved, answer, tell)
+        saved = _settle(house, change, proposal, moved, answer)
     return item_of(house.store, saved, proposal) if saved is not None else None
 
 
 def _settle(
-    house: House, draft: Change, proposal: Proposal, moved: list[Change], answer: dict[str, Any], tell: Tell
+    house: House, draft: Change, proposal: Proposal, moved: list[Change], answer: dict[str, Any]
 ) -> Change | None:
     """The change that stands for the finding from here on and waits to be carried; None where none does."""
     same = [house.changes.get(found) for found in house.board.known(draft.subject, proposal.fingerprint)]
@@ -124,10 +124,7 @@ def _settle(
     if earlier is not None:
         return house.changes.save(dataclasses.replace(draft, id=earlier.id, version=earlier.version))
     known = [found for found in same if (found.base == draft.base and _settled(found)) or _stays(house, found)]
-    if known and outdated(house, known[-1]):
-        # The policy refuses it by the rule that says why, which ends it; the finding is then a new change.
-        ended = house.changes.save(dataclasses.replace(known.pop(), hold=None))
-        answer["ended"].append(carry_on(house, ended.id, tell))
+    behind = known.pop() if known and outdated(house, known[-1]) and not _taken_further(house, known[-1]) else None
     if known and uncarried(known[-1]) and known[-1].mode is not draft.mode:
         return house.changes.save(dataclasses.replace(known[-1], mode=draft.mode))
     if known and known[-1].hold is not None and known[-1].hold.rule in (QUEUED, *RETRIED):
@@ -138,12 +135,14 @@ def _settle(
     line = Line(change=draft.id, summary=proposal.summary, rule=proposal.rule, fingerprint=proposal.fingerprint)
     house.board.put(line)
     house.crash_point("propose.lined")
-    parent = next((found for found in reversed(same) if _moved(found)), None)
+    parent = behind or next((found for found in reversed(same) if _moved(found)), None)
     parent = parent or _overtaken(house, draft, proposal, moved)
     saved = house.changes.save(dataclasses.replace(draft, parent=parent.id if parent is not None else None))
     house.crash_point("propose.saved")
     if parent is not None:
         supersede(house, parent, saved)
+    if behind is not None:
+        answer["ended"].append(row_of(house, house.changes.get(behind.id)))
     return saved
 
 
@@ -188,7 +187,12 @@ def _moved(change: Change) -> bool:
 
 def _stays(house: House, change: Change) -> bool:
     """True for a change of an earlier base that a person took further: its yes may be carried, its branch be merged."""
-    return _moved(change) and (bool(change.consents) or on_its_way(house, change))
+    return _moved(change) and _taken_further(house, change)
+
+
+def _taken_further(house: House, change: Change) -> bool:
+    """True for a change that a person agreed to, or that is in a branch for a merge."""
+    return bool(change.consents) or on_its_way(house, change)
 
 
 def _end_what_is_gone(

@@ -1,4 +1,5 @@
-"""Restack: a change whose base is live no more goes on as a child, the same patch on what is live.
+"""Restack: a change whose base is live no more goes on as a child, the same patch on what is live. So does one whose
+papers are outdated: tried with tools that are signed no more, or weighed and worded by an earlier Greenroom.
 
 Lazily: the one change that somebody asks for, and no other. The child is a change of its own, through every stage
 again; the parent ends `superseded`. A person's yes to the parent holds for the child only by the guard's own statement.
@@ -19,9 +20,9 @@ from greenroom.domain.events import Event
 from greenroom.domain.proposal import Proposal
 from greenroom.domain.verdict import Held, Refused
 from greenroom.domain.vocabulary import ChangeId, Move, State
-from greenroom.pipeline.carrying import carry_on, live_unnoted, release, row_of, under_stop
+from greenroom.pipeline.carrying import carry_on, child_only, live_unnoted, outdated, release, row_of, under_stop
 from greenroom.pipeline.changes import Line
-from greenroom.pipeline.holds import MOVED, NEEDS_APPROVAL, PROMOTE_LATER, SUPERSEDED, uncarried
+from greenroom.pipeline.holds import NEEDS_APPROVAL, OUTDATED, PROMOTE_LATER, SUPERSEDED, uncarried
 from greenroom.pipeline.house import House, Tell
 from greenroom.pipeline.moving import conflict, onto
 from greenroom.pipeline.plain import verdict_plain
@@ -35,10 +36,11 @@ def restack(house: House, change_id: str, *, tell: Tell) -> dict[str, Any]:
     """Carry a change whose base moved on as a child on what is live, up to approval or, with a carried yes, approved.
 
     The row of the child, with `restacked`: which change it follows, and what became of the yes that was given to that.
-    The row of the change itself where it is held. Raises Unusable `wrong-state` for a change whose base did not move.
+    The row of the change itself where it is held. One that is outdated goes on so where its base is live, too. Raises
+    Unusable `wrong-state` for a change that can go on itself.
     """
     change = house.changes.get(ChangeId(change_id))
-    if change.hold is None or change.hold.rule not in MOVED:
+    if child_only(house, change) is None:
         where, remedy = "its base is live", f"greenroom show {change.id}"
         if change.terminal:
             where = f"it is {change.state.value}"
@@ -49,7 +51,8 @@ def restack(house: House, change_id: str, *, tell: Tell) -> dict[str, Any]:
     if held is not None:
         return {**row_of(house, change), "verdict": verdict_plain(held)}
     live = house.guard.live(change.subject)
-    if live is None or live == change.base:
+    behind = outdated(house, change)
+    if live is None or (live == change.base and not behind):
         return carry_on(house, release(house, change).id, tell)
     child = _child_of(house, change, live) or _move(house, change, live)
     if isinstance(child, Held):
@@ -57,7 +60,7 @@ def restack(house: House, change_id: str, *, tell: Tell) -> dict[str, Any]:
     tell({"event": "restacked", "from": change.id, "to": child.id})
     supersede(house, change, child)
     row = carry_on(house, child.id, tell)
-    return _with_consent(house, change, child.id, row)
+    return _with_consent(house, change, child.id, row, behind=behind)
 
 
 def follow(house: House, change: Change, tell: Tell) -> dict[str, Any]:
@@ -94,9 +97,8 @@ def supersede(house: House, parent: Change, child: Change) -> None:
     house.guard.append(event)
     house.crash_point("restack.logged")
     why = Refused(rule=SUPERSEDED, where=f"{child.id} goes on in its place", remedy=f"greenroom show {child.id}")
-    ended = dataclasses.replace(
-        parent, state=advance(parent.state, Move.ABORT), hold=None, ended=SUPERSEDED, refused=why
-    )
+    state = advance(parent.state, Move.ABORT)
+    ended = dataclasses.replace(parent, state=state, hold=None, window=None, ended=SUPERSEDED, refused=why)
     house.changes.save(ended)
     house.crash_point("restack.saved")
 
@@ -161,13 +163,22 @@ def _placed(house: House, change: Change, live: Digest) -> tuple[Proposal, Diges
     return dataclasses.replace(proposal, patch=house.store.put("blob", found)), prepared[0]
 
 
-def _with_consent(house: House, parent: Change, child_id: ChangeId, row: dict[str, Any]) -> dict[str, Any]:
-    """The row, after the yes that was given to the parent was carried where the guard says that it holds."""
-    told: dict[str, Any] = {"from": parent.id, "consent": None}
+def _with_consent(
+    house: House, parent: Change, child_id: ChangeId, row: dict[str, Any], *, behind: bool
+) -> dict[str, Any]:
+    """The row, after the yes that was given to the parent was carried where the guard says that it holds.
+
+    A yes to papers that are outdated (`behind`) is lost: the guard would work out another card from them.
+    """
+    told: dict[str, Any] = {"from": parent.id, "consent": None, "outdated": behind}
     given = _agreed_to(house, parent)
     child = house.changes.get(child_id)
     if given is None or child.hold is None or child.hold.rule != NEEDS_APPROVAL:
         return {**row, "restacked": told}
+    if behind:
+        where = "what you were shown was found with other tools or rules than those of today"
+        lost = Refused(rule=OUTDATED, where=where, remedy=f"greenroom approve {child.id}")
+        return {**row, "restacked": {**told, "consent": verdict_plain(lost)}}
     answer = house.guard.carry(dossier_of(house.store, given), dossier_of(house.store, child))
     house.crash_point("restack.carried")
     if isinstance(answer, Refused | Held):

@@ -18,6 +18,7 @@ from greenroom.domain.verdict import Held, Passed, Refused
 from greenroom.domain.vocabulary import ChangeId, Move, State
 from greenroom.pipeline.carrying import (
     carry_on,
+    child_only,
     delivery_of,
     live_unnoted,
     outdated,
@@ -30,7 +31,6 @@ from greenroom.pipeline.carrying import (
 from greenroom.pipeline.deciding import reject as reject
 from greenroom.pipeline.holds import (
     CONFLICT,
-    MOVED,
     NEEDS_APPROVAL,
     PROMOTE_LATER,
     REVERTING,
@@ -73,8 +73,9 @@ def diff(house: House, change_id: str) -> dict[str, Any]:
 def offer(house: House, change_id: str) -> dict[str, Any]:
     """What a person is asked to agree to: the papers to sign over, and the card they stand for."""
     change = house.changes.get(ChangeId(change_id))
-    if change.hold is not None and change.hold.rule in MOVED:
-        return {**row_of(house, change), "verdict": verdict_plain(change.hold)}
+    held = child_only(house, change)
+    if held is not None:
+        return {**row_of(house, change), "verdict": verdict_plain(held)}
     _require_approvable(change)
     return {
         "verdict": verdict_plain(Passed()),
@@ -87,10 +88,15 @@ def offer(house: House, change_id: str) -> dict[str, Any]:
 
 
 def approve(house: House, change_id: str, envelope: bytes, *, promote: bool, tell: Tell) -> dict[str, Any]:
-    """Hand the signed consent to the guard and carry the change on; to approved only unless `promote`."""
+    """Hand the signed consent to the guard and carry the change on; to approved only unless `promote`.
+
+    Held `outdated`, and nothing is handed over, where tools or rules changed since it was offered.
+    """
     change = house.changes.get(ChangeId(change_id))
     _require_approvable(change)
-    held = None if promote else under_stop(house, f"lift it, then greenroom approve {change.id}")
+    held = child_only(house, change) if outdated(house, change) else None
+    if held is None and not promote:
+        held = under_stop(house, f"lift it, then greenroom approve {change.id}")
     if held is not None:
         return {**row_of(house, change), "verdict": verdict_plain(held)}
     consent = house.guard.consent(envelope)
@@ -115,10 +121,10 @@ def approve(house: House, change_id: str, envelope: bytes, *, promote: bool, tel
 def promote(house: House, change_id: str, *, tell: Tell) -> dict[str, Any]:
     """Carry an approved change through promote and watch; otherwise name the missing step.
 
-    One whose base moved is restacked first, and goes on where the person's yes holds for the child too.
+    One whose base moved or that is outdated is restacked first, and goes on where the person's yes holds for the child.
     """
     change = house.changes.get(ChangeId(change_id))
-    if change.hold is not None and change.hold.rule in MOVED:
+    if child_only(house, change) is not None:
         moved = restack(house, change_id, tell=tell)
         change = house.changes.get(ChangeId(moved["id"]))
         if change.state is not State.APPROVED or change.hold is None or change.hold.rule != PROMOTE_LATER:
@@ -197,7 +203,7 @@ def resume(house: House, *, change_id: str = "", tell: Tell) -> dict[str, Any]:
 def _try_again(house: House, change: Change, tell: Tell) -> dict[str, Any]:
     if change.hold is not None and change.hold.rule == REVERTING:
         return revert(house, change.id, actor="executor")
-    if change.hold is not None and change.hold.rule in MOVED:
+    if child_only(house, change) is not None:
         return restack(house, change.id, tell=tell)
     if change.terminal or change.state is State.KEPT:
         raise _wrong_state(change, "resume", "it is over: nothing is left to do")
@@ -248,7 +254,7 @@ def branch_of(house: House, change_id: str) -> dict[str, Any] | None:
 
 
 def outdated_changes(house: House) -> list[str]:
-    """The held changes that were planned with tools that are signed no more."""
+    """The changes that wait and whose papers the guard would refuse, by the tools and rules of today."""
     return [change.id for change in house.changes.list(open_only=True) if outdated(house, change)]
 
 

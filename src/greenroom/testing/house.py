@@ -87,9 +87,13 @@ def _policy(constitution: bytes) -> CedarPolicy:
 
 
 @cache
-def _manifests(release: str = "") -> Mapping[str, ToolManifest]:
-    """The built-in tools over bodies that exist by name only; those of another `release` have other bodies."""
-    return builtin_manifests({name: digest_of("blob", (name + release).encode()) for name in BUILTIN})
+def _manifests(release: str = "", changed: frozenset[str] = frozenset()) -> Mapping[str, ToolManifest]:
+    """The built-in tools over bodies that exist by name only.
+
+    Those of another `release` have other bodies, or, where it `changed` only some, those tools.
+    """
+    bodies = {name: name + (release if name in changed or not changed else "") for name in BUILTIN}
+    return builtin_manifests({name: digest_of("blob", body.encode()) for name, body in bodies.items()})
 
 
 def shipped_constitution() -> bytes:
@@ -202,6 +206,7 @@ class MemoryHouse:
             prepare=self._prepare,
             tools=lambda: self.policy.tools,
             caps=lambda: self.policy.constitution.caps,
+            stale=self._card_maker().stale,
         )
 
     def restart(self) -> None:
@@ -386,9 +391,9 @@ class MemoryHouse:
         )
         return self.guard.allow_command(sign((self.strangers if stranger else self.signers)["owner"], paper))
 
-    def constitute(self, text: bytes, release: str = "") -> None:
-        """Put a constitution in force, with the tools of a `release`."""
-        bundle = save_policy(self.store, text, _manifests(release))
+    def constitute(self, text: bytes, release: str = "", changed: frozenset[str] = frozenset()) -> None:
+        """Put a constitution in force, with the tools of a `release`, which `changed` these, or all."""
+        bundle = save_policy(self.store, text, _manifests(release, changed))
         self.policies[bundle] = load_policy(self.store, bundle) if release else _policy(text)
         paper = ConstitutionOrder(
             policy=bundle,
@@ -479,6 +484,15 @@ class MemoryHouse:
             disk_free_bytes=1 << 40,
         )
 
+    def _card_maker(self) -> CardMaker:
+        return CardMaker(
+            store=self.store,
+            attestor=self.signers["owner"],
+            policy=lambda: self.policy,
+            test_command=partial(command_of, Settings(self.engine)),
+            min_share=lambda: self.policy.constitution.tests.min_share,
+        )
+
     def _stages(self, changes: DatabaseChanges, guard: Any) -> Mapping[Stage, StageRoom]:
         store: Store = self.store
         opener = self.signers["owner"]
@@ -498,7 +512,7 @@ class MemoryHouse:
             test_args=lambda subject: {"argv": command(subject)} if command(subject) else {},
         )
         reviewers = (RulesReviewer(store), EstimateReviewer(store))
-        card = CardMaker(store=store, attestor=opener, policy=lambda: self.policy, test_command=command)
+        card = self._card_maker()
         return {
             Stage.PLAN: plan.PlanStage(
                 store=store,

@@ -48,7 +48,7 @@ class FakeKeeper:
     """The Keeper port. `repositories` says what `bring` finds: files by subject address, with the branch.
 
     `stopped` is asked before anything; then everything is Refused `stopped`. `calls` lists what was asked for.
-    `prints` is what the runs of a check print on stdout.
+    `prints` is what the runs of a check print on stdout, `walls` the layers that every run has.
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class FakeKeeper:
         self.repositories = dict(repositories or {})
         self.calls: list[str] = []
         self.prints: dict[str, bytes] = {}
+        self.walls = LAYERS
         self._tallies: dict[str, Tally] = {}
         self._kept: dict[str, Mapping[Digest, bytes]] = {}
 
@@ -79,8 +80,8 @@ class FakeKeeper:
         return self._store.put("golden", documents.encode(GOLDEN))
 
     def layers(self) -> Mapping[str, bool]:
-        """Every wall."""
-        return LAYERS
+        """See `walls`."""
+        return self.walls
 
     def bring(self, subject: Subject, directory: int, branch: str | None) -> Digest | Refused:
         """The Import of what `repositories` has for the subject; the descriptor is not looked at."""
@@ -230,7 +231,7 @@ class FakeKeeper:
             "golden": golden,
             "tool": tool,
             "args": self._store.put("text", documents.encode(asked)),
-            "layers": LAYERS,
+            "layers": self.walls,
             "exit": 0,
             "ended_by": "exit",
             "output": self._store.put("output", documents.encode(output)),

@@ -317,6 +317,7 @@ def test_cli_list_show_diff(door: Door) -> None:
     stored = door.house.change(change)
     for digest in (stored.plan, stored.base, stored.green, stored.card):
         assert str(digest) in door.out.replace("\n", "")
+    assert "-teh words\n+the words" in door.out
     assert door("diff", change) == Exit.OK
     assert "-teh words" in door.out
     assert door("diff", change, "--patch") == Exit.OK

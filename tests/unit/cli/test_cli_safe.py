@@ -174,6 +174,16 @@ def test_card_shows_its_debate_and_its_runs() -> None:
     } <= lines
 
 
+def test_card_shows_a_long_summary_whole() -> None:
+    """Nothing of the one line that says what a change is gets cut, on a narrow screen either, carded or not."""
+    words = " ".join(f"word{number}" for number in range(40))
+    bare = {**the_card(CARD), "summary": words, "card": None, "runs": []}
+    bare["proposal"] = {"rationale": "r", "expected": "e", "files": []}
+    for said in (the_card({**CARD, "summary": words}), bare):
+        told = shown(render.card(said), 60)
+        assert words.replace(" ", "") in "".join(told.replace("\u2502", "").split())
+
+
 @given(st.text(min_size=1, max_size=30))
 def test_card_and_board_are_safe_whatever_they_show(text: str) -> None:
     """Hostile text in any member leaves nothing that controls the screen, and no markup or emoji is read."""

@@ -364,26 +364,28 @@ def test_resume_names_the_command_that_answers_a_hold(house: MemoryHouse) -> Non
 
 
 def test_a_plan_with_tools_that_are_signed_no_more_says_so(house: MemoryHouse) -> None:
-    """After an upgrade's tools are signed, what was planned with the earlier ones is proposed anew by `improve`."""
+    """After an upgrade what was planned with tools that are signed no more goes on as a child, and is not ended."""
     change = house.proposed()
     house.constitute(shipped_constitution(), release="next")
-    answer = house.approve(change)
-    assert answer["verdict"]["rule"] == "unknown-tool"
-    assert "`greenroom improve` proposes it again" in answer["verdict"]["remedy"]
-    (anew,) = house.improve()["changes"]
+    offer = verbs.offer(house.house, change)
+    assert (offer["verdict"]["is"], offer["verdict"]["rule"]) == ("held", "outdated")
+    assert f"`greenroom approve {change}` verifies it again" in offer["verdict"]["remedy"]
+    assert house.change(change).state is State.VERIFIED
+    anew = house.restack(change)
     assert anew["verdict"]["rule"] == "needs-approval"
+    assert house.approve(anew["id"])["state"] == "kept"
 
 
 def test_improve_proposes_anew_what_waits_with_tools_that_are_signed_no_more(house: MemoryHouse) -> None:
-    """A change that waits when other tools are signed is named as outdated, ended, and its finding proposed again."""
+    """A change that waits when other tools are signed is named as outdated; `improve` puts a child in its place."""
     change = house.proposed()
     assert verbs.outdated_changes(house.house) == []
     house.constitute(shipped_constitution(), release="next")
     assert verbs.outdated_changes(house.house) == [change]
     answer = house.improve()
-    assert [(row["id"], row["verdict"]["rule"]) for row in answer["ended"]] == [(change, "unknown-tool")]
+    assert [(row["id"], row["ended"]) for row in answer["ended"]] == [(change, "superseded")]
     (anew,) = answer["changes"]
-    assert anew["id"] != change
+    assert (anew["id"] != change, anew["parent"]) == (True, change)
     assert verbs.outdated_changes(house.house) == []
     assert house.approve(anew["id"])["state"] == "kept"
 

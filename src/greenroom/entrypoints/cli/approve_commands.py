@@ -63,7 +63,8 @@ def register(app: typer.Typer, context: Context) -> None:
 
         A change whose base moved (`base-moved`) goes on as a child: the same patch on what is live, verified again.
         Where you agreed to it before, and patch and risk are the same, your yes holds; otherwise the card of the child
-        is shown.
+        is shown. So does one that was verified by other tools or rules than those of today (`outdated`), as after an
+        upgrade of Greenroom.
 
         Examples:
           greenroom approve k3f9x2

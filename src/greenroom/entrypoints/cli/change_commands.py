@@ -72,7 +72,7 @@ def _looking(app: typer.Typer, context: Context) -> None:
         shown = services.desk("show", {"change": change})
         if with_runs:
             shown = {**shown, "runs": runs.with_output(shown["runs"], services.read)}
-        context.answer(shown, lambda: _show(shown, with_runs=with_runs))
+        context.answer(shown, lambda: _show(context, shown, with_runs=with_runs))
 
     @app.command()
     def diff(
@@ -201,9 +201,11 @@ def _taking_back(app: typer.Typer, context: Context) -> None:
         finish_change(context, answer, lambda: _show_resumed(answer, services.now()), output.exit_of_resumed)
 
 
-def _show(shown: Mapping[str, Any], *, with_runs: bool) -> None:
+def _show(context: Context, shown: Mapping[str, Any], *, with_runs: bool) -> None:
     out = render.console()
     out.print(render.card(shown))
+    patch = context.services.read((shown["card"] or shown["proposal"])["patch"])
+    out.print(render.diff(patch.decode("utf-8", "backslashreplace")), soft_wrap=True)
     restacks.show_conflicts(out, shown["conflicts"])
     if with_runs:
         runs.show(out, shown["runs"])

@@ -58,9 +58,10 @@ def card(shown: Mapping[str, Any]) -> Panel:
     """The whole card of a change, with its debate and its runs; what there is where it has no card."""
     body = shown.get("card")
     if body is None:
-        return Panel(_uncarded(shown), title=Text(f"{shown['id']} {safe(shown['summary'])}"), title_align="left")
+        return Panel(_uncarded(shown), title=Text(str(shown["id"])), title_align="left")
     parts = [
         _pairs(
+            ("summary", body["summary"]),
             ("why, as the proposer says", body["rationale"]),
             ("expected, as the proposer says", body["expected"]),
             ("confidence, as the proposer says", f"{body['confidence']} %"),
@@ -76,7 +77,7 @@ def card(shown: Mapping[str, Any]) -> Panel:
     if body["notes"]:
         parts.append(_pairs(*(("note", note) for note in body["notes"])))
     parts += _debate_and_runs(shown)
-    title = Text(f"{shown['id']}  {safe(body['summary'])}", style="bold")
+    title = Text(str(shown["id"]), style="bold")
     return Panel(Group(*parts), title=title, title_align="left", border_style="green")
 
 
@@ -167,6 +168,7 @@ def tell(event: Mapping[str, Any]) -> None:
 def _uncarded(shown: Mapping[str, Any]) -> Group:
     proposal = shown["proposal"]
     pairs = _pairs(
+        ("summary", shown["summary"]),
         ("why", proposal["rationale"]),
         ("expected", proposal["expected"]),
         ("files", ", ".join(proposal["files"])),

@@ -1,4 +1,4 @@
-"""A change whose base moved, at the command line: asking for its child, and showing both sides of a conflict."""
+"""A change that goes on as a child, at the command line: asking for it, and showing both sides of a conflict."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from greenroom.entrypoints.cli.safe import safe
 if TYPE_CHECKING:
     from greenroom.entrypoints.cli.app import Context
 
-MOVED = ("base-moved", "restack-conflict")
+MOVED = ("base-moved", "restack-conflict", "outdated")
 _SIDES = (("base", "what it was made on"), ("ours", "what the change wants"), ("theirs", "what is live"))
 
 
 def moved(answer: Mapping[str, Any]) -> bool:
-    """True for a change that can go on only as a child on what is live."""
+    """True for a change that can go on only as a child, tried anew on what is live."""
     return answer["verdict"]["is"] == "held" and answer["verdict"]["rule"] in MOVED
 
 
@@ -51,7 +51,8 @@ def say(out: Console, answer: Mapping[str, Any]) -> None:
     told = answer.get("restacked")
     if not told:
         return
-    out.print(f"restacked: {answer['id']} is {told['from']} on what is live now, verified again")
+    how = " by the tools and rules of today" if told.get("outdated") else ""
+    out.print(f"restacked: {answer['id']} is {told['from']} on what is live now, verified again{how}")
     consent = told["consent"]
     if consent is None:
         return
