@@ -80,7 +80,8 @@ def test_a_patch_without_some_findings_does_the_others(words: list[str], data: s
     files = {b"a.txt": before}
     assert apply(rest, files) is None
     left = files[b"a.txt"]
-    assert len(findings("typo", diff(before, left))) == len(names) - len(gone)
+    # Of the patch itself: another diff of the same two texts may have its lines elsewhere.
+    assert len(findings("typo", rest)) == len(names) - len(gone)
     if not gone:
         assert left == mended(before)
     if gone == set(names):
