@@ -214,3 +214,13 @@ def test_a_change_that_is_live_is_not_outdated(house: MemoryHouse) -> None:
     assert verbs.outdated_changes(house.house) == []
     with pytest.raises(Unusable, match="wrong-state"):
         house.restack(ChangeId(change))
+
+
+def test_a_change_whose_papers_are_gone_is_tried_anew(house: MemoryHouse) -> None:
+    """Where a run's receipt is lost the list of what is outdated still comes, and the change goes on as a child."""
+    change = house.change(house.proposed())
+    house.store.erase(house.show(change.id)["card"]["evidence"][1]["receipts"][0])
+    assert verbs.outdated_changes(house.house) == [change.id]
+    assert "cannot be read" in verbs.offer(house.house, change.id)["verdict"]["where"]
+    row = house.restack(change.id)
+    assert row["held"]["rule"] == holds.NEEDS_APPROVAL
