@@ -169,8 +169,9 @@ def _outdated_by(house: House, change: Change) -> str:
             why = f"its card would be another one now: {', '.join(members)}"
     except Unreachable:
         raise
-    except Unusable as error:
-        why = f"a paper of it cannot be read or believed any more: {error.reference}"
+    except Unusable:
+        # What cannot be read or believed is no upgrade's doing: the guard says what it is.
+        why = ""
     return why if why and not live_unnoted(house, change) else ""
 
 
