@@ -51,8 +51,10 @@ class Caps:
 class ToolManifest:
     """A tool's signed policy. `body` is the digest of the program, which runs in a sandbox only.
 
-    `roots` are the mount names the tool may write (`work`, `out`, `system`); `egress` the host:port pairs
-    it may reach (none here); `isolation` the layers without which it is refused.
+    `roots` are the mount names the tool may write (`work`, `out`, `system`); `out`, where its result goes, may always
+    be written, named or not. `egress` are the host:port pairs it may reach (none here); `isolation` the layers without
+    which it is refused; `undo` how its effect is taken back: NONE is refused but for the tools that the constitution
+    names, between EXACT and COMPENSATED nothing here makes a difference yet.
     """
 
     name: str

@@ -17,6 +17,7 @@ from greenroom.domain.proposal import origin_of
 from greenroom.domain.proposal import read as read_proposal
 from greenroom.domain.verdict import Held, Instant, Refused
 from greenroom.domain.vocabulary import Agree, Mode, Trust
+from greenroom.guard.cardwords import card_differs_in
 from greenroom.guard.carried import carried
 from greenroom.guard.commands import command_allowed
 from greenroom.guard.evidence import Found
@@ -156,14 +157,15 @@ def read_card(store: Store, digest: Digest) -> Card:
 def card_differs(store: Store, card: Card, made: Recomputed) -> Refused | None:
     """None where a card is true: the card that was shown must be the one that the papers give, member by member."""
     expected = card_of(_papers(store, card, made))
+    change = made.dossier.change
     for name in differences(card, expected):
-        return _differs(name, getattr(card, name), getattr(expected, name))
+        return card_differs_in(change, name, getattr(card, name), getattr(expected, name))
     if card.patch not in made.patches:
-        return _differs("patch", card.patch, "what the plan applies, or the classifier's diff")
+        return card_differs_in(change, "patch", card.patch, "what the plan applies, or the classifier's diff")
     if card.summary != made.plan.intent:
-        return _differs("summary", card.summary, made.plan.intent)
+        return card_differs_in(change, "summary", card.summary, made.plan.intent)
     if (about := _debated(store, card)) != (made.dossier.plan, card.patch):
-        return _differs("debate", card.debate, about)
+        return card_differs_in(change, "debate", card.debate, about)
     return None
 
 
@@ -197,11 +199,6 @@ def _debated(store: Store, card: Card) -> tuple[object, object] | None:
     transcript = read_transcript(store, card.debate)
     given = None if transcript is None else documents.load_json(store.get(transcript.dossier))
     return (given.get("plan"), given.get("patch")) if isinstance(given, dict) else None
-
-
-def _differs(name: str, said: object, found: object) -> Refused:
-    remedy = "look at the change again and approve what is shown then"
-    return Refused(rule="card-differs", where=f"{name}: shown {said}, found {found}"[:500], remedy=remedy)
 
 
 def _again(change: str) -> str:

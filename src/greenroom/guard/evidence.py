@@ -219,7 +219,7 @@ class EvidenceRoom:
         return steps_room.Ran(receipt=receipt, request=self._request(receipt), told=output.result is not None)
 
 
-_RERUN = "run the change through simulate and verify again"
+_RERUN = steps_room.REMEDY
 
 
 def _check_shape(case: Case, item: _Opened) -> None:

@@ -33,6 +33,7 @@ from greenroom.guard.ledger import Generation
 from greenroom.guard.looks import in_person, not_looked_at, saw
 from greenroom.guard.papers import MAX_PAPER_BYTES, open_paper
 from greenroom.guard.room import Room
+from greenroom.guard.steps import remedy_for
 from greenroom.guard.stop import set_stop
 from greenroom.guard.warrants import open_undo, open_warrant
 from greenroom.guard.withdraw import void
@@ -81,10 +82,10 @@ def _fit(room: Room, warrant: Warrant, digest: Digest) -> Refused | Held | None:
         return held
     now = room.clock.now()
     if now >= warrant.expires:
-        return Refused(rule="warrant-expired", where=warrant.change, remedy="ask for a new warrant")
+        return Refused(rule="warrant-expired", where=warrant.change, remedy=remedy_for(warrant.change))
     rules = room.rules.current()
     if rules.policy.digest != warrant.policy:
-        remedy = "the constitution changed since; ask for a new warrant"
+        remedy = f"the constitution changed since: {remedy_for(warrant.change)}"
         return Refused(rule="policy-changed", where=warrant.policy, remedy=remedy)
     live = room.release.live(warrant.subject)
     if live != warrant.base:
@@ -107,7 +108,7 @@ def _fit(room: Room, warrant: Warrant, digest: Digest) -> Refused | Held | None:
 
 def _used_up(room: Room, warrant: Warrant, digest: Digest) -> Refused | Held:
     """Why a warrant that is not open is not: it or its consent was spent on a promotion, or it was withdrawn."""
-    spent = Refused(rule="warrant-spent", where=warrant.change, remedy="ask for a new warrant")
+    spent = Refused(rule="warrant-spent", where=warrant.change, remedy=remedy_for(warrant.change))
     # A revert withdraws what is left, so that a withdrawal alone does not say that nothing was promoted.
     if any(each.paper == digest for each in room.ledger.of_change(warrant.change)):
         return spent
@@ -133,7 +134,7 @@ def _swap(room: Room, warrant: Warrant, digest: Digest) -> Verdict:
         if against is not None:
             return against
         if room.ledger.issued(digest) is None:
-            return Refused(rule="warrant-spent", where=warrant.change, remedy="ask for a new warrant")
+            return Refused(rule="warrant-spent", where=warrant.change, remedy=remedy_for(warrant.change))
         generation = room.ledger.intend(warrant.subject, warrant.change, warrant.base, warrant.green, digest, now)
     room.crash_point("promote.noted")
     room.journal.write("live.promoting", f"promoting/{digest}", change=warrant.change, digests=papers)
@@ -218,7 +219,8 @@ def _check_undo(room: Room, warrant: Warrant) -> None:
     if (undo.subject, undo.live) != (warrant.subject, warrant.base):
         raise Tampered("undo-differs", "the undo record is of another live state", where=warrant.undo)
     if undo.commit != room.release.position(warrant.subject):
-        raise Unusable("undo-stale", "the live position moved since its undo was saved", remedy="ask for a new warrant")
+        message = "the live position moved since its undo was saved"
+        raise Unusable("undo-stale", message, remedy=remedy_for(warrant.change))
     if not room.store.has(undo.bundle):
         raise NotFound("undo-lost", "the files of the undo record are gone", where=undo.bundle)
 

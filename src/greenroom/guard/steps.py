@@ -12,9 +12,11 @@ from greenroom.domain.errors import NotFound, Unusable
 from greenroom.domain.plan import Plan, Step
 from greenroom.domain.ports import Store
 from greenroom.domain.proof import Receipt, Seal
+from greenroom.domain.vocabulary import ChangeId
 
 ROLES = ("rehearsal", "application")
-REMEDY = "run the change through simulate and verify again"
+REMEDY = "`greenroom retry ID` runs the change through simulate and verify again"
+"""What helps against papers that cannot be believed; where the change is known, `remedy_for` names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,3 +79,8 @@ def _whole(store: Store, tree: Digest) -> bool:
 
 def _bent(where: Digest, why: str) -> Unusable:
     return Unusable("seal-steps", why, where=where, remedy=REMEDY)
+
+
+def remedy_for(change: ChangeId, said: str = "") -> str:
+    """`said`, or the usual remedy, as the command that a person types for `change`."""
+    return (said or REMEDY).replace(" ID`", f" {change}`")

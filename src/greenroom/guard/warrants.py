@@ -34,7 +34,7 @@ from greenroom.guard.kept import MAX_UNDO_BYTES, MAX_WARRANT_BYTES, read_paper
 from greenroom.guard.looks import not_looked_at
 from greenroom.guard.room import Room, Rules
 from greenroom.guard.standing import Given
-from greenroom.guard.steps import REMEDY
+from greenroom.guard.steps import remedy_for
 
 MAX_PLAN_BYTES = 1024 * 1024
 _SECOND = 1_000_000_000
@@ -48,7 +48,7 @@ def warrant(room: Room, dossier: Dossier) -> Digest | Refused | Held:
     except Unreachable:
         raise
     except Unusable as error:
-        remedy = error.remedy or REMEDY
+        remedy = remedy_for(bounded(dossier.change), error.remedy)
         answer = Refused(rule=error.reference, where=error.where or error.message, remedy=remedy)
     if isinstance(answer, Refused):
         key = f"warrant-refused/{secrets.token_hex(16)}"

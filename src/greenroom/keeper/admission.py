@@ -16,7 +16,7 @@ _TOOL = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
 def refuse_tool(manifest: ToolManifest, layers: Mapping[str, bool]) -> Refused | None:
-    """Tier 3, network access and missing layers are refused; so is a name that could be no file's."""
+    """Tier 3, network access, spending and missing layers are refused; so is a name that could be no file's."""
     if _TOOL.fullmatch(manifest.name) is None:
         return Refused(rule="bad-tool-name", where=manifest.name[:80], remedy="rename the tool: letters, digits and _")
     if manifest.tier >= Tier.DANGEROUS:
@@ -25,6 +25,9 @@ def refuse_tool(manifest: ToolManifest, layers: Mapping[str, bool]) -> Refused |
         return Refused(
             rule="network-not-allowed", where=manifest.name, remedy="use a tool that needs no network in its sandbox"
         )
+    if manifest.caps.spend_micro > 0:
+        remedy = "use a tool whose cap on spending is 0: nothing here reserves what a run may cost"
+        return Refused(rule="spend-not-reserved", where=manifest.name, remedy=remedy)
     return missing_layer(manifest, layers)
 
 

@@ -412,7 +412,7 @@ def ended_badly(name: str, outcome: Outcome) -> Refused | None:
     return Refused(rule=rule, where=f"{name}: ended by {outcome.ended_by}, exit {outcome.exit}: {shown}", remedy=remedy)
 
 
-_CRASH = ("tool-crash", "the tool broke down; its output is kept with the receipt")
+_CRASH = ("tool-crash", "`greenroom show ID --runs` prints what it said before it broke down")
 _ENDINGS: Mapping[str, tuple[str, str]] = {
     "signal": _CRASH,
     "wall": ("stuck", "it ran past its time; make the step smaller or raise the tool's wall time in the policy"),

@@ -9,7 +9,7 @@ from greenroom.domain import documents
 from greenroom.domain.change import Change
 from greenroom.domain.debate import read_transcript
 from greenroom.domain.digest import Digest
-from greenroom.domain.errors import Bug, Unusable
+from greenroom.domain.errors import Bug, NotFound, Tampered, Unusable
 from greenroom.domain.outcomes import RESULTS, Run, conclude, conclude_reseal, runs_of
 from greenroom.domain.plan import Plan
 from greenroom.domain.ports import Attestor, Policy, Store
@@ -18,6 +18,8 @@ from greenroom.domain.vocabulary import Subject
 from greenroom.pipeline.stages.plan import read_proposal
 
 MAX_RESULT_BYTES = 8 * 1024 * 1024
+BY_RULE = frozenset({"files", "evidence", "risk", "agree", "environment", "notes"})
+"""The members of a card that follow from its papers by rules: another version or constitution may have others."""
 
 
 def _none_set(subject: Subject) -> str:
@@ -56,13 +58,19 @@ class CardMaker:
     def stale(self, change: Change) -> Sequence[str]:
         """The members of the change's card that its papers give otherwise by the rules of today; none without a card.
 
-        The guard makes the card again before a yes counts: what it would refuse need not be signed first.
+        The guard makes the card again before a yes counts: what it would refuse need not be signed first. None where a
+        member differs that no rule makes: such a card is of other papers, which the guard refuses by name. Raises
+        NotFound, Tampered or Unusable for papers that cannot be read or believed.
         """
         if change.card is None or change.plan is None or change.green is None:
             return ()
         try:
             shown = documents.decode(cards.Card, self._store.get(change.card))
+        except (NotFound, Tampered):
+            raise
         except Unusable:
+            return ("its form",)
+        if shown.proposal is None:
             return ("its form",)
         plan = documents.decode(Plan, self._store.get(change.plan))
         told = [documents.decode(Evidence, self._store.get(digest)) for digest in change.evidence]
@@ -75,7 +83,8 @@ class CardMaker:
         )
         risk = self._policy().weigh(plan, evidence, read_transcript(self._store, change.debate))
         command = shown.environment.get("test-command", "")
-        return tuple(cards.differences(shown, self._card(change, plan, evidence, risk, runs, command)))
+        found = tuple(cards.differences(shown, self._card(change, plan, evidence, risk, runs, command)))
+        return found if set(found) <= BY_RULE else ()
 
     def _sealed(self, change: Change, green: Digest, plan: Digest) -> Evidence:
         pairs = []

@@ -9,6 +9,7 @@ from typing import Any
 from greenroom.domain import documents
 from greenroom.domain.change import Change
 from greenroom.domain.digest import Digest
+from greenroom.domain.errors import Unreachable, Unusable
 from greenroom.domain.plan import Plan, ToolManifest
 from greenroom.domain.verdict import Held, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Stage, State, Subject
@@ -159,14 +160,19 @@ def _outdated_by(house: House, change: Change) -> str:
     """
     if change.terminal or change.state in (State.PROMOTED, State.KEPT) or change.plan is None:
         return ""
-    tools = _unsigned(house, change)
     asked = bool(change.consents) or (change.hold is not None and change.hold.rule == NEEDS_APPROVAL)
-    members = house.stale(change) if asked and not tools else ()
-    if (not tools and not members) or live_unnoted(house, change):
-        return ""
-    if members:
-        return f"its card would be another one now: {', '.join(members)}"
-    return f"tried with tools that are signed no more: {', '.join(tools)}"
+    why = ""
+    try:
+        if tools := _unsigned(house, change):
+            why = f"tried with tools that are signed no more: {', '.join(tools)}"
+        elif asked and (members := house.stale(change)):
+            why = f"its card would be another one now: {', '.join(members)}"
+    except Unreachable:
+        raise
+    except Unusable:
+        # What cannot be read or believed is no upgrade's doing: the guard says what it is.
+        why = ""
+    return why if why and not live_unnoted(house, change) else ""
 
 
 def _unsigned(house: House, change: Change) -> Sequence[str]:

@@ -23,6 +23,8 @@ OUTDATED = "outdated"
 CHILD_ONLY = MOVED | {OUTDATED}
 """Holds of what can go on only as a child, tried anew."""
 STOPPED = "stopped"
+TOOL_CRASH = "tool-crash"
+"""The end of a change whose step broke down."""
 QUEUED = "queued"
 """The hold of a proposal that no run has carried yet."""
 GONE = "finding-gone"
@@ -71,6 +73,10 @@ def outdated_by(change: ChangeId, where: str) -> Held:
     return Held(rule=OUTDATED, where=where, remedy=_by_todays_rules("approve", change))
 
 
+def _after_crash(change: ChangeId) -> str:
+    return f"`greenroom show {change} --runs` prints what the tool said; `greenroom retry {change}` tries it again"
+
+
 def _by_todays_rules(verb: str, change: ChangeId) -> str:
     return f"`greenroom {verb} {change}` verifies it again, as a child, by the tools and rules of today"
 
@@ -82,8 +88,11 @@ def told(verdict: Verdict, change: Change, stage: Stage) -> Verdict:
     if verdict.rule == BASE_MOVED:
         return base_moved(change, verdict.where)
     if isinstance(verdict, Refused):
-        outdated = verdict.rule == "unknown-tool" and stage is not Stage.PLAN
-        return dataclasses.replace(verdict, remedy=_by_todays_rules("retry", change.id)) if outdated else verdict
+        if verdict.rule == "unknown-tool" and stage is not Stage.PLAN:
+            return dataclasses.replace(verdict, remedy=_by_todays_rules("retry", change.id))
+        if verdict.rule == TOOL_CRASH:
+            return dataclasses.replace(verdict, remedy=_after_crash(change.id))
+        return verdict
     if verdict.rule in ANSWERED:
         return verdict
     cause = f"{verdict.remedy.rstrip('.')}; then " if verdict.remedy else ""

@@ -383,12 +383,12 @@ class FakeGuard:
 
     def _unfit(self, paper: Warrant, warrant: Digest, line: list[Stood]) -> Refused | Held | None:
         if warrant in self._spent:
-            return Refused(rule="warrant-spent", where=paper.change, remedy="ask for a new warrant")
+            return Refused(rule="warrant-spent", where=paper.change, remedy=f"greenroom retry {paper.change}")
         withdrawn = self._withdrawn.get(paper.change)
         if withdrawn is not None and paper.expires - _WARRANT_NS <= withdrawn:
             return Held(rule="approval-withdrawn", where=paper.change, remedy=f"greenroom approve {paper.change}")
         if self._clock.now() >= paper.expires:
-            return Refused(rule="warrant-expired", where=paper.change, remedy="ask for a new warrant")
+            return Refused(rule="warrant-expired", where=paper.change, remedy=f"greenroom retry {paper.change}")
         if line[-1].green != paper.base:
             return Refused(rule="base-moved", where=str(line[-1].green), remedy="propose the change again")
         if self._spent & set(paper.consents):

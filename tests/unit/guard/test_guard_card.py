@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -147,7 +148,11 @@ def test_guard_takes_no_card_with_a_bent_member(house: PaperHouse, name: str) ->
     answer = _shown(house, made, dataclasses.replace(card, **bend(made, card)))
     assert isinstance(answer, Refused)
     assert (answer.rule, answer.where.partition(":")[0]) == ("card-differs", member)
-    assert answer.remedy
+    assert f"greenroom retry {made.dossier().change}`" in answer.remedy
+    assert ("; found " in answer.where, "(" + member in answer.where) == (True, False)
+    assert not re.search(
+        r"Evidence\(|Contribution\(|FileDiff\(|Origin\(|Risk\(|mappingproxy|Digest\(|\[\(", answer.where
+    )
     assert house.guard.live(made.plan.subject) == made.base
     assert "warrant.issued" not in house.names()
 

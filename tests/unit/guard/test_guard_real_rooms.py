@@ -14,7 +14,8 @@ from greenroom.audit.note import NoteSigner
 from greenroom.domain.digest import Digest, digest_of
 from greenroom.domain.outcomes import DiffClass, FileDiff
 from greenroom.domain.verdict import Held, Passed, Refused
-from greenroom.domain.vocabulary import Trust
+from greenroom.domain.vocabulary import CGROUP_LAYERS, Trust
+from greenroom.domain.vocabulary import LAYERS as EVERY_LAYER
 from greenroom.guard.papers import ConstitutionOrder
 from greenroom.guard.room import Rules
 from greenroom.policy.bundle import load_policy, save_policy
@@ -25,7 +26,7 @@ from greenroom.release.trees import StoreTrees
 from greenroom.testing.papers import LAYERS, SUBJECT, Killed, PaperHouse, papers, promoted
 
 MANIFESTS = builtin_manifests({name: digest_of("blob", name.encode()) for name in BUILTIN})
-WALLS = ("user-namespace", "pid-namespace", "no-new-privileges", "unprivileged-uid", "rlimits", "landlock")
+WALLS = tuple(name for name in EVERY_LAYER if name not in CGROUP_LAYERS)
 
 
 class RealHouse(PaperHouse):

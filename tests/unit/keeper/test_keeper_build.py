@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 
 import pytest
-from keeper_house import BODY, House, Sight, ended, rule, step
+from keeper_house import BODY, CAPS, House, Sight, ended, rule, step
 
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import NotFound, Tampered, Unusable
@@ -157,15 +158,17 @@ def test_what_no_tree_may_hold_is_refused_at_the_seal(house: House, kind: str) -
     assert refused.rule in ("link-leaves-tree", "hard-link", "not-a-file", "name-control-characters")
 
 
-def test_tier_three_a_network_and_missing_layers_are_refused_before_anything_runs(house: House) -> None:
+def test_tier_three_a_network_spending_and_missing_layers_are_refused_before_anything_runs(house: House) -> None:
     """No cell starts for a tool that may not run here."""
     base = house.tree({"a": b"1"})
     rules = []
-    for more in ({"tier": Tier.DANGEROUS}, {"network": True}, {"egress": ("x:443",)}, {"isolation": ("vm",)}):
+    costs = {"caps": dataclasses.replace(CAPS, spend_micro=1)}
+    for more in ({"tier": Tier.DANGEROUS}, {"network": True}, {"egress": ("x:443",)}, costs, {"isolation": ("vm",)}):
         refused = house.keeper.build(house.plan(base, step(house.tool(**more))))
         assert isinstance(refused, Refused)
         rules.append(refused.rule)
-    assert rules == ["tier-three", "network-not-allowed", "network-not-allowed", "layer-missing"]
+    network = "network-not-allowed"
+    assert rules == ["tier-three", network, network, "spend-not-reserved", "layer-missing"]
     assert house.walls.cells == []
 
 

@@ -214,3 +214,17 @@ def test_a_change_that_is_live_is_not_outdated(house: MemoryHouse) -> None:
     assert verbs.outdated_changes(house.house) == []
     with pytest.raises(Unusable, match="wrong-state"):
         house.restack(ChangeId(change))
+
+
+def test_papers_that_are_gone_or_of_another_change_are_no_upgrades_doing(house: MemoryHouse) -> None:
+    """They reach the guard, which refuses them by name; and the list of what is outdated still comes."""
+    change = house.change(house.proposed())
+    house.approve(change.id, promote=False)
+    agreed = house.change(change.id)
+    other = house.house.changes.save(dataclasses.replace(agreed, green=agreed.base))
+    assert verbs.outdated_changes(house.house) == []
+    house.house.changes.save(dataclasses.replace(agreed, version=other.version))
+    house.store.erase(house.show(change.id)["card"]["evidence"][1]["receipts"][0])
+    assert verbs.outdated_changes(house.house) == []
+    answer = house.promote(change.id)
+    assert (answer["id"], answer["verdict"]["is"], answer["verdict"]["rule"]) == (change.id, "refused", "not-stored")
