@@ -66,7 +66,7 @@ def test_e2e_wrong_state(house: House, evidence: Evidence) -> None:
         promote = house.json("promote", change["id"])
         assert promote.code == 2
         assert evidence.add("promote before approve", promote.said, promote.code) == "wrong-state"
-        assert f"greenroom approve {change['id']}" in promote.said["where"]
+        assert f"greenroom approve {change['id']}" in promote.said["remedy"]
         revert = house.json("revert", change["id"])
         assert (revert.code, revert.said["rule"]) == (2, "wrong-state")
         evidence.add("revert of what is not live", revert.said, revert.code)

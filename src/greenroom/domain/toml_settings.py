@@ -92,7 +92,8 @@ def _flat(plain: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for name, value in plain.items():
         key = f"{prefix}{name}"
-        if isinstance(value, dict) and value and not prefix and key not in KEYS:
+        known = any(each.startswith(f"{key}.") for each in KEYS)
+        if isinstance(value, dict) and (value or known) and not prefix and key not in KEYS:
             found += _flat(value, f"{key}.")
         else:
             found.append((key, value))
