@@ -69,12 +69,18 @@ def with_key(text: str, key: str, value: Value) -> str:
 
 
 def without_key(text: str, key: str) -> str:
-    """`text` without `key`, all else as it was; raises Unusable `cannot-edit` as `with_key`."""
+    """`text` without `key`, all else as it was; raises Unusable `cannot-edit` as `with_key`.
+
+    The header of a table goes with its last key: one without keys would be taken for an unknown key.
+    """
     before = checked(read(text), BOX_FILE, repository=False)
-    lines, at = text.splitlines(), _lines(text).get(key)
     if key not in before:
         return text
-    after = "\n".join(lines[: at - 1] + lines[at:]).strip("\n") + "\n" if at else text
+    placed, table = _lines(text), key.rpartition(".")[0]
+    last = table and not any(other.startswith(f"{table}.") for other in before if other != key)
+    gone = {placed.get(key), placed.get(table) if last else None}
+    kept = [line for number, line in enumerate(text.splitlines(), 1) if number not in gone]
+    after = "\n".join(kept).strip("\n") + "\n"
     if _parsed(after) != {name: value for name, value in before.items() if name != key}:
         remedy = f"open {BOX_FILE} in an editor and take {key} out"
         raise Unusable("cannot-edit", f"{key} stands in a form that is not edited here", where=BOX_FILE, remedy=remedy)
@@ -92,8 +98,7 @@ def _flat(plain: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for name, value in plain.items():
         key = f"{prefix}{name}"
-        known = any(each.startswith(f"{key}.") for each in KEYS)
-        if isinstance(value, dict) and (value or known) and not prefix and key not in KEYS:
+        if isinstance(value, dict) and value and not prefix and key not in KEYS:
             found += _flat(value, f"{key}.")
         else:
             found.append((key, value))
