@@ -155,7 +155,7 @@ def test_the_boxs_file_knows_its_proposers_and_loses_one_key(tmp_path: Path) -> 
     assert box.settings.read_text() == "# mine\nproposers = ['ruff']\n\n[caps]\nlines = 3\n"
     assert configuration.forget(box, "caps.lines") is True
     assert box.settings.read_text() == "# mine\nproposers = ['ruff']\n"
-    box.settings.write_text("caps = { changes = 2 }\n")
+    box.settings.write_text("caps = { changes = 2, lines = 3 }\n")
     with pytest.raises(Unusable, match="cannot-edit"):
         configuration.forget(box, "caps.changes")
 
