@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import linecache
 import os
 import shutil
 import signal
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -28,6 +31,8 @@ from greenroom.domain.verdict import Instant
 
 KEY = keys.generate()
 SIGNER = NoteSigner("box.example/one", KEY)
+TURN = "self.turn.acquire()"
+"""The line of the log's code in which a caller waits for its turn."""
 
 
 def event(number: int) -> Event:
@@ -308,6 +313,19 @@ def test_a_journal_under_either_name_is_taken(tmp_path: Path) -> None:
         assert numbers(log) == list(range(300))
 
 
+def until(true: Callable[[], bool]) -> None:
+    """Come back when it is, or after a minute: what follows then says what is wrong."""
+    deadline = time.monotonic() + 60
+    while not true() and time.monotonic() < deadline:
+        pass
+
+
+def waits_for_its_turn(thread: threading.Thread) -> bool:
+    """Whether a thread stands where an interrupt is kept for later: one that comes before is the caller's own affair."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    return frame is not None and linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip() == TURN
+
+
 @pytest.fixture
 def interruptible() -> Iterator[None]:
     """SIGINT interrupts, also where the suite was started with it ignored."""
@@ -328,12 +346,10 @@ def test_an_interrupt_while_waiting_leaves_nobody_behind(tmp_path: Path) -> None
 
     def interrupt() -> None:
         leading.wait(60)
-        while len(log._queue) < 1:
-            pass
+        until(lambda: len(log._queue) == 1 and waits_for_its_turn(threading.main_thread()))
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
         others[0].start()
-        while len(log._queue) < 2:
-            pass
+        until(lambda: len(log._queue) == 2)
         release.set()
 
     with open_log(tmp_path, hold) as log:
