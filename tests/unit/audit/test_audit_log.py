@@ -321,7 +321,7 @@ def until(true: Callable[[], bool]) -> None:
 
 
 def waits_for_its_turn(thread: threading.Thread) -> bool:
-    """Whether a thread stands where an interrupt is kept for later: one that comes before is the caller's own affair."""
+    """Whether a thread stands where an interrupt is kept for later; one that comes before ends the call at once."""
     frame = sys._current_frames().get(thread.ident or 0)
     return frame is not None and linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip() == TURN
 
