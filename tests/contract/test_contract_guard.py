@@ -22,6 +22,8 @@ from greenroom.guard.server import handlers
 from greenroom.testing.guard import FakeGuard
 from greenroom.testing.papers import SUBJECT, PaperHouse, Papers, papers, promoted
 
+pytestmark = pytest.mark.slow
+
 CAPS = Caps(cpu_s=1, cpu_millicores=1, wall_s=1, memory_bytes=1, disk_bytes=1, processes=1, output_bytes=1)
 
 

@@ -25,6 +25,8 @@ from greenroom.testing.log import attestors
 from greenroom.testing.store import MemoryStore
 from greenroom.testing.walls import FakeWalls, ended
 
+pytestmark = pytest.mark.slow
+
 BODY = b"# the body of a tool\n"
 CAPS = Caps(
     cpu_s=1, cpu_millicores=1000, wall_s=1, memory_bytes=1 << 20, disk_bytes=1, processes=1, output_bytes=1 << 20

@@ -21,6 +21,8 @@ from greenroom.release.trees import StoreTrees
 from greenroom.testing.release import MemoryRelease
 from greenroom.testing.store import MemoryStore
 
+pytestmark = pytest.mark.slow
+
 SUBJECT = Subject(kind=Kind.WORKSPACE, address="/home/someone/project")
 OTHER = Subject(kind=Kind.WORKSPACE, address="/home/someone/other")
 AT = Instant(1_760_000_000_000_000_000)

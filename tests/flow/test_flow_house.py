@@ -19,6 +19,8 @@ from greenroom.pipeline.stages.promote import PromoteStage
 from greenroom.testing.house import MemoryHouse, shipped_constitution
 from greenroom.testing.parts import Finding, FindingProposer
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[MemoryHouse]:

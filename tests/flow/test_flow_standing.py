@@ -19,6 +19,8 @@ from greenroom.pipeline.queue import Limits
 from greenroom.testing.house import MemoryHouse
 from greenroom.testing.parts import Behaviour, Finding, Killed
 
+pytestmark = pytest.mark.slow
+
 HOUR = 3600
 
 

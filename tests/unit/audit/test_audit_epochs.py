@@ -35,6 +35,8 @@ from greenroom.domain.events import Event
 from greenroom.domain.proof import EpochCertificate, Predicate
 from greenroom.domain.verdict import Instant
 
+pytestmark = pytest.mark.slow
+
 FULL = os.environ.get("GREENROOM_SUITE") == "full"
 ORIGIN = "box.example/one"
 POINTS = ("epoch.key-saved", "epoch.certified", "epoch.key-aside", "epoch.key-in-place", "epoch.key-replaced")

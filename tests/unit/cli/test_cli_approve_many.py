@@ -10,6 +10,8 @@ from greenroom.domain.vocabulary import State
 from greenroom.entrypoints.cli import consent
 from greenroom.testing.parts import Finding
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["door"]
 
 

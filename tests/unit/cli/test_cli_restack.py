@@ -16,6 +16,8 @@ from greenroom.testing.house import MemoryHouse
 from greenroom.testing.parts import Finding
 from greenroom.testing.services import MemoryServices
 
+pytestmark = pytest.mark.slow
+
 TEXT = b"".join(b"line %d\n" % number for number in range(40))
 
 

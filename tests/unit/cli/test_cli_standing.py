@@ -12,6 +12,8 @@ from greenroom.domain.vocabulary import Mode, State
 from greenroom.entrypoints.cli import when
 from greenroom.testing.parts import Finding
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["door"]
 SECOND = 1_000_000_000
 DAY = 86_400 * SECOND

@@ -22,6 +22,8 @@ from greenroom.pipeline.stages.promote import dossier_of
 from greenroom.testing.house import MemoryHouse
 from greenroom.testing.parts import Finding, patch_of
 
+pytestmark = pytest.mark.slow
+
 TEXT = b"".join(b"line %d\n" % number for number in range(40))
 TWICE = TEXT + TEXT
 FIRST = Finding(path="notes.md", old=b"line 5\n", new=b"LINE 5\n")

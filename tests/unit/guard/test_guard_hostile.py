@@ -22,6 +22,8 @@ from greenroom.guard.promote import check_green
 from greenroom.testing.keeper import GOLDEN, golden_of
 from greenroom.testing.papers import SECOND, SUBJECT, TOOLS, PaperHouse, Papers, constitution, papers, promoted
 
+pytestmark = pytest.mark.slow
+
 Bend = Callable[[Papers], Any]
 
 

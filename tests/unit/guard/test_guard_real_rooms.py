@@ -25,6 +25,8 @@ from greenroom.release.store import FileStore
 from greenroom.release.trees import StoreTrees
 from greenroom.testing.papers import LAYERS, SUBJECT, Killed, PaperHouse, papers, promoted
 
+pytestmark = pytest.mark.slow
+
 MANIFESTS = builtin_manifests({name: digest_of("blob", name.encode()) for name in BUILTIN})
 WALLS = tuple(name for name in EVERY_LAYER if name not in CGROUP_LAYERS)
 

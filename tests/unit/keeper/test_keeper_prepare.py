@@ -18,6 +18,8 @@ from greenroom.domain.verdict import Held
 from greenroom.keeper.golden import Golden
 from greenroom.keeper.prepare import FIND, INSTALL, Fetch, Preparer
 
+pytestmark = pytest.mark.slow
+
 
 def needs(*required: str, optional: Sequence[str] = (), project: str = "app", notes: Sequence[str] = ()) -> Any:
     """A result of find_requirements_t0."""

@@ -17,6 +17,8 @@ from greenroom.testing.clock import SECOND
 from greenroom.testing.house import OWNER, MemoryHouse
 from greenroom.testing.parts import Finding, Killed, patch_of
 
+pytestmark = pytest.mark.slow
+
 DAY = 86_400
 TWICE = {
     "README.md": b"# Project\n\nteh words\n\n\n\nmore words\n\n\n\nand teh end\n",

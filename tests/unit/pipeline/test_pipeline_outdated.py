@@ -15,6 +15,8 @@ from greenroom.pipeline import holds, lineage, verbs
 from greenroom.testing.house import MemoryHouse, shipped_constitution
 from greenroom.testing.parts import Killed
 
+pytestmark = pytest.mark.slow
+
 CHECK, STEP = "run_tests_t1", "apply_patch_t1"
 
 

@@ -18,6 +18,8 @@ from greenroom.pipeline.queue import Limits, changed_lines
 from greenroom.testing.house import MemoryHouse
 from greenroom.testing.parts import Finding, patch_of
 
+pytestmark = pytest.mark.slow
+
 FILES = {
     "README.md": b"# Project\n\nteh words\n",
     "a.py": b"x = 1\ny = teh\nz = teh\nteh = 3\n",

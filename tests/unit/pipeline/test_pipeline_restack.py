@@ -16,6 +16,8 @@ from greenroom.pipeline.stages.promote import dossier_of
 from greenroom.testing.house import MemoryHouse
 from greenroom.testing.parts import Finding, Killed
 
+pytestmark = pytest.mark.slow
+
 TEXT = b"".join(b"line %d\n" % number for number in range(60))
 FINDINGS = [Finding(path="notes.md", old=b"line %d\n" % n, new=b"LINE %d\n" % n) for n in (15, 30, 45)]
 

@@ -14,6 +14,8 @@ from greenroom.pipeline import desk, holds, undoing
 from greenroom.testing.house import MemoryHouse
 from greenroom.testing.parts import Finding, Killed
 
+pytestmark = pytest.mark.slow
+
 TEXT = b"".join(b"line %d\n" % number for number in range(80))
 AT = (10, 25, 40, 55, 70)
 

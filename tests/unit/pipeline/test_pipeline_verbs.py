@@ -19,6 +19,8 @@ from greenroom.testing.clock import SECOND
 from greenroom.testing.house import MemoryHouse, shipped_constitution
 from greenroom.testing.parts import Finding, Killed
 
+pytestmark = pytest.mark.slow
+
 CODE = Finding(path="a.py", old=b"x = 1", new=b"x = 2", rule="ruff:F401")
 OTHER = Finding(path="README.md", old=b"words", new=b"word")
 

@@ -23,6 +23,8 @@ from greenroom.release.refs import LIVE_REF, RefRelease
 from greenroom.release.trees import StoreTrees
 from greenroom.testing.store import MemoryStore
 
+pytestmark = pytest.mark.slow
+
 FULL = os.environ.get("GREENROOM_SUITE") == "full"
 
 

@@ -10,6 +10,8 @@ import pytest
 from greenroom.domain import documents
 from greenroom.domain.outcomes import DiffClass
 
+pytestmark = pytest.mark.slow
+
 
 def classes(body: Any, base: dict[str, str | bytes], green: dict[str, str | bytes], **args: str) -> dict[str, str]:
     """The class of each changed file."""

@@ -11,6 +11,8 @@ import pytest
 
 from greenroom.tools import _secret_rule, _secrets
 
+pytestmark = pytest.mark.slow
+
 ALPHABETS = {
     "A": "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
     "L": "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
