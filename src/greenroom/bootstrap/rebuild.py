@@ -138,8 +138,18 @@ def _plan(box: Box) -> Plan:
             plan.changes.append((told, told.change, "lost"))
         elif rebuilding.behind(row, told):
             plan.changes.append((told, rebuilding.merged(row, told), "behind"))
+    _name_lost_parents(plan, rows)
     plan.deliveries = list(_deliveries(box, store, records)) if plan.changes or found != "whole" else []
     return plan
+
+
+def _name_lost_parents(plan: Plan, rows: Mapping[ChangeId, Change]) -> None:
+    """A proposal that was queued when another took its place is told by nothing: no change can follow it."""
+    known = {*rows, *(change.id for _, change, _ in plan.changes)}
+    parted = [(told, rebuilding.without_lost_parent(change, known), why) for told, change, why in plan.changes]
+    plan.changes = [(told, change, why) for told, (change, _), why in parted]
+    lost = {parent for _, (_, parent), _ in parted if parent is not None}
+    plan.unknown += sorted(lost - set(plan.unknown))
 
 
 def _records(box: Box, store: FileStore) -> rebuilding.Records:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -143,6 +143,13 @@ def behind(row: Change, told: Rebuilt) -> bool:
         return True
     put_off = row.hold is not None and row.hold.rule == DEFERRED
     return told.deferred is not None and not row.terminal and not put_off
+
+
+def without_lost_parent(change: Change, known: Collection[ChangeId]) -> tuple[Change, ChangeId | None]:
+    """The change, and its parent where that is none of `known`: the change then follows nothing."""
+    if change.parent is None or change.parent in known:
+        return change, None
+    return dataclasses.replace(change, parent=None), change.parent
 
 
 def merged(row: Change, told: Rebuilt) -> Change:
