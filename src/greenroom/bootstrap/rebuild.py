@@ -125,6 +125,7 @@ def _plan(box: Box) -> Plan:
     with _copy_of(box) as copy:
         found, rows = _found(copy)
     plan = Plan(database=found, runs=_runs(box), log=size)
+    now = Instant(time.time_ns())
     for name in records.by_change:
         told = rebuilding.rebuild(records, name)
         row = rows.get(name)
@@ -136,7 +137,7 @@ def _plan(box: Box) -> Plan:
             plan.words.append(told)
         if row is None:
             plan.changes.append((told, told.change, "lost"))
-        elif rebuilding.behind(row, told):
+        elif rebuilding.behind(row, told, now):
             plan.changes.append((told, rebuilding.merged(row, told), "behind"))
     _name_lost_parents(plan, rows)
     plan.deliveries = list(_deliveries(box, store, records)) if plan.changes or found != "whole" else []
@@ -200,8 +201,8 @@ def _deliveries(box: Box, store: FileStore, records: rebuilding.Records) -> Iter
                 brought[str(found.subject)], delivered[str(found.subject)] = found, found.commit
         elif event.name == "live.promoted" and event.change in subjects:
             changes[subjects[event.change]] = event.change
-        elif event.name == "delivery.done" and event.change in subjects:
-            delivered[subjects[event.change]] = event.key.split("/")[1]
+        elif event.change in subjects and (commit := rebuilding.delivered_by(event)) is not None:
+            delivered[subjects[event.change]] = commit
     for name, each in brought.items():
         wanted = release.position(subject_of(name))
         waits = each.branch and delivered[name] != wanted

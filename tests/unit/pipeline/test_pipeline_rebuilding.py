@@ -11,8 +11,11 @@ import pytest
 from greenroom.domain.change import Change
 from greenroom.domain.digest import Digest
 from greenroom.domain.events import Event
-from greenroom.domain.vocabulary import ChangeId, State
+from greenroom.domain.verdict import Instant
+from greenroom.domain.vocabulary import ChangeId, Mode, State
 from greenroom.pipeline import cancelling, deciding, lineage, rebuilding
+from greenroom.pipeline.holds import NEEDS_APPROVAL
+from greenroom.testing.clock import SECOND
 from greenroom.testing.house import OWNER, MemoryHouse
 from greenroom.testing.parts import Finding
 
@@ -93,3 +96,75 @@ def test_parents_in_a_circle_end_no_command_late(house: MemoryHouse) -> None:
     assert house.names().count("consent.withdrawn") == 1
     deciding.reject(house.house, second, why="", actor=OWNER)
     assert house.change(second).ended == "rejected"
+
+
+@pytest.mark.parametrize("version", ["\u00b2", "9" * 200, "-1", "+1", ""])
+def test_no_entry_keeps_the_rest_from_being_told(house: MemoryHouse, version: str) -> None:
+    """A version that no change of ours has is none: the change is told as if that entry were not there."""
+    change = house.improve()["changes"][0]["id"]
+    before = told(house, change)
+    entry(house, f"{change}/{version}/plan/result", "note.left", change)
+    assert told(house, change) == before
+
+
+def test_an_entry_that_says_what_none_of_ours_would_makes_a_change_unknown(house: MemoryHouse) -> None:
+    """An entry in the guard's name without its papers: nothing is told of that change."""
+    change = house.improve()["changes"][0]["id"]
+    found = records(house)
+    forged = Event(key="guard/x", at=house.clock.now(), actor="guard", name="consent.given", change=ChangeId(change))
+    found.by_change[ChangeId(change)].append(forged)
+    assert rebuilding.rebuild(found, ChangeId(change)) is None
+
+
+@pytest.mark.parametrize("key", ["x", "delivery", "delivery/x/done", f"delivery/{'a' * 40}/branch-moved", "a/b/done"])
+def test_only_a_commit_was_delivered(key: str) -> None:
+    """A key that names no commit says nothing of a delivery; one of ours does."""
+    event = Event(key=key, at=Instant(0), actor="executor", name="delivery.done")
+    assert rebuilding.delivered_by(event) is None
+    ours = dataclasses.replace(event, key=f"delivery/{'a' * 40}/done")
+    assert rebuilding.delivered_by(ours) == "a" * 40
+
+
+def test_a_cancelled_window_stays_cancelled(house: MemoryHouse) -> None:
+    """The guard's entry is enough: the change needs a person, and a database of before is behind."""
+    house.findings[1:] = []
+    house.set_mode(Mode.SUPERVISED)
+    house.opt_in("codespell")
+    change = house.proposed()
+    waiting = house.change(change)
+    house.cancel_window(change)
+    row, found = house.change(change), told(house, change)
+    assert (row.cancelled, found.change.cancelled) == (True, True)
+    assert found.change.hold is not None
+    assert row.hold is not None
+    assert (found.change.hold.rule, row.hold.rule) == (NEEDS_APPROVAL, NEEDS_APPROVAL)
+    now = house.clock.now()
+    assert not rebuilding.behind(row, found, now)
+    assert rebuilding.behind(dataclasses.replace(waiting, version=found.change.version), found, now)
+    again = rebuilding.merged(waiting, found)
+    assert (again.cancelled, again.window) == (True, None)
+
+
+def test_what_only_the_database_knew_stays_with_a_change(house: MemoryHouse) -> None:
+    """A cancel, what broke and an open window are kept where the log has the change in the same state."""
+    change = house.improve()["changes"][0]["id"]
+    found, row = told(house, change), house.change(change)
+    open_still = dataclasses.replace(found, change=dataclasses.replace(found.change, hold=None))
+    row = dataclasses.replace(row, window=Instant(5), broken=(row.request,), cancelled=False)
+    kept = rebuilding.merged(row, open_still)
+    assert (kept.window, kept.broken, kept.cancelled) == (Instant(5), (row.request,), False)
+    assert rebuilding.merged(dataclasses.replace(row, cancelled=True), found).cancelled
+    moved = rebuilding.merged(dataclasses.replace(row, state=State.PLANNED), open_still)
+    assert (moved.window, moved.broken) == (None, ())
+
+
+def test_a_deferral_that_ran_out_leaves_nothing_behind(house: MemoryHouse) -> None:
+    """What was put off and went on since is in no log: a database that has it so is whole."""
+    change = house.improve()["changes"][0]["id"]
+    before = house.change(change)
+    until = Instant(house.clock.now() // SECOND * SECOND + 60 * SECOND)
+    deciding.defer(house.house, change, until=until, actor=OWNER)
+    found = told(house, change)
+    row = dataclasses.replace(before, version=house.change(change).version)
+    assert rebuilding.behind(row, found, Instant(until - 1))
+    assert not rebuilding.behind(row, found, until)
