@@ -159,6 +159,15 @@ def test_without_the_guards_own_records_nothing_is_rebuilt(box: Box) -> None:
     _refused(box, "ledger-behind")
     ledger.write_bytes(whole[:5000])
     _refused(box, "ledger-damaged")
+    ledger.write_bytes(whole)
+    with closing(sqlite3.connect(ledger)) as connection, connection:
+        connection.execute("DELETE FROM nonces")
+    _refused(box, "ledger-behind")
+    ledger.write_bytes(b"")
+    _refused(box, "ledger-lost")
+    with pytest.raises(Tampered, match="ledger-lost"), parts.open_guard(box):
+        pass
+    assert ledger.read_bytes() == b"", "nor does the guard begin in an empty one"
     ledger.unlink()
     _refused(box, "ledger-lost")
     with pytest.raises(Tampered, match="ledger-lost"), parts.open_guard(box):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from greenroom.audit.log import TileLog
     from greenroom.audit.turn import EpochKeys
     from greenroom.domain.digest import Digest
+    from greenroom.domain.events import Event
     from greenroom.domain.ports import Attestor, Evaluator, Keeper, Proposer, Store
     from greenroom.domain.proof import Role
     from greenroom.domain.verdict import Held
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
 
 SANDBOX_USER = "greenroom-sandbox"
 ORIGIN = "greenroom/{}"
+RESTORE = "restore a backup of the box: `greenroom restore FILE` into another directory; the log stays as it is"
+"""What helps where the guard's own records are lost."""
+_READ_AT_ONCE = 256
 
 
 class SystemClock:
@@ -106,8 +110,36 @@ def _require_ledger(box: Box, log: TileLog) -> None:
     """An empty ledger under a log that has entries would forget what was spent and taken back."""
     path = box.guard / "guard.db"
     if log.size() and not path.exists():
-        remedy = "restore a backup of the box: `greenroom restore FILE` into another directory; the log stays as it is"
-        raise Tampered("ledger-lost", "the guard's own records are gone", where=str(path), remedy=remedy)
+        raise Tampered("ledger-lost", "the guard's own records are gone", where=str(path), remedy=RESTORE)
+    if log.size() and not has_policy(path) and any(makes_box(event) for event in _entries(log)):
+        raise Tampered("ledger-lost", "the guard's own records are empty", where=str(path), remedy=RESTORE)
+
+
+def has_policy(ledger: Path) -> bool:
+    """True where the guard's records say what is in force, or which order is on its way to that."""
+    import sqlite3
+
+    with contextlib.closing(sqlite3.connect(ledger)) as connection:
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'settings'").fetchone() is None:
+            return False
+        query = "SELECT 1 FROM settings WHERE name IN ('policy', 'order-pending') AND value <> ''"
+        return connection.execute(query).fetchone() is not None
+
+
+def makes_box(event: Event) -> bool:
+    """True for the guard's word that the owner's first constitution is in force."""
+    return event.name == "box.created" and event.key.startswith("guard/")
+
+
+def _entries(log: TileLog) -> Iterator[Event]:
+    from greenroom.domain import documents
+    from greenroom.domain.events import Event
+
+    at = 0
+    while at < log.size():
+        read = log.read(at, _READ_AT_ONCE)
+        yield from (documents.decode(Event, entry) for entry in read)
+        at += len(read)
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ from greenroom.audit.reader import read_copy
 from greenroom.bootstrap import parts
 from greenroom.bootstrap.backup import check_log
 from greenroom.bootstrap.foreign import private_copy
+from greenroom.bootstrap.ledger import first_missing, has_table
 from greenroom.bootstrap.making import at_guard
 from greenroom.bootstrap.ownership import quiet
 from greenroom.config import Box
@@ -102,20 +103,22 @@ def _require_down(box: Box) -> None:
 
 def _require_ledger(box: Box) -> None:
     """The guard's ledger holds what was agreed to and what is spent: no log brings that back."""
-    remedy = "restore a backup of the box: `greenroom restore FILE` into another directory; the log stays as it is"
-    path = box.guard / "guard.db"
+    path, remedy = box.guard / "guard.db", parts.RESTORE
     if not path.exists():
         raise Tampered("ledger-lost", "the guard's own records are gone", where=str(path), remedy=remedy)
     with private_copy(path) as copy:
         if not _whole(copy):
             raise Tampered("ledger-damaged", "the guard's own records are damaged", where=str(path), remedy=remedy)
+        events = _events(box)
         with contextlib.closing(sqlite3.connect(copy)) as connection:
-            papers = {str(row[0]) for row in connection.execute("SELECT paper FROM generations")}
-    for number, event in enumerate(_events(box)):
-        paper = event.digests.get("warrant") if event.name == "live.promoted" else None
-        if event.key.startswith("guard/") and paper is not None and paper not in papers:
-            message = f"the guard's own records do not have what entry {number} of the log says was promoted"
-            raise Tampered("ledger-behind", message, where=str(path), remedy=remedy)
+            begun = has_table(connection, "generations")
+            missing = first_missing(connection, events) if begun else None
+        if not begun or (not parts.has_policy(copy) and any(parts.makes_box(event) for event in events)):
+            raise Tampered("ledger-lost", "the guard's own records are empty", where=str(path), remedy=remedy)
+    if missing is not None:
+        number, what = missing
+        message = f"the guard's own records do not have what entry {number} of the log says was {what}"
+        raise Tampered("ledger-behind", message, where=str(path), remedy=remedy)
 
 
 def _plan(box: Box) -> Plan:
@@ -125,6 +128,7 @@ def _plan(box: Box) -> Plan:
     with _copy_of(box) as copy:
         found, rows = _found(copy)
     plan = Plan(database=found, runs=_runs(box), log=size)
+    now = Instant(time.time_ns())
     for name in records.by_change:
         told = rebuilding.rebuild(records, name)
         row = rows.get(name)
@@ -136,10 +140,20 @@ def _plan(box: Box) -> Plan:
             plan.words.append(told)
         if row is None:
             plan.changes.append((told, told.change, "lost"))
-        elif rebuilding.behind(row, told):
+        elif rebuilding.behind(row, told, now):
             plan.changes.append((told, rebuilding.merged(row, told), "behind"))
+    _name_lost_parents(plan, rows)
     plan.deliveries = list(_deliveries(box, store, records)) if plan.changes or found != "whole" else []
     return plan
+
+
+def _name_lost_parents(plan: Plan, rows: Mapping[ChangeId, Change]) -> None:
+    """A proposal that was queued when another took its place is told by nothing: no change can follow it."""
+    known = {*rows, *(change.id for _, change, _ in plan.changes)}
+    parted = [(told, rebuilding.without_lost_parent(change, known), why) for told, change, why in plan.changes]
+    plan.changes = [(told, change, why) for told, (change, _), why in parted]
+    lost = {parent for _, (_, parent), _ in parted if parent is not None}
+    plan.unknown += sorted(lost - set(plan.unknown))
 
 
 def _records(box: Box, store: FileStore) -> rebuilding.Records:
@@ -190,8 +204,8 @@ def _deliveries(box: Box, store: FileStore, records: rebuilding.Records) -> Iter
                 brought[str(found.subject)], delivered[str(found.subject)] = found, found.commit
         elif event.name == "live.promoted" and event.change in subjects:
             changes[subjects[event.change]] = event.change
-        elif event.name == "delivery.done" and event.change in subjects:
-            delivered[subjects[event.change]] = event.key.split("/")[1]
+        elif event.change in subjects and (commit := rebuilding.delivered_by(event)) is not None:
+            delivered[subjects[event.change]] = commit
     for name, each in brought.items():
         wanted = release.position(subject_of(name))
         waits = each.branch and delivered[name] != wanted

@@ -25,7 +25,7 @@ from greenroom.pipeline.holds import SUPERSEDED
 from greenroom.pipeline.house import House, Tell
 from greenroom.pipeline.moving import conflict, onto
 from greenroom.pipeline.plain import verdict_plain
-from greenroom.pipeline.restack import new_id, supersede
+from greenroom.pipeline.restack import ancestors, new_id, supersede
 from greenroom.pipeline.stages.plan import MAX_PATCH_BYTES, read_proposal
 
 EDIT_RULE = EDIT_DOOR
@@ -131,8 +131,9 @@ def child_of(house: House, parent: Change, proposal: Proposal) -> Change | Held:
 def settle_parents(house: House) -> None:
     """End the parents that a crash left open beside their child. Run at each start."""
     for child in house.changes.list(open_only=True, children=True):
-        if child.parent is not None:
-            supersede(house, house.changes.get(child.parent), child)
+        parent = next(ancestors(house, child), None)
+        if parent is not None:
+            supersede(house, parent, child)
 
 
 def fingerprint(rule: str, patch: bytes) -> str:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -18,7 +19,7 @@ from greenroom.domain import documents
 from greenroom.domain.card import Card
 from greenroom.domain.change import PATH, Change
 from greenroom.domain.digest import Digest, digest_of
-from greenroom.domain.errors import GreenroomError
+from greenroom.domain.errors import GreenroomError, Unusable
 from greenroom.domain.events import Event
 from greenroom.domain.outcomes import verdict_on
 from greenroom.domain.plan import Plan
@@ -51,6 +52,10 @@ _STATES: Mapping[str, State] = {
 """What each state of a generation, in the guard's ledger, means for its change."""
 _ENDS = ("rejected", "superseded", "merged", "squashed", "closed")
 _BEFORE_LIVE = PATH[:6]
+_VERSION_DIGITS = 9
+_DELIVERED = re.compile(r"delivery/([0-9a-f]{40}(?:[0-9a-f]{24})?)/done")
+_LAST = 2**63 - 1
+"""The last instant that the box database can hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,13 +129,27 @@ def index_proposals(store: Store, digests: Iterable[Digest]) -> Mapping[Digest, 
 
 
 def rebuild(records: Records, change: ChangeId) -> Rebuilt | None:
-    """The change as the records tell it; None where its plan or its proposal is not to be found."""
-    told = _Told(records, change)
-    return told.rebuilt()
+    """The change as the records tell it; None where its plan or its proposal is not to be found.
+
+    None, too, where an entry says what none of ours would: one that anybody could write must not keep the rest back.
+    """
+    try:
+        return _Told(records, change).rebuilt()
+    except (Unusable, ValueError, LookupError):
+        return None
 
 
-def behind(row: Change, told: Rebuilt) -> bool:
-    """True where the database has less of a change than log and ledger: what they say goes before it."""
+def delivered_by(event: Event) -> str | None:
+    """The commit that an entry says was delivered; None where its key names none."""
+    found = _DELIVERED.fullmatch(event.key) if event.name == "delivery.done" else None
+    return None if found is None else found[1]
+
+
+def behind(row: Change, told: Rebuilt, now: Instant) -> bool:
+    """True where the database has less of a change than log and ledger: what they say goes before it.
+
+    A change that was put off until before `now` may have gone on: that is in no log.
+    """
     change = told.change
     if row.version < change.version or (change.terminal and not row.terminal):
         return True
@@ -141,19 +160,36 @@ def behind(row: Change, told: Rebuilt) -> bool:
         return True
     if row.consents and not change.consents and not row.terminal:
         return True
+    if change.cancelled and not row.cancelled and row.state in _BEFORE_LIVE:
+        return True
     put_off = row.hold is not None and row.hold.rule == DEFERRED
-    return told.deferred is not None and not row.terminal and not put_off
+    return told.deferred is not None and told.deferred > now and not row.terminal and not put_off
+
+
+def without_lost_parent(change: Change, known: Collection[ChangeId]) -> tuple[Change, ChangeId | None]:
+    """The change, and its parent where that is none of `known`: the change then follows nothing."""
+    if change.parent is None or change.parent in known:
+        return change, None
+    return dataclasses.replace(change, parent=None), change.parent
 
 
 def merged(row: Change, told: Rebuilt) -> Change:
-    """The change as told, with what only the database knew of it: its mode, its origin, what it follows."""
+    """The change as told, with what only the database knew of it: its mode, its origin, what it follows.
+
+    A cancel that either knows of holds. Where both have it in one state, its window and what broke stay with it.
+    """
     change = told.change
+    same = row.state is change.state
+    cancelled = row.cancelled or change.cancelled
     return dataclasses.replace(
         change,
         mode=row.mode,
         origin=row.origin,
         parent=row.parent or change.parent,
         again=row.again,
+        cancelled=cancelled,
+        window=row.window if same and change.hold is None and not cancelled else None,
+        broken=row.broken if same else (),
         version=max(row.version, change.version),
     )
 
@@ -174,7 +210,7 @@ class _Told:
         self.consents: list[Digest] = []
         self.carry: Digest | None = None
         self.version = 0
-        self.rejected = False
+        self.rejected = self.cancelled = False
         self.deferred: Instant | None = None
         self.digests: dict[str, Digest] = {}
         for event in self._events:
@@ -211,6 +247,7 @@ class _Told:
             commit=generation.commit or None if generation is not None and generation.state in _STATES else None,
             risk=card.risk if card is not None else None,
             parent=self._records.parents.get(self._id),
+            cancelled=self.cancelled,
             version=self.version,
         )
         line = Line(change=self._id, summary=proposal.summary, rule=proposal.rule, fingerprint=proposal.fingerprint)
@@ -225,7 +262,7 @@ class _Told:
 
     def _take(self, event: Event) -> None:
         named, *rest = event.key.split("/")
-        if named == self._id and len(rest) == 3 and rest[0].isdigit():
+        if named == self._id and len(rest) == 3 and _is_version(rest[0]):
             # ID/VERSION/STAGE/PHASE: a stage is saved as the version after the one that it read.
             self.version = max(self.version, int(rest[0]) + 1)
         stage, _, phase = event.name.partition(".")
@@ -259,6 +296,11 @@ class _Told:
             self.consents, self.carry = [], None
             rule = WITHDRAWN if self.state is State.APPROVED else NEEDS_APPROVAL
             self.hold = Held(rule=rule, where=TOLD, remedy=f"greenroom approve {self._id}")
+        elif event.name == "window.cancelled":
+            self.cancelled = True
+            if not self.consents and (self.hold is None or self.hold.rule != WITHDRAWN):
+                where = "its apply window was cancelled: a person must agree"
+                self.hold = Held(rule=NEEDS_APPROVAL, where=where, remedy=f"greenroom approve {self._id}")
 
     def _take_word(self, word: str, event: Event) -> None:
         """What became of a change outside the stages."""
@@ -351,7 +393,12 @@ def _instant(text: str) -> Instant | None:
         moment = datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.UTC)
     except ValueError:
         return None
-    return Instant(int(moment.timestamp()) * 1_000_000_000)
+    found = int(moment.timestamp()) * 1_000_000_000
+    return Instant(found) if 0 <= found <= _LAST else None
+
+
+def _is_version(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _VERSION_DIGITS
 
 
 def _read(cls: type[T], store: Store, digest: Digest) -> T | None:

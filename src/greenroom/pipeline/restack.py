@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
+from collections.abc import Iterator
 from typing import Any
 
 from greenroom.domain import documents
 from greenroom.domain.change import Change, advance
 from greenroom.domain.digest import Digest
-from greenroom.domain.errors import Unusable
+from greenroom.domain.errors import NotFound, Unusable
 from greenroom.domain.events import Event
 from greenroom.domain.proposal import Proposal
 from greenroom.domain.verdict import Held, Refused
@@ -105,10 +106,24 @@ def supersede(house: House, parent: Change, child: Change) -> None:
 
 def withdraw_earlier(house: House, change: Change, actor: str) -> None:
     """Void the yes to what `change` follows: it could be carried to the same patch under another name."""
-    while change.parent is not None:
-        change = house.changes.get(change.parent)
-        if change.ended == SUPERSEDED and change.consents:
-            house.guard.withdraw(change.id, actor)
+    for earlier in ancestors(house, change):
+        if earlier.ended == SUPERSEDED and earlier.consents:
+            house.guard.withdraw(earlier.id, actor)
+
+
+def ancestors(house: House, change: Change) -> Iterator[Change]:
+    """What `change` follows, nearest first, as far as it is known.
+
+    Parents may come from entries that anybody could have made: one without a row, or met before, is the end.
+    """
+    met = {change.id}
+    while change.parent is not None and change.parent not in met:
+        try:
+            change = house.changes.get(change.parent)
+        except NotFound:
+            return
+        met.add(change.id)
+        yield change
 
 
 def new_id() -> ChangeId:
@@ -193,7 +208,11 @@ def _with_consent(
 
 
 def _agreed_to(house: House, change: Change) -> Change | None:
-    """The change that the person agreed to: this one, or the one that its yes was carried from."""
-    while change.carry is not None and change.parent is not None:
-        change = house.changes.get(change.parent)
-    return change if change.consents and change.card is not None and change.green is not None else None
+    """The change that the person agreed to: this one, or the one that its yes was carried from, where it is known."""
+    if change.carry is not None and change.parent is not None:
+        earlier = (each for each in ancestors(house, change) if each.carry is None or each.parent is None)
+        given = next(earlier, None)
+    else:
+        given = change
+    shown = given is not None and given.consents and given.card is not None and given.green is not None
+    return given if shown else None
