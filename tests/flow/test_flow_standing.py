@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from greenroom.domain import documents
+from greenroom.domain.digest import Digest
 from greenroom.domain.ports import CheckRun
 from greenroom.domain.proof import Evidence, Predicate, Warrant
 from greenroom.domain.verdict import Passed
-from greenroom.domain.vocabulary import Mode, State
-from greenroom.pipeline import standing, verbs
+from greenroom.domain.vocabulary import ChangeId, Mode, State
+from greenroom.pipeline import lineage, standing, verbs
+from greenroom.pipeline.decisions import findings_of
 from greenroom.pipeline.queue import Limits
 from greenroom.testing.house import MemoryHouse
 from greenroom.testing.parts import Behaviour, Finding, Killed
@@ -351,3 +353,47 @@ def test_house_alone_does_not_apply_what_was_cancelled(house: MemoryHouse) -> No
     (row,) = house.improve()["changes"]
     assert (row["id"] != change, row["held"]["rule"]) == (True, "needs-approval")
     assert "live.promoted" not in house.names()
+
+
+def test_house_keeps_a_cancelled_finding_out_of_later_windows_whatever_is_found_beside_it(tmp_path: Path) -> None:
+    """A second typo far away makes it another patch, which takes its place: the finding still needs a person."""
+    far = b"".join(b"line %d\n" % number for number in range(30))
+    house = MemoryHouse(tmp_path, files={"notes.md": b"teh\n" + far})
+    house.set_mode(Mode.SUPERVISED)
+    house.opt_in("codespell")
+    house.findings[:] = [Finding(path="notes.md", old=b"teh", new=b"the")]
+    change = house.proposed()
+    house.cancel_window(change)
+    house.deliver()
+    house.commit({"notes.md": b"teh\n" + far + b"teh\n"})
+    house.findings[:] = [Finding(path="notes.md", old=b"teh", new=b"the", summary="both")]
+    (row,) = house.improve()["changes"]
+    assert house.change(row["id"]).parent == change
+    assert (row["window"], row["held"]["rule"]) == (None, "needs-approval")
+    house.clock.advance(2 * HOUR)
+    assert house.apply_windows() == []
+    retried = lineage.retry(house.house, row["id"], tell=house.tell)
+    assert retried["held"]["rule"] == "needs-approval"
+    assert house.approve(retried["id"])["state"] == "kept"
+    house.close()
+
+
+def test_a_cancel_is_kept_for_each_finding_beside_a_later_and_for_what_follows(house: MemoryHouse) -> None:
+    """One shared finding is enough, `reopen` takes no cancel back; a parent that is lost or its own ends the look."""
+    change = house.change(house.proposed())
+    house.cancel_window(change.id)
+    named = findings_of(house.house.store, change)
+    house.house.decisions.forget(change.subject, named)
+    assert house.house.decisions.cancelled(change.subject, (*named, "another"))
+    assert not house.house.decisions.cancelled(change.subject, ["another"])
+    assert house.house.decisions.among(change.subject, named) == {}
+    ring = dataclasses.replace(change, id=ChangeId("other1"), parent=ChangeId("other1"), cancelled=False)
+    inside = (house.house.changes, house.house.board, house.house.decisions, house.house.store)
+    assert standing.cancelled_before(*inside, ring)
+    assert standing.cancelled_before(*inside, dataclasses.replace(ring, request=Digest(f"text:sha256:{'0' * 64}")))
+    house.commit(MORE)
+    house.findings[:] = TYPOS[1:2]
+    (row,) = house.improve()["changes"]
+    other = house.change(row["id"])
+    for parent, said in ((None, False), (other.id, False), (ChangeId("gone22"), False), (change.id, True)):
+        assert standing.cancelled_before(*inside, dataclasses.replace(other, parent=parent)) is said

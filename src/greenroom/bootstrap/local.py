@@ -404,8 +404,8 @@ class LocalServices(OwnersOrders):
         try:
             return _caller(str(self.box.socket("desk")), timeout_s=TRY_S).call(call, arguments)
         except Unusable as error:
-            # One of another release may not know the call, or mean something else by it.
-            if isinstance(error, Unreachable) or error.reference in ("unknown-call", "bad-call"):
+            # One of another release may not know the call, or mean something else by it; a board can outgrow a frame.
+            if isinstance(error, Unreachable) or error.reference in ("unknown-call", "bad-call", "frame-too-large"):
                 return None
             raise
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from greenroom.keeper.service import KeeperService, Prepare
     from greenroom.pipeline.card import CardMaker
     from greenroom.pipeline.changes import Board, DatabaseChanges, Settings
+    from greenroom.pipeline.decisions import Decisions
     from greenroom.pipeline.flow import StageRoom
     from greenroom.pipeline.house import House
     from greenroom.policy.decide import CedarPolicy
@@ -331,7 +332,7 @@ def make_house(box: Box, guard: GuardClient, keeper: Keeper) -> House:
         store=store,
         guard=guard,
         policy=policy,
-        stages=_stages(store, changes, Board(engine), guard, keeper, opener, policy, settings),
+        stages=_stages(store, changes, Board(engine), Decisions(engine), guard, keeper, opener, policy, settings),
         facts=lambda change: gather(
             change,
             guard=guard,
@@ -384,6 +385,7 @@ def _stages(
     store: Store,
     changes: DatabaseChanges,
     board: Board,
+    decisions: Decisions,
     guard: GuardClient,
     keeper: Keeper,
     opener: Attestor,
@@ -434,7 +436,7 @@ def _stages(
             policy=policy,
             card=_card_maker(store, opener, policy, settings).make,
         ),
-        Stage.APPROVE: _approve(store, changes, board, guard, evaluator, policy),
+        Stage.APPROVE: _approve(store, changes, board, decisions, guard, evaluator, policy),
         Stage.PROMOTE: promote.PromoteStage(store=store, guard=guard),
         Stage.WATCH: watch.WatchStage(store=store, evaluator=evaluator, guard=guard),
     }
@@ -444,6 +446,7 @@ def _approve(
     store: Store,
     changes: DatabaseChanges,
     board: Board,
+    decisions: Decisions,
     guard: GuardClient,
     evaluator: Evaluator,
     policy: Callable[[], CedarPolicy],
@@ -457,7 +460,7 @@ def _approve(
         clock=SystemClock(),
         evaluator=evaluator,
         checks=lambda plan: policy().checks(plan),
-        cancelled=partial(cancelled_before, changes, board),
+        cancelled=partial(cancelled_before, changes, board, decisions, store),
     )
     return ApproveStage(policy=policy, standing=standing)
 

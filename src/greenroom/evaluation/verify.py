@@ -6,14 +6,14 @@ Tests that come out different on Green run again on both codes: that tells flaky
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from greenroom.domain import documents, outcomes
 from greenroom.domain.digest import Digest, digest_of
-from greenroom.domain.errors import GreenroomError, Unusable
+from greenroom.domain.errors import Unusable
 from greenroom.domain.outcomes import Run, TestRun
 from greenroom.domain.plan import Plan
 from greenroom.domain.ports import Attestor, CheckRun, Keeper, Store
@@ -23,6 +23,8 @@ from greenroom.domain.vocabulary import Subject
 from greenroom.evaluation.runs import open_run, open_seal
 
 AGAIN = "-again"
+MAX_EARLY = 256
+"""How many early runs are remembered; of those that nobody came for, the oldest are forgotten."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +117,8 @@ class KeeperEvaluator:
         self._known = known
         self._test_args = test_args
         self._side_by_side = side_by_side
+        self._early: dict[tuple[Digest, bytes], Future[Digest | Refused]] = {}
+        self._lock = threading.Lock()
 
     def begin(self, checks: Sequence[str], plan: Plan, base: Digest, green: Digest, golden: Digest) -> None:
         """Have those runs of `checks` begin that wait for nothing: each is then there, or on its way, when it is due.
@@ -128,12 +132,40 @@ class KeeperEvaluator:
         for check in (check for check in EARLY if check in checks):
             case = _Case(check, base, green, golden, self._args(check, plan, known), None)
             run = self._asked(case, EARLY[check])
-            threading.Thread(target=self._make, args=(run,), name=f"early-{check}", daemon=True).start()
+            early = self._remember(green, run)
+            if early is not None:
+                threading.Thread(target=self._make, args=(run, early), name=f"early-{check}", daemon=True).start()
 
-    def _make(self, run: CheckRun) -> None:
+    def _remember(self, green: Digest, run: CheckRun) -> Future[Digest | Refused] | None:
+        """What will hold the answer of an early run; None where that run is under way for the same Green."""
+        key = green, documents.encode(run)
+        with self._lock:
+            under_way = self._early.pop(key, None)
+            if under_way is not None and not under_way.done():
+                self._early[key] = under_way
+                return None
+            self._early[key] = early = Future[Digest | Refused]()
+            while len(self._early) > MAX_EARLY:
+                self._early.pop(next(iter(self._early)))
+            return early
+
+    def _make(self, run: CheckRun, early: Future[Digest | Refused]) -> None:
         """Whatever comes of it is said to whoever asks for the run when it is due."""
-        with contextlib.suppress(GreenroomError):
-            self._keeper.check(run)
+        try:
+            early.set_result(self._keeper.check(run))
+        except BaseException as error:
+            early.set_exception(error)
+
+    def _answer(self, green: Digest, run: CheckRun) -> Digest | Refused:
+        """The keeper's answer: that of the early run, whatever its receipt says, since asking again is another attempt.
+
+        Where that one gave no receipt, the keeper is asked: what kept it from running may be over.
+        """
+        with self._lock:
+            early = self._early.pop((green, documents.encode(run)), None)
+        if early is not None and early.exception() is None and not isinstance(early.result(), Refused):
+            return early.result()
+        return self._keeper.check(run)
 
     def verify(
         self,
@@ -217,7 +249,7 @@ class KeeperEvaluator:
         )
 
     def _run(self, case: _Case, role: str, suffix: str = "") -> Run:
-        answer = self._keeper.check(self._asked(case, role, suffix))
+        answer = self._answer(case.green, self._asked(case, role, suffix))
         if isinstance(answer, Refused):
             raise _Denied(answer)
         return open_run(self._store, self._attestor, answer)

@@ -164,15 +164,18 @@ def check_constitution(room: Room) -> None:
     """At each start: what is in force is what the owner signed. Raises Tampered; nothing then starts.
 
     The order is read from the guard's own copy: who can delete in the store cannot keep the guard from starting by it.
+    Where there is none, what the store has is kept, once it is found to be the owner's.
     """
     policy = room.rules.digest
     if policy is None:
         return
-    order = room.ledger.setting("policy-order")
-    envelope = read_paper(room, Digest(order or ""), MAX_PAPER_BYTES)
+    order = Digest(room.ledger.setting("policy-order") or "")
+    envelope = read_paper(room, order, MAX_PAPER_BYTES)
     signed = open_paper(room.attestor, envelope, ConstitutionOrder)
     if signed.policy != policy:
         raise Tampered("policy-differs", "the policy in force is not the one that the owner signed", where=policy)
+    if room.ledger.kept(order) is None:
+        room.ledger.keep(order, envelope)
     room.rules.current()
 
 

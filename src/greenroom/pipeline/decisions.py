@@ -17,6 +17,8 @@ from greenroom.domain.vocabulary import ChangeId, Subject
 from greenroom.pipeline.stages.plan import MAX_PATCH_BYTES, read_proposal
 from greenroom.pipeline.tables import DECISIONS
 
+_CANCELLED = "cancelled/"
+"""What a cancel is kept under: beside a no or a later to the same finding, which say nothing of it."""
 AT_ONCE = 500
 """SQLite bounds the values of one statement."""
 
@@ -51,6 +53,20 @@ class Decisions:
         with self._engine.begin() as connection:
             gone = (connection.execute(sa.delete(DECISIONS).where(_these(subject, n))) for n in _batches(findings))
             return sum(result.rowcount for result in gone)
+
+    def cancel(self, subject: Subject, change: ChangeId, findings: Collection[str]) -> None:
+        """Keep for good that a person cancelled `change`, which mends `findings`: none of them is applied by itself."""
+        names = [_CANCELLED + name for name in findings]
+        rows = [{"subject": str(subject), "finding": name, "change": change, "said": "cancelled"} for name in names]
+        with self._engine.begin() as connection:
+            for batch in _batches(names):
+                connection.execute(sa.delete(DECISIONS).where(_these(subject, batch)))
+            for row in rows:
+                connection.execute(sa.insert(DECISIONS).values(**row))
+
+    def cancelled(self, subject: Subject, findings: Collection[str]) -> bool:
+        """True where a person cancelled a change that mends one of `findings`."""
+        return bool(self.among(subject, [_CANCELLED + name for name in findings]))
 
 
 def findings_of(store: Store, change: Change) -> tuple[str, ...]:

@@ -5,13 +5,14 @@ All of it is advice and bookkeeping: the guard matches opt-ins and times windows
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from greenroom.domain import documents
 from greenroom.domain.change import Change
-from greenroom.domain.errors import Bug
+from greenroom.domain.errors import Bug, NotFound, Unusable
 from greenroom.domain.outcomes import verdict_on
 from greenroom.domain.plan import Plan
 from greenroom.domain.ports import Changes, Clock, Evaluator, Guard, Store
@@ -22,6 +23,7 @@ from greenroom.domain.vocabulary import CONSENT, Agree, ChangeId, ConsentLevel, 
 from greenroom.pipeline.branching import on_its_way
 from greenroom.pipeline.carrying import carry_on, live_unnoted, row_of
 from greenroom.pipeline.changes import Board
+from greenroom.pipeline.decisions import Decisions, findings_of
 from greenroom.pipeline.flow import Done
 from greenroom.pipeline.holds import BASE_MOVED, NEEDS_APPROVAL, REVERTING
 from greenroom.pipeline.house import House, Tell
@@ -33,7 +35,7 @@ MODES = tuple(Mode)
 class StandingConsent:
     """Tells the approve stage whether something may agree in a person's place.
 
-    `cancelled` says whether a person cancelled a change of the same finding before.
+    `cancelled` says whether a person cancelled a change with one of the same findings before.
     """
 
     def __init__(
@@ -86,11 +88,32 @@ class StandingConsent:
         return Done(Passed(), dataclasses.replace(change, again=tuple(stored)))
 
 
-def cancelled_before(changes: Changes, board: Board, change: Change) -> bool:
-    """True where a person cancelled this change, or another one of the same finding in the same repository."""
+def cancelled_before(changes: Changes, board: Board, decisions: Decisions, store: Store, change: Change) -> bool:
+    """True where a person cancelled this change, one that it follows, or one that mends any of its findings.
+
+    Only in the same repository. True, too, where it cannot be read what the change mends.
+    """
     line = board.line(change.id)
     same = board.known(change.subject, line.fingerprint) if line is not None else ()
-    return change.cancelled or any(changes.get(found).cancelled for found in same)
+    if any(found.cancelled for found in _line_of(changes, change)) or any(changes.get(one).cancelled for one in same):
+        return True
+    try:
+        return decisions.cancelled(change.subject, findings_of(store, change))
+    except Unusable:
+        return True
+
+
+def _line_of(changes: Changes, change: Change) -> Iterator[Change]:
+    """`change` and those that it follows, each once, as far as they are there."""
+    seen = {change.id}
+    yield change
+    while change.parent is not None and change.parent not in seen:
+        try:
+            change = changes.get(change.parent)
+        except NotFound:
+            return
+        seen.add(change.id)
+        yield change
 
 
 def covered(change: Change, store: Store, guard: Guard, clock: Clock) -> bool:
@@ -132,7 +155,7 @@ def follows(house: House, change: Change) -> bool:
         return False
     mode = min(change.mode, house.guard.status().mode, key=MODES.index)
     agree = CONSENT[mode][change.risk.level]
-    if agree is Agree.PERSON or cancelled_before(house.changes, house.board, change):
+    if agree is Agree.PERSON or _cancelled(house, change):
         return False
     if agree is Agree.STANDING:
         return covered(change, house.store, house.guard, house.clock)
@@ -151,7 +174,7 @@ def reconsider(house: House, tell: Tell) -> dict[str, Any]:
         if (not held and change.window is None) or live_unnoted(house, change):
             continue
         fits = covered(change, house.store, house.guard, house.clock)
-        fits = fits and not cancelled_before(house.changes, house.board, change)
+        fits = fits and not _cancelled(house, change)
         low = change.risk is not None and change.risk.level is ConsentLevel.OPT_IN
         if held and fits and low and change.mode is not Mode.PROPOSE:
             rows.append(carry_on(house, house.changes.save(dataclasses.replace(change, hold=None)).id, tell))
@@ -167,10 +190,21 @@ def cancel(house: House, change_id: str, *, actor: str) -> dict[str, Any]:
     verdict = house.guard.cancel_window(change.id, actor)
     if not isinstance(verdict, Passed) or change.terminal or live_unnoted(house, change):
         return {**row_of(house, change), "verdict": verdict_plain(verdict)}
+    _remember(house, change)
     marked = dataclasses.replace(change, cancelled=True)
     where = "its apply window was cancelled: a person must agree"
     saved = house.changes.save(marked) if change.window is None else _hold(house, marked, where)
     return {**row_of(house, saved), "verdict": verdict_plain(verdict)}
+
+
+def _remember(house: House, change: Change) -> None:
+    """Keep the cancel for every finding of `change`. Where they cannot be read, its own mark has to do."""
+    with contextlib.suppress(Unusable):
+        house.decisions.cancel(change.subject, change.id, findings_of(house.store, change))
+
+
+def _cancelled(house: House, change: Change) -> bool:
+    return cancelled_before(house.changes, house.board, house.decisions, house.store, change)
 
 
 def _hold(house: House, change: Change, where: str) -> Change:

@@ -538,7 +538,7 @@ class MemoryHouse:
                     clock=self.clock,
                     evaluator=evaluator,
                     checks=lambda plan: self.policy.checks(plan),
-                    cancelled=partial(cancelled_before, changes, Board(self.engine)),
+                    cancelled=partial(cancelled_before, changes, Board(self.engine), Decisions(self.engine), store),
                 ),
             ),
             Stage.PROMOTE: promote.PromoteStage(store=store, guard=guard),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from greenroom.bootstrap.local import ASKED, LocalServices
 from greenroom.config import Box
 from greenroom.domain.errors import Exit, Unreachable
 from greenroom.wire import hello
+from greenroom.wire.frames import MAX_FRAME
 from greenroom.wire.rpc import Client, Server
 
 
@@ -29,8 +32,6 @@ def box(tmp_path: Path) -> Box:
 @contextmanager
 def processes(box: Box, release: str | None, monkeypatch: pytest.MonkeyPatch, at: str = "") -> Iterator[ExitStack]:
     """Servers at the box's sockets that say they are `release`; None: from before `hello`. `at` one is at work."""
-    import os
-
     with ExitStack() as stack, monkeypatch.context() as patched:
         if release is not None:
             patched.setattr("greenroom.wire.rpc.installation", lambda: release)
@@ -148,3 +149,22 @@ def test_a_malformed_hello_is_told_plainly(box: Box, monkeypatch: pytest.MonkeyP
     with said_by_the_desk(box, said, monkeypatch), pytest.raises(Unreachable) as caught:
         LocalServices(box).desk("pending")
     assert caught.value.reference == "hello-malformed"
+
+
+def test_a_board_that_outgrows_a_frame_is_read_from_the_file(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The executor of another user cannot say it in one message: that is no reason to show nothing."""
+    others = SimpleNamespace(stat=lambda: SimpleNamespace(st_uid=-1))
+    monkeypatch.setattr(LocalServices, "_mine", lambda self: SimpleNamespace(db=others))
+    answers = {"board": "x" * MAX_FRAME, "tally": {"all": 1}}
+    said: Mapping[str, Any] = {name: lambda *_, answer=answer: answer for name, answer in answers.items()}
+    server = Server(str(box.socket("desk")), said, uids=frozenset({os.getuid()}))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        services = LocalServices(box)
+        assert services._beside("tally", {}) == {"all": 1}
+        assert services._beside("board", {}) is None
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from test_cli_commands import Door, door
 
-from greenroom.domain.errors import Exit
-from greenroom.testing.parts import patch_of
+from greenroom.domain.errors import Exit, Unreachable
+from greenroom.testing.parts import Finding, patch_of
 
 __all__ = ["door"]
 
@@ -57,6 +58,53 @@ def test_cli_cancel_withdraws_what_was_approved(door: Door) -> None:
     assert door("approve", change, "--yes") == Exit.OK
     assert door("cancel", change) == Exit.REFUSED
     assert "already-live" in door.out
+
+
+@pytest.mark.parametrize("verb", ["cancel", "reject"])
+def test_cli_a_no_to_a_child_voids_the_yes_to_what_it_follows(
+    door: Door, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The guard hears it from the command, before the executor, which may not obey: no yes is left to be carried."""
+    door.house.findings.append(Finding(path="a.py", old=b"x = 1", new=b"x = 2"))
+    parent, other = (row["id"] for row in door.house.improve()["changes"])
+    door("approve", parent, "--yes", "--no-promote")
+    assert door("approve", other, "--yes") == Exit.OK
+    with monkeypatch.context() as patched:
+        # A taken-over executor carries the yes when it likes.
+        patched.setattr("greenroom.pipeline.restack._agreed_to", lambda house, change: None)
+        child = door.house.restack(parent)["id"]
+    desk = door.services.desk
+
+    def disobeying(call: str, arguments: Any = None, **more: Any) -> Any:
+        if call == verb:
+            raise Unreachable("no-answer", "it does not answer")
+        return desk(call, arguments, **more)
+
+    monkeypatch.setattr(door.services, "desk", disobeying)
+    assert door(verb, child) != Exit.OK
+    voided = [event.change for event in door.house.log.events() if event.name == "consent.withdrawn"]
+    assert voided == [child, parent]
+
+
+def test_cli_cancel_ends_where_changes_follow_each_other_in_a_ring(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the executor says of parents is bounded: a ring ends, and so does a line without an end."""
+    change = door.waiting()
+    door("approve", change, "--yes", "--no-promote")
+    desk = door.services.desk
+    following = {change: "other1", "other1": change}
+
+    def lying(call: str, arguments: Any = None, **more: Any) -> Any:
+        if call != "show":
+            return desk(call, arguments, **more)
+        said = arguments["change"]
+        return {"id": said, "parent": following.get(said, f"{said}a") if following else f"{said}a"}
+
+    monkeypatch.setattr(door.services, "desk", lying)
+    assert door("cancel", change) == Exit.OK
+    assert door.house.names().count("consent.withdrawn") == 3
+    following.clear()
+    door("reject", change)
+    assert door.house.names().count("consent.withdrawn") > 100
 
 
 def test_cli_edit_from_a_file_and_from_an_editor(door: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

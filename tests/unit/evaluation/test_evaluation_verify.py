@@ -18,7 +18,7 @@ from greenroom.domain.ports import CheckRun
 from greenroom.domain.proof import Attestation, Predicate, Receipt, Role, RunOutput, Seal, Usage
 from greenroom.domain.verdict import Instant, Refused
 from greenroom.domain.vocabulary import Kind, Subject
-from greenroom.evaluation.verify import EARLY, KeeperEvaluator, Known
+from greenroom.evaluation.verify import EARLY, MAX_EARLY, KeeperEvaluator, Known
 from greenroom.keeper.once import key_of
 from greenroom.testing.store import MemoryStore
 
@@ -297,7 +297,7 @@ CHECKS = ("reseal", "classify", "scan", "loosened", "tests", "own-tests")
 
 
 def test_runs_that_wait_for_nothing_begin_early() -> None:
-    """Base's tests and what only reads the trees begin at once, as the very runs that are asked for later."""
+    """Base's tests and what only reads the trees begin at once: their answers are taken, none is asked for twice."""
     begun, due = threading.Event(), threading.Event()
     asked: list[CheckRun] = []
 
@@ -321,7 +321,44 @@ def test_runs_that_wait_for_nothing_begin_early() -> None:
     del asked[:]
     for check in CHECKS[1:]:
         evaluator.verify(check, PLAN, BASE, GREEN, GOLDEN)
+    assert [(run.check, run.role) for run in asked if key_of(run) in early] == []
+    assert {(run.check, run.role) for run in asked} >= {("tests", "base-on-green")}
+    for check in EARLY:
+        evaluator.verify(check, PLAN, BASE, GREEN, GOLDEN)
     assert sorted(key_of(run) for run in asked if EARLY.get(run.check) == run.role) == early
+
+
+def test_an_early_run_without_a_result_is_made_once_a_verify() -> None:
+    """Base's suite that hits its wall is told by the early receipt: asking again would use up another attempt."""
+    asked: list[str] = []
+    told, due = threading.Event(), threading.Event()
+
+    def answer(run: CheckRun) -> Answer:
+        asked.append(run.role)
+        if (run.check, run.role) == ("tests", "base"):
+            told.set()
+            due.wait(10)
+            return b""
+        return {"tests": suite_of(a="passed")}.get(run.check, ScanResult(findings=()))
+
+    evaluator, _ = house(answer)
+    evaluator._side_by_side = True
+    evaluator.begin(["tests"], PLAN, BASE, GREEN, GOLDEN)
+    assert told.wait(10)
+    evaluator.begin(["tests"], PLAN, BASE, GREEN, GOLDEN)
+    due.set()
+    said = evaluator.verify("tests", PLAN, BASE, GREEN, GOLDEN)
+    assert (said.verdict, len(said.receipts)) == ("inconclusive", 2)
+    assert asked == ["base", "base-on-green"]
+
+
+def test_early_runs_that_nobody_came_for_are_forgotten() -> None:
+    """What is remembered is bounded."""
+    evaluator, keeper = house(lambda run: suite_of(a="passed"))
+    evaluator.verify("tests", PLAN, BASE, GREEN, GOLDEN)
+    for number in range(MAX_EARLY + 3):
+        evaluator._remember(digest_of("tree", b"%d" % number), keeper.asked[0])
+    assert len(evaluator._early) == MAX_EARLY
 
 
 def test_an_early_run_that_is_refused_or_breaks_is_said_when_it_is_due() -> None:

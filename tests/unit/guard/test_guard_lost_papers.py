@@ -185,3 +185,13 @@ def test_guard_starts_by_its_own_copy_of_the_constitutions_order(house: PaperHou
     house.store.erase(second)
     assert house.restart().status().policy == house.policy(b"other")
     assert house.guard._room.ledger.kept(first) is None
+
+
+def test_guard_keeps_the_constitutions_order_that_only_the_store_has(house: PaperHouse) -> None:
+    """A ledger without the copy gets it at the next start; from then on the store may lose the paper."""
+    ledger = house.guard._room.ledger
+    order = Digest(str(ledger.setting("policy-order")))
+    ledger.let_go(order)
+    house.restart()
+    house.store.erase(order)
+    assert house.restart().status().policy == house.first

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from greenroom.domain.errors import Unusable
 from greenroom.domain.when import FORMS, when
 from greenroom.entrypoints.cli import consent, editor, render
 from greenroom.entrypoints.cli.change_commands import Json, deliver_waiting, finish_change, say
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from greenroom.entrypoints.cli.app import Context
 
 _SECOND = 1_000_000_000
+_MOST_EARLIER = 200
+"""How many changes that a change follows are looked up: the executor could name ever more."""
 
 
 def register(app: typer.Typer, context: Context) -> None:
@@ -42,7 +45,7 @@ def _words(app: typer.Typer, context: Context) -> None:
         """
         del json
         # The guard hears of it from here: whatever else happens, no yes that was given before counts any more.
-        context.services.withdraw(change, consent.actor())
+        _withdraw(context, change)
         context.services.cancel_window(change, consent.actor())
         wish = {"change": change, "why": why, "actor": consent.actor()}
         _answered(context, context.services.desk("reject", wish))
@@ -88,7 +91,7 @@ def _words(app: typer.Typer, context: Context) -> None:
           greenroom cancel k3f9x2
         """
         del json
-        withdrawn = context.services.withdraw(change, consent.actor())
+        withdrawn = _withdraw(context, change)
         context.services.cancel_window(change, consent.actor())
         if withdrawn["is"] != "passed":
             answer = {"id": change, "verdict": withdrawn}
@@ -133,6 +136,33 @@ def _children(app: typer.Typer, context: Context) -> None:
         del json
         deliver_waiting(context)
         _answered(context, context.services.desk("retry", {"change": change}, progress=render.tell))
+
+
+def _withdraw(context: Context, change: str) -> Mapping[str, Any]:
+    """Have the guard void the yes to `change`, and to each change that it follows: that could still be carried to it.
+
+    The guard's verdict on `change` itself. What it follows is the executor's word.
+    """
+    withdrawn = context.services.withdraw(change, consent.actor())
+    if withdrawn["is"] == "passed":
+        for earlier in _earlier(context, change):
+            context.services.withdraw(earlier, consent.actor())
+    return withdrawn
+
+
+def _earlier(context: Context, change: str) -> Iterator[str]:
+    """What `change` follows, the latest first, each once, as far as the executor says it."""
+    seen = {change}
+    while len(seen) <= _MOST_EARLIER:
+        try:
+            shown = context.services.desk("show", {"change": change})
+        except Unusable:
+            return
+        change = str(shown.get("parent") or "")
+        if not change or change in seen:
+            return
+        seen.add(change)
+        yield change
 
 
 def _answered(context: Context, answer: Mapping[str, Any]) -> None:
