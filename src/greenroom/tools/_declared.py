@@ -36,8 +36,10 @@ def read_pyproject(findings: _needs.Findings) -> None:
     findings.groups |= {k: v for k, v in _needs.table(data, "dependency-groups").items() if isinstance(v, list)}
     for name, environment in _needs.table(_needs.table(tool, "hatch"), "envs").items():
         if isinstance(environment, dict):
-            extra = environment.get("extra-dependencies", [])
-            listed = list(environment.get("dependencies", [])) + (list(extra) if isinstance(extra, list) else [])
+            listed = [
+                *_needs.as_list(environment.get("dependencies")),
+                *_needs.as_list(environment.get("extra-dependencies")),
+            ]
             findings.groups.setdefault("test" if name == "hatch-test" else name, listed)
     for name, listed in _needs.table(_needs.table(tool, "pdm"), "dev-dependencies").items():
         findings.groups.setdefault(name, listed if isinstance(listed, list) else [])
@@ -59,7 +61,8 @@ def read_poetry(findings: _needs.Findings, poetry: _needs.Table) -> None:
     plain = {k: v for k, v in main.items() if k != "python"}
     findings.add([poetry_text(k, v) for k, v in plain.items() if k not in optional], "poetry", True)
     for extra, names in _needs.table(poetry, "extras").items():
-        listed = [poetry_text(n, main[n]) for n in names if n in main] if isinstance(names, list) else []
+        known = [n for n in _needs.as_list(names) if isinstance(n, str) and n in main]
+        listed = [poetry_text(n, main[n]) for n in known]
         findings.extras.setdefault(extra, listed)
     groups = {k: _needs.table(v, "dependencies") for k, v in _needs.table(poetry, "group").items()}
     groups.setdefault("dev", _needs.table(poetry, "dev-dependencies"))
@@ -74,7 +77,7 @@ def poetry_text(name: str, value: Any) -> str:
     if isinstance(value, dict):
         if not isinstance(value.get("version"), str):
             return f"{name} @ unknown://"
-        extras = ",".join(e for e in value.get("extras", []) if isinstance(e, str))
+        extras = ",".join(e for e in _needs.as_list(value.get("extras")) if isinstance(e, str))
         marker = value.get("markers")
         text = name + (f"[{extras}]" if extras else "") + poetry_range(value["version"])
         return text + (f"; {marker}" if isinstance(marker, str) else "")
@@ -105,12 +108,12 @@ def read_setup_cfg(findings: _needs.Findings) -> None:
     config = _needs.parse_ini(findings.read("setup.cfg"))
     if config is None:
         return
-    version = config.get("metadata", "version", fallback="")
+    version = config.get("metadata", "version", fallback="") or ""
     points = {
         group: pairs(_needs.lines(value)) for group, value in _needs.section(config, "options.entry_points").items()
     }
     identify(findings, config.get("metadata", "name", fallback=None), None if ":" in version else version, points)
-    findings.python = findings.python or config.get("options", "python_requires", fallback="")[:100]
+    findings.python = findings.python or (config.get("options", "python_requires", fallback="") or "")[:100]
     findings.add(_needs.lines(config.get("options", "install_requires", fallback="")), "setup.cfg", True)
     tests = _needs.lines(config.get("options", "tests_require", fallback=""))
     if tests:
@@ -119,9 +122,9 @@ def read_setup_cfg(findings: _needs.Findings) -> None:
         findings.extras.setdefault(name, _needs.lines(value))
 
 
-def pairs(entries: Iterable[str]) -> dict[str, str]:
+def pairs(entries: Iterable[object]) -> dict[str, str]:
     """`name = value` lines as a dict."""
-    split = (entry.partition("=") for entry in entries)
+    split = (entry.partition("=") for entry in entries if isinstance(entry, str))
     return {name.strip(): value.strip() for name, equals, value in split if equals}
 
 
@@ -132,21 +135,16 @@ def read_setup_py(findings: _needs.Findings) -> None:
         return
     module = ast.parse(text)
     names = _needs.literals(module)
-    for call in ast.walk(module):
-        if isinstance(call, ast.Call) and getattr(call.func, "id", getattr(call.func, "attr", "")) == "setup":
-            take_setup_call(
-                findings, {k.arg: _needs.literal(k.value, names) for k in call.keywords if k.arg}, "setup.py"
-            )
+    calls = [call for call in ast.walk(module) if isinstance(call, ast.Call)]
+    setups = [call for call in calls if getattr(call.func, "id", getattr(call.func, "attr", "")) == "setup"]
+    for call in setups[: _needs.MAX_PLACES]:
+        take_setup_call(findings, {k.arg: _needs.literal(k.value, names) for k in call.keywords if k.arg}, "setup.py")
 
 
 def take_setup_call(findings: _needs.Findings, given: Mapping[str, Any], source: str) -> None:
     """Use the keyword arguments of a setup() call that are literals."""
     points = given.get("entry_points")
-    points = (
-        {g: pairs(v if isinstance(v, list) else _needs.lines(v)) for g, v in points.items()}
-        if isinstance(points, dict)
-        else {}
-    )
+    points = {g: pairs(_needs.as_list(v)) for g, v in points.items()} if isinstance(points, dict) else {}
     identify(findings, given.get("name"), given.get("version"), points)
     if isinstance(given.get("python_requires"), str):
         findings.python = findings.python or given["python_requires"][:100]
@@ -174,12 +172,17 @@ def read_pkg_info(findings: _needs.Findings) -> None:
     findings.project["version"] = dict(fields).get("version", "")[:80] or findings.project["version"]
     findings.python = findings.python or dict(fields).get("requires-python", "")[:100]
     declared = dict(findings.extras)
-    for value in (value for key, value in fields if key == "requires-dist"):
+    known = {_needs.canonical(_needs.name_of(text)) for text, (_, needed) in findings.found.items() if needed}
+    for value in (" ".join(value.split()) for key, value in fields if key == "requires-dist"):
+        if len(value) > _needs.MAX_TEXT:
+            findings.note(f"PKG-INFO: left out, not a plain requirement: {value[:120]!r}")
+            continue
         requirement, semicolon, marker = value.partition(";")
         extra = EXTRA_MARKER.search(marker) if semicolon else None
         if extra is None:
-            known = {_needs.canonical(_needs.name_of(text)) for text, (_, needed) in findings.found.items() if needed}
-            findings.add([value] if _needs.canonical(_needs.name_of(value)) not in known else [], "PKG-INFO", True)
+            name, count = _needs.canonical(_needs.name_of(value)), len(findings.found)
+            findings.add([value] if name not in known else [], "PKG-INFO", True)
+            known |= {name} if len(findings.found) > count else set()
         elif extra[1] not in declared:
             rest = re.sub(r"^\s*and\s+|\s+and\s*$", "", EXTRA_MARKER.sub("", marker)).strip()
             findings.extras.setdefault(extra[1], []).append(requirement.strip() + (f"; {rest}" if rest else ""))

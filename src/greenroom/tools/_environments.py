@@ -58,9 +58,13 @@ def read_tox_toml(findings: _needs.Findings) -> None:
 def take_tox_ini(findings: _needs.Findings, text: str | None, file: str) -> None:
     """The sections [testenv] and those of environments for tests: deps, extras, dependency_groups."""
     config = _needs.parse_ini(text)
-    for name in config.sections() if config else ():
+    if config is None:
+        return
+    taken = 0
+    for name in config.sections():
         plain, colon, environment = name.partition(":")
-        if config and plain == "testenv" and (not colon or for_tests(environment)):
+        if plain == "testenv" and (not colon or for_tests(environment)) and taken < _needs.MAX_PLACES:
+            taken += 1
             source = f"{file}:{name}"[:100]
             entries = tuple(option_lines(config, name, "deps", set()))
             take_option_lines(findings, entries, source, 0)
@@ -112,11 +116,10 @@ def words(entries: Iterable[str]) -> list[str]:
 
 def take_named(findings: _needs.Findings, kind: str, names: Iterable[str], source: str) -> None:
     """Extras or groups of the project that an environment names."""
-    table = findings.extras if kind == "extra" else findings.groups
-    known = {_needs.canonical(name) for name in table}
+    known = findings.table(kind)
     for name in list(names)[:MAX_NAMED]:
         if _needs.canonical(name) in known:
-            findings.add(_needs.expand(findings, table, name, set()), f"{source}, {kind} {name}"[:100], False)
+            findings.add(_needs.expand(findings, kind, name), f"{source}, {kind} {name}"[:100], False)
         else:
             findings.note(f"{source}: no {kind} is named {name[:80]!r}")
 
@@ -134,7 +137,9 @@ def take_option_lines(
         elif option and not entry.startswith(("-c", "--c")) and nesting < MAX_NESTING:
             read_requirement_file(findings, os.path.normpath(os.path.join(folder, option[1])), source, nesting + 1)
         elif not entry.startswith("-") and "{" not in entry and not entry.startswith((".", "/")):
-            texts.append(re.sub(r"\s+--hash=\S+|\s*\\$", "", entry))
+            first, *rest = entry.split() or [""]
+            kept = " ".join([first, *(word for word in rest if not word.startswith("--hash="))])
+            texts.append(kept.removesuffix("\\").rstrip())
     findings.add(texts, source, False)
 
 
@@ -165,11 +170,12 @@ def read_nox(findings: _needs.Findings) -> None:
         return
     module = ast.parse(text)
     names = _needs.literals(module)
-    for node in module.body:
-        if isinstance(node, ast.FunctionDef) and re.search(r"test|unit|coverage", node.name):
-            for call in ast.walk(node):
-                if isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "install":
-                    take_install_call(findings, call, names, f"noxfile.py:{node.name}"[:100])
+    functions = (node for node in module.body if isinstance(node, ast.FunctionDef))
+    sessions = [node for node in functions if re.search(r"test|unit|coverage", node.name)]
+    calls = ((node.name, call) for node in sessions for call in ast.walk(node) if isinstance(call, ast.Call))
+    installs = [(name, call) for name, call in calls if getattr(call.func, "attr", "") == "install"]
+    for name, call in installs[: _needs.MAX_PLACES]:
+        take_install_call(findings, call, names, f"noxfile.py:{name}"[:100])
 
 
 def take_install_call(findings: _needs.Findings, call: ast.Call, names: _needs.Table, source: str) -> None:

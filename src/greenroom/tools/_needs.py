@@ -16,13 +16,18 @@ MAX_FILE_BYTES = 1024 * 1024
 MAX_REQUIREMENTS = 300
 MAX_TEXT = 500
 MAX_NOTES = 50
+MAX_PLACES = 200
+"""How many environments, or calls, of one file are read."""
 MAX_JOINED = 64 * 1024
 NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
 Table = dict[str, Any]
 
 
 class Findings:
-    """Requirements in the order found, each text once; the first source that names one wins."""
+    """Requirements in the order found, each text once; the first source that names one wins.
+
+    `chosen` says that the project's own metadata has a list for its tests.
+    """
 
     def __init__(self, root: str) -> None:
         self.root = root
@@ -32,8 +37,18 @@ class Findings:
         self.python = ""
         self.extras: Table = {}
         self.groups: Table = {}
+        self.chosen = False
         self.settled: frozenset[str] = frozenset()
         self.seen: set[str] = set()
+        self.expanded: set[tuple[str, str]] = set()
+        self.named: dict[str, Table] = {}
+
+    def table(self, kind: str) -> Table:
+        """The extras ("extra") or groups ("group") by canonical name, as they are when first asked for."""
+        if kind not in self.named:
+            table = self.extras if kind == "extra" else self.groups
+            self.named[kind] = {canonical(name): table[name] for name in reversed(table)}
+        return self.named[kind]
 
     def settle(self) -> None:
         """From here on only distributions are added that nothing but the project itself has named."""
@@ -88,21 +103,33 @@ def name_of(text: str) -> str:
     return found[0] if found else ""
 
 
-def expand(findings: Findings, table: Table, name: str, seen: set[tuple[int, str]]) -> list[Any]:
-    """The requirements of an extra or group, with `{include-group}` and `project[extra]` followed."""
-    if (id(table), canonical(name)) in seen:
-        return []
-    seen.add((id(table), canonical(name)))
+def expand(findings: Findings, kind: str, name: str) -> list[Any]:
+    """The requirements of an extra or group, with `{include-group}` and `project[extra]` followed.
+
+    Each extra and group is followed once a run: what it lists has been added then.
+    """
     own, texts = canonical(findings.project["name"]), list[Any]()
-    for item in next((v for k, v in table.items() if canonical(k) == canonical(name)), []):
-        if isinstance(item, dict):
-            texts += expand(findings, findings.groups, str(item.get("include-group", "")), seen)
-        elif isinstance(item, str) and own and "[" in item and canonical(item.partition("[")[0].strip()) == own:
-            for extra in item.partition("[")[2].partition("]")[0].split(","):
-                texts += expand(findings, findings.extras, extra.strip(), seen)
-        else:
+    left: list[tuple[str, Any]] = [(kind, name)]
+    while left:
+        where, item = left.pop()
+        if not where:
             texts.append(item)
+            continue
+        key = (where, canonical(item))
+        if key not in findings.expanded:
+            findings.expanded.add(key)
+            inner = [each for entry in findings.table(where).get(key[1], []) for each in _followed(own, entry)]
+            left += reversed(inner)
     return texts
+
+
+def _followed(own: str, item: Any) -> list[tuple[str, Any]]:
+    """The groups or extras that an entry stands for, each with its kind; the entry itself with none."""
+    if isinstance(item, dict):
+        return [("group", str(item.get("include-group", "")))]
+    if isinstance(item, str) and own and "[" in item and canonical(item.partition("[")[0].strip()) == own:
+        return [("extra", extra.strip()) for extra in item.partition("[")[2].partition("]")[0].split(",")]
+    return [("", item)]
 
 
 def table(data: object, name: str) -> Table:
@@ -117,8 +144,14 @@ def parse_ini(text: str | None) -> configparser.RawConfigParser | None:
         return None
     config = configparser.RawConfigParser(strict=False, delimiters=("=",), allow_no_value=True)
     config.optionxform = str  # type: ignore[method-assign, assignment] # the documented way to keep the case
-    config.read_string(text)
+    config.read_string("\n".join(_single_blanks(line) for line in text.split("\n")))
     return config
+
+
+def _single_blanks(line: str) -> str:
+    """The line with its indent and single blanks: configparser's time grows with the square of a run of them."""
+    rest = line.lstrip()
+    return line[: len(line) - len(rest)] + " ".join(rest.split())
 
 
 def section(config: configparser.RawConfigParser, name: str) -> dict[str, str]:

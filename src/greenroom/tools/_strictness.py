@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Loosened = tuple[str, int, str]
@@ -33,49 +33,137 @@ _STRONG = re.compile(
     r"(?:assertEqual|assertEquals|assertIs|assertIsNone|assert\w+Equal|assert_called_once_with|assert_equal)$"
 )
 _BROAD = frozenset({"Exception", "BaseException"})
+_ALWAYS = 1 << 62
+"""After every place of a file: where a name bound from inside a function counts."""
+_MAX_BOUND = 20
+_COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+Place = tuple[int, int]
+"""Line and column."""
+Bound = tuple[str, Place, str]
+"""The dotted name that a statement binds or deletes, where, and its text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Test:
-    """A test function with the decorators of its classes."""
+    """A test function with the decorators of its classes.
+
+    `under` is what has to hold for it to be defined, from the outside in; `unbound` the later statements that bind its
+    name, or a name of its classes, to something else, or delete it.
+    """
 
     __test__ = False
     tree: Function
     marks: tuple[ast.expr, ...]
+    under: tuple[str, ...] = ()
+    unbound: tuple[str, ...] = ()
 
 
 def tests(module: ast.Module) -> dict[str, Test]:
     """The tests by qualified name: functions called test*, and such methods of classes."""
-    return dict(_walk(module.body, "", (), wanted=True))
+    found = dict(_walk(module.body, "", (), (), wanted=True))
+    parts = {name: _outward(name) for name in found}
+    bound: dict[str, list[Bound]] = {part: [] for several in parts.values() for part in several}
+    for each in _bindings(module, bound):
+        bound[each[0]].append(each)
+    for name, test in found.items():
+        start = (test.tree.lineno, test.tree.col_offset)
+        after = tuple(text for part in parts[name] for _, at, text in bound[part][-_MAX_BOUND:] if at > start)
+        if after:
+            found[name] = replace(test, unbound=after)
+    return found
 
 
 def helpers(module: ast.Module) -> dict[str, Test]:
     """The other functions of a test module by qualified name."""
-    return dict(_walk(module.body, "", (), wanted=False))
+    return dict(_walk(module.body, "", (), (), wanted=False))
 
 
 def _walk(
-    body: list[ast.stmt], prefix: str, marks: tuple[ast.expr, ...], *, wanted: bool
+    body: list[ast.stmt], prefix: str, marks: tuple[ast.expr, ...], under: tuple[str, ...], *, wanted: bool
 ) -> Iterator[tuple[str, Test]]:
     for node in body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             if node.name.startswith("test") is wanted:
-                yield prefix + node.name, Test(tree=node, marks=(*marks, *node.decorator_list))
+                yield prefix + node.name, Test(tree=node, marks=(*marks, *node.decorator_list), under=under)
         elif isinstance(node, ast.ClassDef):
-            yield from _walk(node.body, f"{prefix}{node.name}.", (*marks, *node.decorator_list), wanted=wanted)
+            inner = (*marks, *node.decorator_list)
+            yield from _walk(node.body, f"{prefix}{node.name}.", inner, under, wanted=wanted)
         elif isinstance(node, ast.If | ast.Try | ast.With):
             for part in ("body", "orelse", "finalbody"):
-                yield from _walk(getattr(node, part, []), prefix, marks, wanted=wanted)
+                statements = getattr(node, part, [])
+                if statements:
+                    yield from _walk(statements, prefix, marks, (*under, _condition(node, part)), wanted=wanted)
+
+
+def _condition(node: ast.If | ast.Try | ast.With, part: str) -> str:
+    """What a block says about whether its statements run."""
+    if isinstance(node, ast.If):
+        return f"if {ast.unparse(node.test)}" if part == "body" else f"if not ({ast.unparse(node.test)})"
+    if isinstance(node, ast.With):
+        return f"with {', '.join(ast.unparse(item) for item in node.items)}"
+    return {"body": "try", "orelse": "else of try", "finalbody": "finally"}[part]
+
+
+def _outward(name: str) -> list[str]:
+    """A qualified name and those of the classes around it."""
+    parts = name.split(".")
+    return [".".join(parts[:end]) for end in range(len(parts), 0, -1)]
+
+
+def _bindings(module: ast.Module, wanted: Container[str]) -> Iterator[Bound]:
+    """Where the module and its classes bind or delete what is wanted, in order; what functions bind comes last."""
+    left: list[tuple[ast.AST, str, ast.AST]] = [(module, "", module)]
+    texts: dict[ast.AST, str] = {}
+    while left:
+        node, prefix, statement = left.pop()
+        statement = node if isinstance(node, ast.stmt) else statement
+        inner = prefix
+        at = (getattr(statement, "lineno", 0), getattr(statement, "col_offset", 0))
+        for name in _bound(node):
+            if prefix + name in wanted:
+                if statement not in texts:
+                    texts[statement] = _said(statement, name)
+                yield prefix + name, at, texts[statement]
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | _COMPREHENSIONS):
+            continue
+        if isinstance(node, ast.ClassDef):
+            inner = f"{prefix}{node.name}."
+        left += [(child, inner, statement) for child in reversed(list(ast.iter_child_nodes(node)))]
+    for node in ast.walk(module):
+        for name in node.names if isinstance(node, ast.Global) else ():
+            if name in wanted:
+                yield name, (_ALWAYS, 0), f"global {name}"
+
+
+def _bound(node: ast.AST) -> list[str]:
+    """The dotted names that one node binds or deletes."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return [node.name]
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return [(each.asname or each.name).split(".")[0] for each in node.names]
+    if isinstance(node, ast.Name | ast.Attribute) and not isinstance(node.ctx, ast.Load):
+        return [_dotted(node)]
+    if isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
+        return [node.name]
+    return []
+
+
+def _said(statement: ast.AST, name: str) -> str:
+    """A plain statement's text; of one with a body, its kind and the name."""
+    plain = isinstance(statement, ast.stmt) and not hasattr(statement, "body") and not hasattr(statement, "cases")
+    return ast.unparse(statement) if plain else f"{type(statement).__name__.lower()} {name}"
 
 
 def same(before: Test, after: Test) -> bool:
-    """True when two tests have the same code and marks."""
+    """True when two tests have the same code and marks, and are defined under the same conditions."""
     marks = [ast.dump(mark) for mark in before.marks] == [ast.dump(mark) for mark in after.marks]
-    return marks and ast.dump(before.tree) == ast.dump(after.tree)
+    defined = (before.under, before.unbound) == (after.under, after.unbound)
+    return marks and defined and ast.dump(before.tree) == ast.dump(after.tree)
 
 
 def loosened(before: Test, after: Test) -> Iterator[Loosened]:
     """What is less strict in `after`: (rule, line, message)."""
+    yield from _undefined(before, after)
     yield from _skips(before, after)
     yield from _cases(before, after)
     old, new = assertions(before.tree), assertions(after.tree)
@@ -87,6 +175,14 @@ def loosened(before: Test, after: Test) -> Iterator[Loosened]:
         yield "failure-swallowed", after.tree.lineno, "an exception is caught and dropped"
     if _unreached(after.tree) > _unreached(before.tree):
         yield "assertion-removed", after.tree.lineno, "assertions stand where they are never reached"
+
+
+def _undefined(before: Test, after: Test) -> Iterator[Loosened]:
+    """Conditions that the test did not stand under, and statements that take its name from it."""
+    for condition in Counter(after.under) - Counter(before.under):
+        yield "test-skipped", after.tree.lineno, f"defined only under: {condition[:120]}"
+    for statement in Counter(after.unbound) - Counter(before.unbound):
+        yield "test-deleted", after.tree.lineno, f"its name is taken from it: {statement[:120]}"
 
 
 def _skips(before: Test, after: Test) -> Iterator[Loosened]:

@@ -38,6 +38,8 @@ _COLLECTION_HOOKS = frozenset(
     }
 )  # fmt: skip
 _COLLECTION_NAMES = frozenset({"collect_ignore", "collect_ignore_glob", "__test__", "pytest_plugins"})
+_NOT_ENTERED = frozenset({"build", "dist", "node_modules", "venv", "CVS", "_darcs", "{arch}"})
+"""Folders that pytest does not look into where no setting says otherwise, next to those named `.*` and `*.egg`."""
 _SELECTING = (
     "testpaths",
     "python_files",
@@ -155,7 +157,11 @@ def _moved(path: str, test: _strictness.Test, places: list[Place]) -> Place | No
 
 def _collected(path: str) -> bool:
     """True for a file that pytest reads where no setting says otherwise."""
-    name = path.rsplit("/", 1)[-1]
+    *folders, name = path.split("/")
+    if any(part.startswith(".") for part in (*folders, name)):
+        return False
+    if any(folder in _NOT_ENTERED or folder.endswith(".egg") for folder in folders):
+        return False
     return name.endswith(".py") and (name.startswith("test_") or name.endswith("_test.py"))
 
 

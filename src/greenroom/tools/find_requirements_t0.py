@@ -10,7 +10,6 @@ for developers count only where no test source exists.
 
 from __future__ import annotations
 
-import configparser
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -75,7 +74,8 @@ def find(root: str) -> dict[str, Any]:
     for reader in _METADATA:
         guarded(findings, reader)
     has_metadata = bool(findings.project["name"])
-    chosen = choose_extras(findings)
+    guarded(findings, choose_extras)
+    chosen = findings.chosen
     if chosen:
         findings.settle()
     for reader in _ENVIRONMENTS:
@@ -85,10 +85,10 @@ def find(root: str) -> dict[str, Any]:
 
 
 def guarded(findings: _needs.Findings, reader: Callable[[_needs.Findings], None]) -> None:
-    """Run one reader; what a malformed file raises becomes a note."""
+    """Run one reader; whatever a malformed file makes it raise becomes a note, for the other files still count."""
     try:
         reader(findings)
-    except (ValueError, SyntaxError, configparser.Error, RecursionError, MemoryError, OSError) as error:
+    except Exception as error:
         findings.note(f"{getattr(reader, '__name__', 'reader')}: {type(error).__name__}: {str(error)[:150]}")
 
 
@@ -115,18 +115,18 @@ def result(findings: _needs.Findings) -> dict[str, Any]:
     }
 
 
-def choose_extras(findings: _needs.Findings) -> bool:
-    """Add the extras and groups named for tests, else those named for developers; True when a test source was."""
+def choose_extras(findings: _needs.Findings) -> None:
+    """Add the extras and groups named for tests, else those named for developers; note when a test source was."""
     for names, is_test in ((TEST_NAMES, True), (DEV_NAMES, False)):
         taken = False
         for table, kind in ((findings.extras, "extra"), (findings.groups, "group")):
             for name in sorted(table):
                 if _needs.canonical(name) in names:
-                    findings.add(_needs.expand(findings, table, name, set()), f"{kind}:{name}"[:100], False)
+                    findings.add(_needs.expand(findings, kind, name), f"{kind}:{name}"[:100], False)
                     taken = taken or bool(table[name])
         if taken:
-            return is_test
-    return False
+            findings.chosen = is_test
+            return
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from greenroom.domain import documents
 from greenroom.domain.outcomes import ScanResult
-from greenroom.tools import _python, _strictness
+from greenroom.tools import _python, _strictness, compare_tests_t0
 
 HEAD = "import pytest\n"
 BASE = HEAD + "def test_a():\n    x = f()\n    assert x == 1\n    assert g(x) == 2\n"
@@ -33,6 +33,18 @@ def rules(before: str, after: str) -> set[str]:
     tests, later = _strictness.tests(old), _strictness.tests(new)
     found = {rule for name in tests if name in later for rule, _, _ in _strictness.loosened(tests[name], later[name])}
     return found | {"test-skipped" for _ in _strictness.module_skips(old, new)}
+
+
+def parsed(text: str) -> dict[str, _strictness.Test]:
+    """The tests of a module's text."""
+    module = _python.parse(text)
+    assert module is not None
+    return _strictness.tests(module)
+
+
+def placed(path: str, text: str) -> dict[str, list[tuple[str, _strictness.Test]]]:
+    """The tests of `text` as those that a file gained."""
+    return {name: [(path, test)] for name, test in parsed(text).items()}
 
 
 @pytest.mark.parametrize(
@@ -173,6 +185,69 @@ EMPTY = HEAD + "def test_a():\n    pass\n"
 def test_a_moved_test_stays_as_strict(body: Any, base: dict[str, str], green: dict[str, str], rule: str) -> None:
     """A test in another file is compared like one that stayed, and stands for one that is gone."""
     assert blocking(body, base, green) == {rule}
+
+
+@pytest.mark.parametrize(
+    "folder", ["build", "dist", ".attic", "node_modules", "venv", "CVS", "_darcs", "{arch}", "old.egg", "tests/build"]
+)
+def test_a_folder_that_no_runner_enters_is_no_place_for_a_moved_test(folder: str) -> None:
+    """What pytest's own norecursedirs leaves out is not read; a test that went there is gone."""
+    arrived = {"test_a": [(f"{folder}/test_b.py", parsed(BASE)["test_a"])]}
+    assert [found["rule"] for found in compare_tests_t0._deleted("tests/test_a.py", parsed(BASE), arrived)] == [
+        "test-deleted"
+    ]
+
+
+FALSE = HEAD + "if False:\n" + "".join(f"    {line}\n" for line in BASE.splitlines()[1:])
+CLASS = "class TestA:\n    def test_a(self):\n        assert f() == 1\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "rule"),
+    [
+        (BASE, FALSE, "test-skipped"),
+        (BASE, FALSE.replace("if False:", "if True:\n    pass\nelse:"), "test-skipped"),
+        (BASE, FALSE.replace("if False:", "with suppress(Exception):\n    1 / 0"), "test-skipped"),
+        (BASE, FALSE.replace("if False:", "try:\n    1 / 0") + "except Exception:\n    pass\n", "test-skipped"),
+        (FALSE.replace("False", "windows"), FALSE, "test-skipped"),
+        (BASE, BASE + "del test_a\n", "test-deleted"),
+        (BASE, BASE + "test_a = None\n", "test-deleted"),
+        (BASE, BASE + "if True:\n    del test_a\n", "test-deleted"),
+        (BASE, BASE + "from b import other as test_a\n", "test-deleted"),
+        (BASE, BASE + "for test_a in ():\n    pass\n", "test-deleted"),
+        (BASE, BASE + "def f():\n    global test_a\n    del test_a\nf()\n", "test-deleted"),
+        (BASE + "test_a = mark(test_a)\n", BASE + "test_a = mark(test_a)\ndel test_a\n", "test-deleted"),
+        (CLASS, CLASS + "    del test_a\n", "test-deleted"),
+        (CLASS, CLASS + "del TestA\n", "test-deleted"),
+        (CLASS, CLASS + "TestA.test_a = None\n", "test-deleted"),
+        (CLASS, CLASS + "class TestA:\n    pass\n", "test-deleted"),
+    ],
+)
+def test_a_test_that_is_not_defined_any_more_is_found(before: str, after: str, rule: str) -> None:
+    """Conditions around a test, and its name bound to something else, count in its file as in another."""
+    assert rules(before, after) == {rule}
+    assert rules(after, after) == set()
+    moved = compare_tests_t0._deleted("tests/test_a.py", parsed(before), placed("tests/test_b.py", after))
+    assert {found["rule"] for found in moved if found["blocks"]} == {rule}
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        "test_a = None\n" + BASE,
+        BASE + "x = [test_a for test_a in ()]\n",
+        BASE + "def test_b():\n    test_a = 1\n    assert test_a == 1\n",
+        BASE + "class TestB:\n    def test_a(self):\n        pass\n",
+    ],
+)
+def test_a_name_bound_elsewhere_or_earlier_is_left_alone(after: str) -> None:
+    """Only what follows a test in its own scope takes its name from it."""
+    assert rules(BASE, after) == set()
+
+
+def test_a_test_taken_out_of_its_condition_is_left_alone() -> None:
+    """Fewer conditions are stricter."""
+    assert rules(FALSE.replace("False", "windows"), BASE) == set()
 
 
 def test_moved_tests_of_one_name_are_paired_by_what_they_say(body: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from greenroom.tools import _needs
 from greenroom.tools._declared import poetry_range
-from greenroom.tools.find_requirements_t0 import find
+from greenroom.tools.find_requirements_t0 import find, guarded
 
 
 def lay(directory: Path, files: Mapping[str, str]) -> Path:
@@ -394,6 +396,75 @@ def test_malformed_files_are_survived(tmp_path: Path, name: str, content: str) -
     (tmp_path / "tree" / name).write_text(content)
     (tmp_path / "tree" / "test-requirements.txt").write_text("mock\n")
     assert "mock" in [item["text"] for item in find(str(tmp_path / "tree"))["requirements"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("setup.py", "setup(name='a', entry_points={'a': {'b': 'c'}}, install_requires=['six'])\n"),
+        ("setup.cfg", "[metadata]\nname = a\nversion\n[options]\npython_requires\ninstall_requires = six\n"),
+        ("pyproject.toml", "[project]\nname='a'\ndependencies=['six']\n[tool.hatch.envs.x]\ndependencies=5\n"),
+        ("pyproject.toml", "[tool.poetry.dependencies]\nsix='*'\nsip={version='*',extras=5}\n"),
+        ("pyproject.toml", "[tool.poetry.dependencies]\nsix='*'\n[tool.poetry.extras]\ntest=[{a=1}, 'six']\n"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_costs_itself_alone(tmp_path: Path, name: str, content: str) -> None:
+    """What else the same file says is still read."""
+    result = find(str(lay(tmp_path / "tree", {name: content})))
+    assert "six" in [item["text"] for item in result["requirements"]]
+    assert result["notes"] == []
+
+
+def test_a_long_chain_of_extras_is_followed_to_its_end(tmp_path: Path) -> None:
+    """However deep extras name each other, what they list is found."""
+    links = "".join(f'e{n} = ["a[e{n + 1}]"]\n' for n in range(1200))
+    text = f'[project]\nname = "a"\n[project.optional-dependencies]\ntest = ["a[e0]", "six"]\n{links}e1200 = ["mock"]\n'
+    result = found(tmp_path, pyproject_dot_toml=text)
+    assert [item["text"] for item in result["requirements"]] == ["mock", "six"]
+
+
+def test_a_reader_that_fails_in_any_way_becomes_a_note(tmp_path: Path) -> None:
+    """No error of one reader costs what the others find."""
+    findings = _needs.Findings(str(tmp_path))
+
+    def reader(_: _needs.Findings) -> None:
+        raise AttributeError("x")
+
+    guarded(findings, reader)
+    assert findings.notes == ["reader: AttributeError: x"]
+
+
+BLANKS = " " * 60_000
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"requirements.txt": f"six{BLANKS}x\n"},
+        {"PKG-INFO": f"Name: a\nRequires-Dist: six; {BLANKS}x\n"},
+        {"PKG-INFO": f"Name: a\nRequires-Dist: six; extra == 'test' {BLANKS}x\n"},
+        {"tox.ini": f"[testenv]\ndeps{BLANKS}x\n"},
+        {
+            "pyproject.toml": '[project]\nname = "a"\n[project.optional-dependencies]\ntest = ["six"]\n'
+            + "".join(f'e{n} = ["mock"]\n' for n in range(6000)),
+            "test-requirements.txt": ".[test]\n" * 600,
+        },
+    ],
+    ids=["requirements", "marker", "extra", "ini", "extras"],
+)
+def test_time_grows_with_the_size_of_the_files(tmp_path: Path, files: dict[str, str]) -> None:
+    """Runs of blanks and an extra named on every line are read once over."""
+    tree = lay(tmp_path / "tree", files)
+    start = time.process_time()
+    find(str(tree))
+    assert time.process_time() - start < 2
+
+
+def test_hashes_and_line_ends_of_pinned_lists_are_left_out(tmp_path: Path) -> None:
+    """A requirement with more hashes than a requirement is long is still one."""
+    hashes = "".join(f" \\\n    --hash=sha256:{n:064d}" for n in range(20))
+    result = found(tmp_path, requirements_dot_txt=f"six==1.0{hashes}\nmock \\")
+    assert [item["text"] for item in result["requirements"] if not item["needed"]] == ["six==1.0", "mock"]
 
 
 @settings(max_examples=60)
