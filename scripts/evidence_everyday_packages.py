@@ -24,7 +24,7 @@ from greenroom.brokers.release import fetch_release
 BIN = Path(sys.executable).parent
 GREENROOM = str(BIN / "greenroom")
 PACKAGES = (
-    ("jsonpickle", "4.1.4", "8adf24cca611809b55ff5ed2ace850e1a3e4370dad5d363df71569b8f46c9645"),
+    ("boltons", "26.2.0", "d39cfd15c1a1c3bd4d705c82252fa9edb8e4f5e8cc039f8e39afac7b1b47e92c"),
     ("tinydb", "4.9.0", "6928b1fa785186bda7952a0ba05aaeedc883ede565ca9c7d608de44e5e75de70"),
     ("pathspec", "1.1.1", "17db5ecd524104a120e173814c90367a96a98d07c45b2e10c2f3919fff91bf5a"),
 )
@@ -61,6 +61,8 @@ def one(scratch: Path, name: str, version: str, sha256: str) -> list[str]:
     first, found = improve(place, scratch / f"{name}-cards")
     minutes = (time.monotonic() - began) / 60
     rows = found["changes"]
+    if found["verdict"]["is"] != "passed":
+        print(f"held: {found['verdict']['rule']}: {found['verdict']['where']}")
     ended = Counter(row["ended"] or (row["held"] or {}).get("rule", "") for row in rows)
     counts = {key: sum(scan["counts"][key] for scan in found["scans"]) for key in ("findings", "proposed", "reported")}
     print(f"first card after {first:.1f} s; the last after {minutes:.1f} min; {counts['findings']} findings")
@@ -79,7 +81,7 @@ def one(scratch: Path, name: str, version: str, sha256: str) -> list[str]:
         *([f"{name}: only {counts['findings']} findings"] if counts["findings"] < LEAST_FINDINGS else []),
         *(f"{name}: {each} was found twice" for each in twice),
         *(f"{name}: {each} is of an ignored rule" for each in against),
-        *([f"{name}: {found['left']} were not reached"] if found["left"] else []),
+        *([f"{name}: {len(found['left'])} were not reached"] if found["left"] else []),
         *([f"{name}: no card was seen"] if first < 0 else []),
     ]
 
