@@ -40,7 +40,7 @@ MAX_READ = 4096
 class _Ticket:
     """One caller's event on its way into a group."""
 
-    __slots__ = ("done", "draft", "error", "event", "index", "next", "turn")
+    __slots__ = ("done", "draft", "error", "event", "given", "index", "next", "turn")
 
     def __init__(self, event: Event) -> None:
         self.event = event
@@ -49,24 +49,30 @@ class _Ticket:
         self.done = False
         self.error: Exception | None = None
         self.next: _Ticket | None = None
+        self.given = False
         self.turn = threading.Lock()
         self.turn.acquire()
+
+    def give(self) -> None:
+        """Say that it is this ticket's turn, once."""
+        self.given = True
+        self.turn.release()
 
     def wait(self) -> BaseException | None:
         """Until it is this ticket's turn; gives an interrupt that came meanwhile, because others wait behind it."""
         interrupt: BaseException | None = None
-        while True:
+        # An interrupt can come when the lock was taken already; waiting for the lock again would then be for ever.
+        while not self.given:
             try:
                 self.turn.acquire()
             except BaseException as error:
                 interrupt = error
-            else:
-                return interrupt
+        return interrupt
 
     def pass_on(self) -> None:
         """Wake the next of the group."""
         if self.next is not None:
-            self.next.turn.release()
+            self.next.give()
 
 
 class _Group:
@@ -308,7 +314,7 @@ class TileLog:
                 heir = self._queue[0] if self._queue else None
                 self._led = heir is not None
             if heir is not None:
-                heir.turn.release()
+                heir.give()
             _wake([ticket for ticket in group if ticket is not own])
 
     def _commit(self, tickets: list[_Ticket]) -> None:
@@ -386,7 +392,7 @@ def _wake(tickets: list[_Ticket]) -> None:
     for ticket, following in itertools.pairwise(tickets):
         ticket.next = following
     if tickets:
-        tickets[0].turn.release()
+        tickets[0].give()
 
 
 def _set_back(at: int, last: int) -> Unusable:

@@ -22,7 +22,7 @@ from greenroom.audit import keys
 from greenroom.audit.check import check
 from greenroom.audit.checkpoint import KeptCheckpoint
 from greenroom.audit.export import export
-from greenroom.audit.log import TileLog
+from greenroom.audit.log import TileLog, _Ticket
 from greenroom.audit.note import NoteSigner, open_checkpoint
 from greenroom.audit.reader import read_copy
 from greenroom.domain.errors import Bug, GreenroomError, Tampered, Unusable
@@ -364,6 +364,26 @@ def test_an_interrupt_while_waiting_leaves_nobody_behind(tmp_path: Path) -> None
             thread.join(60)
             assert not thread.is_alive()
         assert log.append(event(11)) == 2
+
+
+def test_an_interrupt_in_the_moment_of_the_turn_waits_for_no_second_one() -> None:
+    """The lock was taken, and the interrupt came before the caller knew: its turn has come all the same."""
+    ticket = _Ticket(event(1))
+
+    class Late:
+        def __init__(self, lock: threading.Lock) -> None:
+            self.lock = lock
+
+        def acquire(self) -> None:
+            ticket.give()
+            assert self.lock.acquire(timeout=5), "asked for a second turn"
+            raise KeyboardInterrupt
+
+        def release(self) -> None:
+            self.lock.release()
+
+    ticket.turn = Late(ticket.turn)  # type: ignore[assignment]
+    assert isinstance(ticket.wait(), KeyboardInterrupt)
 
 
 def test_a_group_fails_one_by_one(tmp_path: Path) -> None:
