@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Hypothesis profiles and suite sizes: `ci` for make test, `full` for make test-full.
 
+# Byte code is kept: without it every run rewrites the assertions of every test anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup demo check style types unit test test-full bench clean uninstall
 
 setup:

@@ -11,10 +11,10 @@ import dataclasses
 import json
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
-from functools import cache
-from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
+from functools import cache, partial
+from typing import Any, Literal, NamedTuple, TypeVar, Union, cast, get_args, get_origin
 
 import rfc8785
 
@@ -23,6 +23,8 @@ from greenroom.domain.errors import TooLarge, Unusable
 from greenroom.domain.verdict import Instant
 
 T = TypeVar("T")
+_Reader = Callable[[Any, str], Any]
+_AS_IT_IS = frozenset({str, int, bool, float, type(None)})
 MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 32
 
@@ -54,89 +56,119 @@ def load_json(data: bytes, *, limit: int = MAX_DOCUMENT_BYTES) -> Any:
 
 def to_plain(value: Any) -> Any:
     """A dataclass as JSON values; the declared type decides, so an Instant becomes a decimal string."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {name: _plain_as(hint, getattr(value, name)) for name, hint, _ in _members(type(value))}
-    return _plain_as(Any, value)
+    kind = type(value)
+    if kind in _AS_IT_IS:
+        return value
+    if issubclass(kind, Enum):
+        return value.value
+    if dataclasses.is_dataclass(kind):
+        return {
+            member.name: (_instant_as if member.instant else to_plain)(getattr(value, member.name))
+            for member in _members(kind)
+        }
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, Mapping):
+        return {str(k): to_plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_plain(item) for item in value]
+    if isinstance(value, frozenset | set):
+        return sorted(to_plain(item) for item in value)
+    return value
 
 
 def from_plain(cls: Any, plain: Any, where: str = "$") -> Any:
     """JSON values as `cls`, strictly."""
+    return _reader(cls)(plain, where)
+
+
+def _reader(cls: Any) -> _Reader:
+    """What turns a JSON value into `cls`: a type is taken apart once, not once a value."""
     if isinstance(cls, typing.NewType):
-        return _named(cls, plain, where)
+        return _digest if cls is Digest else _instant if cls is Instant else _reader(cls.__supertype__)
     if dataclasses.is_dataclass(cls):
-        return _dataclass(cls, plain, where)
+        return partial(_dataclass, cls)
     if isinstance(cls, type) and issubclass(cls, Enum):
-        return _enum(cls, plain, where)
+        return partial(_enum, cls)
     if cls in (str, int, bool, float):
-        return _typed(cls, plain, where)
+        return partial(_typed, cls)
     if cls is bytes:
-        return _hex(plain, where)
+        return _hex
     if cls is Any:
-        return plain
-    return _generic(cls, plain, where)
+        return _any
+    return _generic(cls)
 
 
-def _named(cls: Any, plain: Any, where: str) -> Any:
-    if cls is Digest:
-        return parse_digest(_typed(str, plain, where))
-    if cls is not Instant:
-        return from_plain(cls.__supertype__, plain, where)
-    if not isinstance(plain, str) or not plain.isascii() or not plain.isdigit() or len(plain) > 20:
-        raise _bad(where, "an instant is a decimal string")
-    return Instant(int(plain))
-
-
-def _generic(cls: Any, plain: Any, where: str) -> Any:
+def _generic(cls: Any) -> _Reader:
     origin, args = get_origin(cls), get_args(cls)
     if origin is Literal:
-        if plain not in args or isinstance(plain, bool) != any(isinstance(a, bool) for a in args if a == plain):
-            raise _bad(where, f"one of {', '.join(map(str, args))} expected")
-        return plain
+        return partial(_literal, args)
     if origin in (Union, types.UnionType):
-        return _union(args, plain, where)
+        choices = tuple(_reader(a) for a in args if a is not type(None))
+        return partial(_union, choices, type(None) in args)
+    if origin is tuple and len(args) == 2 and args[1] is Ellipsis:
+        return partial(_many, _reader(args[0]))
     if origin is tuple:
-        if not isinstance(plain, list):
-            raise _bad(where, "a list is expected")
-        if len(args) == 2 and args[1] is Ellipsis:
-            return tuple(from_plain(args[0], item, f"{where}[{i}]") for i, item in enumerate(plain))
-        if len(args) != len(plain):
-            raise _bad(where, f"a list of {len(args)} is expected")
-        return tuple(from_plain(a, item, f"{where}[{i}]") for i, (a, item) in enumerate(zip(args, plain, strict=True)))
+        return partial(_each, tuple(map(_reader, args)))
     if origin in (Mapping, dict):
-        if not isinstance(plain, dict):
-            raise _bad(where, "an object is expected")
-        return {from_plain(args[0], k, where): from_plain(args[1], v, f"{where}.{k}") for k, v in plain.items()}
+        return partial(_mapping, _reader(args[0]), _reader(args[1]))
     raise TypeError(f"documents cannot hold {cls!r}")
-
-
-def _union(args: tuple[Any, ...], plain: Any, where: str) -> Any:
-    if plain is None and type(None) in args:
-        return None
-    choices = [a for a in args if a is not type(None)]
-    if len(choices) == 1:
-        return from_plain(choices[0], plain, where)
-    for choice in choices:
-        try:
-            return from_plain(choice, plain, where)
-        except Unusable:
-            continue
-    raise _bad(where, "no form of this member fits")
 
 
 def _dataclass(cls: Any, plain: Any, where: str) -> Any:
     if not isinstance(plain, dict):
         raise _bad(where, f"an object ({cls.__name__}) is expected")
     members = _members(cls)
-    unknown = sorted(set(plain).difference(name for name, _, _ in members))
-    if unknown:
+    if not plain.keys() <= _names(cls):
+        unknown = sorted(plain.keys() - _names(cls))
         raise _bad(where, f"unknown member {unknown[0][:80]!r}")
     values = {}
-    for name, hint, needed in members:
+    for member in members:
+        name = member.name
         if name in plain:
-            values[name] = from_plain(hint, plain[name], f"{where}.{name}")
-        elif needed:
+            values[name] = member.read(plain[name], f"{where}.{name}")
+        elif member.needed:
             raise _bad(where, f"member {name!r} is missing")
     return cls(**values)
+
+
+def _literal(words: tuple[Any, ...], plain: Any, where: str) -> Any:
+    if plain not in words or isinstance(plain, bool) != any(isinstance(a, bool) for a in words if a == plain):
+        raise _bad(where, f"one of {', '.join(map(str, words))} expected")
+    return plain
+
+
+def _union(choices: tuple[_Reader, ...], optional: bool, plain: Any, where: str) -> Any:
+    if plain is None and optional:
+        return None
+    if len(choices) == 1:
+        return choices[0](plain, where)
+    for choice in choices:
+        try:
+            return choice(plain, where)
+        except Unusable:
+            continue
+    raise _bad(where, "no form of this member fits")
+
+
+def _many(read: _Reader, plain: Any, where: str) -> Any:
+    if not isinstance(plain, list):
+        raise _bad(where, "a list is expected")
+    return tuple([read(item, f"{where}[{i}]") for i, item in enumerate(plain)])
+
+
+def _each(reads: tuple[_Reader, ...], plain: Any, where: str) -> Any:
+    if not isinstance(plain, list):
+        raise _bad(where, "a list is expected")
+    if len(reads) != len(plain):
+        raise _bad(where, f"a list of {len(reads)} is expected")
+    return tuple([read(item, f"{where}[{i}]") for i, (read, item) in enumerate(zip(reads, plain, strict=True))])
+
+
+def _mapping(key: _Reader, value: _Reader, plain: Any, where: str) -> Any:
+    if not isinstance(plain, dict):
+        raise _bad(where, "an object is expected")
+    return {key(k, where): value(v, f"{where}.{k}") for k, v in plain.items()}
 
 
 def _enum(cls: type[Enum], plain: Any, where: str) -> Any:
@@ -155,6 +187,16 @@ def _typed(cls: Any, plain: Any, where: str) -> Any:
     return plain
 
 
+def _digest(plain: Any, where: str) -> Digest:
+    return parse_digest(_typed(str, plain, where))
+
+
+def _instant(plain: Any, where: str) -> Instant:
+    if not isinstance(plain, str) or not plain.isascii() or not plain.isdigit() or len(plain) > 20:
+        raise _bad(where, "an instant is a decimal string")
+    return Instant(int(plain))
+
+
 def _hex(plain: Any, where: str) -> bytes:
     try:
         return bytes.fromhex(_typed(str, plain, where))
@@ -162,37 +204,46 @@ def _hex(plain: Any, where: str) -> bytes:
         raise _bad(where, "hex digits expected") from None
 
 
-def _plain_as(hint: Any, value: Any) -> Any:
-    if hint is Instant or (value is not None and _optional_instant(hint)):
-        return str(value)
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, Mapping):
-        return {str(k): _plain_as(Any, v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain_as(Any, item) for item in value]
-    if isinstance(value, frozenset | set):
-        return sorted(_plain_as(Any, item) for item in value)
-    if dataclasses.is_dataclass(value):
-        return to_plain(value)
-    return value
+def _any(plain: Any, where: str) -> Any:
+    del where
+    return plain
 
 
-def _optional_instant(hint: Any) -> bool:
-    return get_origin(hint) in (Union, types.UnionType) and Instant in get_args(hint)
+def _instant_as(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+class _Member(NamedTuple):
+    """A member of a dataclass: what reads it, whether it must be there, whether it is an Instant."""
+
+    name: str
+    read: _Reader
+    needed: bool
+    instant: bool
 
 
 @cache
-def _members(cls: Any) -> tuple[tuple[str, Any, bool], ...]:
-    """Name, type and whether it must be there, of each member of a dataclass."""
+def _members(cls: Any) -> tuple[_Member, ...]:
     hints = typing.get_type_hints(cls)
     missing = dataclasses.MISSING
     return tuple(
-        (field.name, hints[field.name], field.default is missing and field.default_factory is missing)
+        _Member(
+            name=field.name,
+            read=_reader(hints[field.name]),
+            needed=field.default is missing and field.default_factory is missing,
+            instant=_is_instant(hints[field.name]),
+        )
         for field in dataclasses.fields(cls)
     )
+
+
+@cache
+def _names(cls: Any) -> frozenset[str]:
+    return frozenset(member.name for member in _members(cls))
+
+
+def _is_instant(hint: Any) -> bool:
+    return hint is Instant or (get_origin(hint) in (Union, types.UnionType) and Instant in get_args(hint))
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -69,7 +69,7 @@ class Attempts:
         with self._readable():
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
-            self._db.executescript(_SCHEMA)
+            self._db.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
             ((self._size,),) = self._db.execute("SELECT count(*) FROM attempts").fetchall()
             self._weigh()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib import resources
 from types import MappingProxyType
 from typing import Any
@@ -32,6 +33,7 @@ loosens none. `greenroom constitution edit` writes the member out.
 """
 
 
+@lru_cache(maxsize=4)
 def parse(text: bytes) -> Constitution:
     """`text` (YAML 1.1, UTF-8) as a Constitution.
 
