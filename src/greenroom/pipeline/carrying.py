@@ -126,8 +126,9 @@ def delivery_of(house: House, subject: Subject) -> dict[str, Any] | None:
 
 
 def last_live(house: House, subject: Subject) -> str:
-    """The change that was promoted last, empty when the subject's commits are all the person's own."""
-    return next((change.id for change in house.changes.newest(subject) if change.commit), "")
+    """The change that was promoted last and is live, empty when none is."""
+    newest = house.changes.newest(subject)
+    return next((change.id for change in newest if change.commit and change.state is not State.REVERTED), "")
 
 
 def live_unnoted(house: House, change: Change) -> bool:

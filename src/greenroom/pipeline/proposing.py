@@ -15,7 +15,7 @@ from typing import Any
 from greenroom.domain import documents
 from greenroom.domain.change import Change, advance
 from greenroom.domain.digest import Digest
-from greenroom.domain.errors import Unusable
+from greenroom.domain.errors import TooLarge, Unusable
 from greenroom.domain.events import Event
 from greenroom.domain.ports import Proposer
 from greenroom.domain.proof import Import
@@ -33,6 +33,8 @@ from greenroom.pipeline.house import House, Tell
 from greenroom.pipeline.queue import Item, item_of, short_card
 from greenroom.pipeline.restack import new_id, supersede
 from greenroom.pipeline.stages.plan import read_proposal
+
+_LEAVE_OUT = "what the others found is not touched by it; scan with others (--only), or report it to its maker"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +95,7 @@ def _take_in(
 ) -> Item | None:
     """The queued change for a proposal; None where it is known, or where no change can be made of it."""
     if len(body) > MAX_PROPOSAL_BYTES:
-        answer["failed"].append({"proposer": name, "reference": "proposal-too-large", "message": f"{len(body)} bytes"})
+        _failed(answer, name, TooLarge("proposal-too-large", f"a proposal of {len(body)} bytes", remedy=_LEAVE_OUT))
         return None
     change = _draft(house, name, body, scene)
     try:
@@ -222,4 +224,5 @@ def _end_what_is_gone(
 
 
 def _failed(answer: dict[str, Any], name: str, error: Unusable) -> None:
-    answer["failed"].append({"proposer": name, "reference": error.reference, "message": str(error)})
+    told = {"where": error.where, "remedy": error.remedy or _LEAVE_OUT}
+    answer["failed"].append({"proposer": name, "reference": error.reference, "message": str(error), **told})

@@ -134,7 +134,7 @@ def make_patch(fixes: Sequence[Fix]) -> bytes:
         flags = ("--no-color", "--no-ext-diff", "--no-textconv", "--full-index", "--text", "--no-renames", "a", "b")
         env = _body.git_env(home) | {"GIT_CEILING_DIRECTORIES": str(home.resolve().parent)}
         ended = _body.program([*argv, *flags], cwd=home, env=env)
-        if ended.code != 1 or not ended.stdout.startswith(b"diff --git a/"):
+        if ended.code != 1 or not ended.stdout.startswith((b"diff --git a/", b'diff --git "a/')):
             raise RuntimeError(f"git diff ended with {ended.code}: {ended.stderr[:300]!r}")
         return ended.stdout
     finally:

@@ -31,6 +31,7 @@ class ScanningKeeper:
         self.result = result
         self.artifacts = {"p.patch": PATCH} if artifacts is None else artifacts
         self.ended_by: EndedBy = "exit"
+        self.stderr = b""
         self.refused: Refused | None = None
         self.asked: list[CheckRun] = []
         paths = (b"src/app.py", b"tests/test_app.py", b"tests/test_other.py", b"docs/\xff.md")
@@ -47,7 +48,7 @@ class ScanningKeeper:
         output = RunOutput(
             result=put("output", data),
             stdout=empty,
-            stderr=empty,
+            stderr=put("text", self.stderr),
             truncated=False,
             artifacts={name: put("blob", patch) for name, patch in self.artifacts.items()},
         )

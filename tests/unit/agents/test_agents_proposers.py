@@ -127,7 +127,8 @@ def test_a_scan_that_was_cut_short_proposes_nothing() -> None:
     """A run that did not end by itself has no result that counts."""
     keeper = ScanningKeeper(generated(finding()))
     keeper.ended_by = "wall"
-    with pytest.raises(Unusable, match="proposer-failed"):
+    keeper.stderr = b"Traceback\nOSError: no\x1b[31m room\n"
+    with pytest.raises(Unusable, match=r"proposer-failed: .* by wall, exit 0: OSError: no\x1b\[31m room"):
         proposals(keeper)
 
 

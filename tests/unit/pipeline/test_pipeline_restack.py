@@ -42,6 +42,16 @@ def proposed(house: MemoryHouse) -> list[ChangeId]:
     return [ChangeId(row["id"]) for row in house.improve()["changes"]]
 
 
+def test_a_delivery_names_no_change_that_was_taken_back(house: MemoryHouse) -> None:
+    """After two promotions and two reverts nothing of the box is live, and the waiting delivery says so."""
+    first, second, _ = proposed(house)
+    house.approve(first)
+    child = house.restack(second)["id"]
+    assert house.approve(child)["delivery"]["change"] == child
+    assert house.revert(child)["delivery"]["change"] == first
+    assert house.revert(first)["delivery"]["change"] == ""
+
+
 def test_a_moved_change_goes_on_as_a_child(house: MemoryHouse) -> None:
     """The child has the same patch on what is live and asks again; its parent ends superseded and names it."""
     first, second, third = proposed(house)

@@ -493,6 +493,7 @@ def test_a_failing_proposer_does_not_stop_the_others(house: MemoryHouse) -> None
     house.house = dataclasses.replace(house.house, proposers=lambda: more)
     answer = house.improve()
     assert [failed["reference"] for failed in answer["failed"]] == ["proposer-failed", "proposal-too-large"]
+    assert all(failed["remedy"] for failed in answer["failed"])
     assert len(answer["changes"]) == 1
 
 

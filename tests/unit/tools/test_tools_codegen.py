@@ -291,3 +291,20 @@ def test_bundles_keep_every_fix() -> None:
     bundles = _proposals.bundle(reversed(fixes), max_files=7, max_lines=10)
     assert [fix.path for part in bundles for fix in part] == [fix.path for fix in fixes]
     assert json.dumps([len(part) for part in bundles])
+
+
+@pytest.mark.parametrize("name", ["naïve.py", 'a"b.py', "back\\slash.py", "tab\there.py", "日本.py"])
+def test_a_name_that_git_quotes_is_proposed_like_any_other(body: Any, tmp_path: Path, name: str) -> None:
+    """Both generators make a patch of such a file, which applies, and of the others beside it."""
+    text = "import os\n\nx = 1  # recieve\n"
+    tree = {name: text, "plain.py": text}
+    for generator, after in (("ruff", "\nx = 1  # recieve\n"), ("codespell", text.replace("recieve", "receive"))):
+        found = proposals(body, generator, tree)
+        assert sorted(file for p in found for file in p["files"]) == sorted([name, "plain.py"])
+        for number, each in enumerate(found):
+            work = tmp_path / f"{generator}{number}"
+            work.mkdir()
+            for file in tree:
+                (work / file).write_text(text)
+            assert body("apply_patch_t1", blobs={"patch": each["patch"].encode()}, work=work).result["applied"] is True
+            assert {(work / file).read_text() for file in each["files"]} == {after}

@@ -31,6 +31,7 @@ MAX_REPORTS = 200
 MAX_NOTES = 20
 MAX_RULES = 100
 MAX_TOLD = 200_000
+MAX_LAST_WORDS = 300
 """Characters of all that a scan tells besides its proposals; several scans share one answer."""
 
 
@@ -148,11 +149,16 @@ class CodegenProposer:
         if receipt.ended_by != "exit" or receipt.exit != 0 or output.result is None:
             raise Unusable(
                 "proposer-failed",
-                f"the scan by {self.name} ended by {receipt.ended_by}, exit {receipt.exit}",
+                f"the scan by {self.name} ended by {receipt.ended_by}, exit {receipt.exit}{self._last_words(output)}",
                 where=f"run {receipt.run}",
                 remedy="nothing was proposed and nothing changed; try again, or scan with another proposer (--only)",
             )
         return output
+
+    def _last_words(self, output: RunOutput) -> str:
+        """The last line that the tool wrote to stderr, after a colon; empty where it wrote none."""
+        lines = self._store.get(output.stderr).decode("utf-8", "replace").strip().splitlines()
+        return f": {' '.join(lines[-1].split())[:MAX_LAST_WORDS]}" if lines else ""
 
     def _generated(self, output: RunOutput) -> Generated:
         if output.result is None:

@@ -92,6 +92,7 @@ def show(answer: Mapping[str, Any], now: int) -> None:
         _say(out, row)
     for failed in answer["failed"]:
         out.print(f"proposer {safe(failed['proposer'])} failed: {safe(failed['message'])}", style="red")
+        out.print(f"  {safe(failed['remedy'])}", style="red")
     _notes(answer)
     if answer["scans"]:
         scans.show(out, answer["scans"])
