@@ -124,8 +124,12 @@ def load_private(path: Path, passphrase: str | None = None) -> PrivateKey:
 
 
 def is_protected(path: Path) -> bool:
-    """True when the key file asks for a passphrase."""
-    return not files.read_bounded(path, MAX_KEY_BYTES).startswith(_PEM)
+    """True when the key file asks for a passphrase; raises Unusable `bad-key` for what is neither form."""
+    data = files.read_bounded(path, MAX_KEY_BYTES)
+    if data.startswith(_PEM):
+        return False
+    _sealed_key(data, str(path))
+    return True
 
 
 def seal(key: PrivateKey, passphrase: str) -> bytes:
@@ -155,11 +159,7 @@ def seal(key: PrivateKey, passphrase: str) -> bytes:
 
 def unseal(data: bytes, passphrase: str | None, where: str = "") -> PrivateKey:
     """The key in stored bytes; raises Unusable `bad-key`, `passphrase-needed` or `passphrase-wrong`."""
-    try:
-        document = documents.decode(SealedKey, data, limit=MAX_KEY_BYTES)
-    except (Unusable, TooLarge):
-        raise _bad(where) from None
-    _check_sealed(document, where)
+    document = _sealed_key(data, where)
     if passphrase is None:
         raise Unusable("passphrase-needed", "this key has a passphrase", where=where, remedy="give the passphrase")
     public, sealed = document.sealed[:32], document.sealed[32:]
@@ -199,6 +199,15 @@ def _derive(passphrase: str, salt: bytes, n: int, r: int, p: int) -> bytes:
     return Scrypt(salt=salt, length=32, n=n, r=r, p=p).derive(passphrase.encode("utf-8"))
 
 
+def _sealed_key(data: bytes, where: str) -> SealedKey:
+    try:
+        document = documents.decode(SealedKey, data, limit=MAX_KEY_BYTES)
+    except (Unusable, TooLarge):
+        raise _bad(where) from None
+    _check_sealed(document, where)
+    return document
+
+
 def _check_sealed(document: SealedKey, where: str) -> None:
     """Refuse parameters that would take all memory, or hardly any work."""
     powers = {2**15, 2**16, 2**17, 2**18, 2**19, 2**20}
@@ -209,4 +218,5 @@ def _check_sealed(document: SealedKey, where: str) -> None:
 
 
 def _bad(where: str) -> Unusable:
-    return Unusable("bad-key", "this is not an Ed25519 private key of Greenroom", where=where, remedy="use a backup")
+    remedy = "the file is damaged or another: put it back from your backup of the key"
+    return Unusable("bad-key", "this is not an Ed25519 private key of Greenroom", where=where, remedy=remedy)

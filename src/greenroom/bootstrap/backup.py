@@ -22,10 +22,10 @@ from greenroom.audit.checkpoint import KeptCheckpoint
 from greenroom.audit.epochs import CHAIN, walk
 from greenroom.audit.keys import load_public
 from greenroom.bootstrap import archive
+from greenroom.bootstrap.identity import identity_of
 from greenroom.bootstrap.lacking import missing_repositories
 from greenroom.bootstrap.ownership import quiet, settle_box
 from greenroom.config import Box
-from greenroom.domain import documents
 from greenroom.domain.errors import NotFound, Tampered, Unusable
 from greenroom.domain.verdict import Instant
 from greenroom.release.store import disk_full
@@ -54,7 +54,7 @@ def back_up(box: Box, target: Path, progress: Progress) -> Mapping[str, Any]:
         with open(fd, "w+b") as file:
             progress("backup: writing")
             header = archive.Header(
-                schema=archive.SCHEMA, box=_id(box), at=Instant(time.time_ns()), version=__version__
+                schema=archive.SCHEMA, box=identity_of(box), at=Instant(time.time_ns()), version=__version__
             )
             members = archive.write(file, header, box.root, _wanted, _telling("written", progress))
             file.flush()
@@ -149,11 +149,6 @@ def check_log(box: Box) -> int:
         remedy = "keep it as evidence; restore a backup whose log is whole: `greenroom log check`"
         raise Tampered("log-broken", f"{first.rule}: {first.message}", where=str(box.log), remedy=remedy)
     return report.size
-
-
-def _id(box: Box) -> str:
-    identity = documents.load_json(box.identity.read_bytes())
-    return str(identity["id"])
 
 
 def _require_free(box: Box, target: Path) -> None:

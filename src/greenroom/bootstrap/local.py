@@ -461,6 +461,9 @@ class LocalServices(OwnersOrders):
 
     def _start(self, path: str) -> None:
         """Start rescue, again when the one before was just leaving, until somebody answers at `path`."""
+        from greenroom.bootstrap.identity import identity_of
+
+        identity_of(self.box)
         from greenroom.bootstrap.ownership import require_form
 
         require_form(self.box)

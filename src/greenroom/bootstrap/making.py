@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from greenroom.bootstrap import parts
+from greenroom.bootstrap.identity import identity_of
 from greenroom.bootstrap.ownership import settle_box
 from greenroom.config import Box
 from greenroom.domain import documents
@@ -57,7 +58,7 @@ def make_box(box: Box, passphrase: Callable[[], bytes | None], *, ssh_agent: boo
     made = _sign_policy(box, users, secret or passphrase)
     return {
         "made": made,
-        "box": documents.load_json(box.identity.read_bytes())["id"],
+        "box": identity_of(box),
         "path": str(box.root),
         "owner_key": owner.protection(box),
         "separation": "namespaces" if users is None else "users",

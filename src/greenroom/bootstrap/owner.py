@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from greenroom.audit import agent, keys
 from greenroom.audit.attest import KeyAttestor
 from greenroom.config import Box
-from greenroom.domain.errors import Unusable
+from greenroom.domain.errors import NotFound, Unusable
 
 if TYPE_CHECKING:
     from greenroom.audit.note import SigningKey
@@ -32,7 +32,10 @@ def protection(box: Box) -> str:
     """How the owner's key is kept, in words."""
     if (box.keys / AGENT_MARK).exists():
         return "in an SSH agent"
-    return "protected by a passphrase" if keys.is_protected(box.keys / "owner.key") else "unprotected"
+    try:
+        return "protected by a passphrase" if keys.is_protected(box.keys / "owner.key") else "unprotected"
+    except (Unusable, NotFound) as error:
+        return f"damaged or gone: {error}"
 
 
 def agent_key_offered() -> agent.AgentKey:

@@ -201,10 +201,10 @@ def open_guard(box: Box) -> Iterator[GuardService]:
 def _guard_keys(box: Box) -> Iterator[EpochKeys]:
     from greenroom.audit.epochs import CHAIN
     from greenroom.audit.turn import EpochKeys
-    from greenroom.domain import documents
+    from greenroom.bootstrap.identity import identity_of
 
     keys = EpochKeys(
-        origin=ORIGIN.format(documents.load_json(box.identity.read_bytes())["id"]),
+        origin=ORIGIN.format(identity_of(box)),
         anchor=public_keys(box)["guard"][0],
         first=box.keys / "guard.key",
         directory=box.guard,

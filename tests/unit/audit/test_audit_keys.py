@@ -78,8 +78,13 @@ def test_other_files_are_not_keys(tmp_path: Path) -> None:
     for data in (b"junk", b"", other, b"-----BEGIN PRIVATE KEY-----\njunk\n"):
         path.write_bytes(data)
         path.chmod(0o600)
-        with pytest.raises(Unusable, match="bad-key"):
+        with pytest.raises(Unusable, match="bad-key") as caught:
             keys.load_private(path, PHRASE)
+        assert "backup" in caught.value.remedy
+    for data in (b"junk", b""):
+        path.write_bytes(data)
+        with pytest.raises(Unusable, match="bad-key"):
+            keys.is_protected(path)
 
 
 @settings(max_examples=100 if FULL else 6, deadline=None)

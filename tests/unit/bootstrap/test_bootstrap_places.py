@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from greenroom.bootstrap.identity import identity_of
 from greenroom.bootstrap.local import LocalServices
 from greenroom.bootstrap.making import make_box
 from greenroom.config import MAX_SOCKET_BYTES, Box
@@ -69,3 +70,17 @@ def test_a_copy_of_a_log_without_a_box_asks_for_its_keys(tmp_path: Path) -> None
     with pytest.raises(NotFound) as caught:
         LocalServices(Box(tmp_path / "none")).log_check(str(tmp_path), None, None)
     assert f"greenroom log check {tmp_path} --keys" in caught.value.remedy
+
+
+@pytest.mark.parametrize("data", [b"", b"junk", b"[]", b"{}", b'{"id": 1}', b'{"id": "../../etc"}', b" " * 5000])
+def test_a_damaged_description_is_named_before_anything_is_started(tmp_path: Path, data: bytes) -> None:
+    """Its file and the remedy; no process is begun that could only fail."""
+    box = Box(tmp_path)
+    box.identity.write_bytes(data)
+    with pytest.raises(Unusable) as caught:
+        identity_of(box)
+    assert (caught.value.reference, caught.value.where) == ("box-damaged", str(box.identity))
+    assert "greenroom restore" in caught.value.remedy
+    box.identity.unlink()
+    with pytest.raises(NotFound, match="no-box"):
+        identity_of(box)
