@@ -56,6 +56,23 @@ def test_each_rule_takes_its_points_and_says_why(members: dict[str, Any], axis: 
     assert why in found[1]
 
 
+@pytest.mark.parametrize(
+    ("hunk", "added"),
+    [
+        (("-\ufeffimport os", "-x = 1", "+\ufeffx = 1"), ("x = 1",)),
+        (("-import os", "+\ufeffx = 1"), ("\ufeffx = 1",)),
+        (("-\ufeffimport os", "+\ufeffx = 1", "+\ufeffy = 2"), ("x = 1", "\ufeffy = 2")),
+        (("-\ufeffimport os", "+x = '\ufeff'"), ("x = '\ufeff'",)),
+        (("-\ufeffimport os", "@@ -9 +9 @@", "+\ufeffx = 1"), ("\ufeffx = 1",)),
+    ],
+)
+def test_a_byte_order_mark_that_was_there_is_not_added(hunk: tuple[str, ...], added: tuple[str, ...]) -> None:
+    """Only the one that the same hunk takes away, and only at the beginning of a line."""
+    store = MemoryStore()
+    patch = header("--- a/x", "+++ b/x", "@@ -1,2 +1 @@", *hunk)
+    assert read_case(store, dossier(store, patch)).added == added
+
+
 def test_points_never_go_below_zero() -> None:
     """All rules together stop at zero."""
     worst = case(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -60,15 +61,21 @@ def _counts(plain: object) -> Mapping[str, int]:
 
 
 def _added(patch: bytes) -> list[str]:
-    """The lines that the patch adds; headers of files end at the first hunk."""
-    added, in_hunk = [], False
+    """The lines that the patch adds; headers of files end at the first hunk.
+
+    A byte order mark that the file had already, on a line that the same hunk takes away, is not one that is added.
+    """
+    added, in_hunk, marked = [], False, False
     for line in patch.split(b"\n"):
-        if line.startswith(b"diff --git "):
-            in_hunk = False
-        elif line.startswith(b"@@ "):
-            in_hunk = True
+        if line.startswith((b"diff --git ", b"@@ ")):
+            in_hunk, marked = line.startswith(b"@@ "), False
+        elif in_hunk and line.startswith(b"-"):
+            marked = marked or line[1:].startswith(codecs.BOM_UTF8)
         elif in_hunk and line.startswith(b"+"):
-            added.append(line[1:].decode("utf-8", "replace"))
+            text = line[1:]
+            if marked and text.startswith(codecs.BOM_UTF8):
+                text, marked = text.removeprefix(codecs.BOM_UTF8), False
+            added.append(text.decode("utf-8", "replace"))
     return added
 
 

@@ -84,4 +84,5 @@ def _verdict(ruling: Ruling, why: str, transcript: Digest) -> Verdict:
     if ruling == "ACCEPT":
         return Passed(produced={"debate": transcript})
     rule = "debate-rejected" if ruling == "REJECT" else "debate-error"
-    return Refused(rule=rule, where=why, remedy="read the transcript with `greenroom show ID`; make the change smaller")
+    remedy = "the transcript, in `greenroom show ID`, says what took the points; `greenroom edit ID` mends the patch"
+    return Refused(rule=rule, where=why, remedy=remedy)
