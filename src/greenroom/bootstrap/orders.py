@@ -87,7 +87,9 @@ class OwnersOrders(ABC):
         """See Services."""
         from greenroom.bootstrap.making import save_policy
         from greenroom.guard.papers import ConstitutionOrder
+        from greenroom.policy.constitution import parse_new
 
+        parse_new(text.encode())
         remote = self._remote()
         paper = ConstitutionOrder(
             policy=save_policy(self.box, text.encode()),

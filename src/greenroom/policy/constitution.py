@@ -15,7 +15,7 @@ from greenroom.domain.constitution import Constitution
 from greenroom.domain.errors import TooLarge, Unusable
 from greenroom.domain.globs import Globs
 from greenroom.domain.vocabulary import LAYERS, Kind
-from greenroom.policy.vocabulary import NEVER, POSTCONDITIONS
+from greenroom.policy.vocabulary import NEVER, POSTCONDITIONS, PROBE
 
 MAX_CONSTITUTION_BYTES = 64 * 1024
 MAX_LIST = 256
@@ -54,6 +54,19 @@ def parse(text: bytes) -> Constitution:
         raise _bad(error.where, error.message) from None
     _check(constitution)
     return constitution
+
+
+def parse_new(text: bytes) -> Constitution:
+    """`parse`, for a text that is to be signed: it may not ask for a probe of what cannot be probed.
+
+    Every promotion of such a kind would fail its watch and be taken back. A text signed earlier stays readable.
+    """
+    found = parse(text)
+    for kind in _AT_REST:
+        if PROBE in found.postconditions[kind]:
+            where = f"$.postconditions.{kind.value}"
+            raise _bad(where, f"a {kind.value} has no probe; `live-tests` is what can be asked of it")
+    return found
 
 
 def default_text() -> bytes:

@@ -23,6 +23,7 @@ from greenroom.pipeline import board, desk
 from greenroom.pipeline.changes import Board
 from greenroom.pipeline.measuring import read_papers
 from greenroom.pipeline.plain import verdict_plain
+from greenroom.policy.constitution import parse_new
 from greenroom.testing.house import MemoryHouse, shipped_constitution
 
 
@@ -124,6 +125,7 @@ class MemoryServices:
     def constitute(self, text: str, actor: str, passphrase: Passphrase) -> Mapping[str, Any]:
         """See Services."""
         del actor, passphrase
+        parse_new(text.encode())
         self.house.constitute(text.encode())
         return {"is": "passed"}
 

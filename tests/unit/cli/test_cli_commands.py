@@ -638,6 +638,13 @@ def test_cli_constitution(door: Door, tmp_path: Path) -> None:
     assert door("constitution", "edit", str(tmp_path / "rules.yaml")) == Exit.OK
     assert door.house.policy.constitution.caps.changes == 7
     assert "schema" in door.json("constitution", "show")["text"]
+    asking = door.json("constitution", "show")["text"].replace(
+        "workspace: [live-tests]", "workspace: [live-tests, probe]"
+    )
+    (tmp_path / "rules.yaml").write_text(asking)
+    assert door("constitution", "edit", str(tmp_path / "rules.yaml")) == Exit.USAGE
+    assert "postconditions.workspace" in door.err
+    assert "has no probe" in door.err
     assert door("constitution", "edit") == Exit.USAGE
     assert "[no-editor]" in door.err
 
@@ -681,6 +688,7 @@ def test_cli_init_and_down(door: Door) -> None:
     """Init says where the key is and to keep a copy; down ends the processes."""
     assert door("init", "--no-input") == Exit.OK
     assert "owner.key" in door.out
+    assert "Keep a copy" in door.out
     assert "next: greenroom improve REPO" in door.out
     assert door.json("init", "--no-input")["owner_key"] == "not protected"
     assert door("down") == Exit.OK

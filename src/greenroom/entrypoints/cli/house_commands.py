@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,6 +27,11 @@ MOST = 20
 BACKUP = """The owner's key is what says yes in your name: {key}
 Keep a copy of it and of its passphrase somewhere else. Without it nothing can be approved or lifted in this box
 any more; what is live stays live, and the log can still be checked with the public keys in {public}."""
+
+BACKUP_AGENT = """The owner's key is what says yes in your name. Your SSH agent holds it; its public half is in {public}.
+Keep a copy of the key and of its passphrase somewhere else. Without it nothing can be approved or lifted in this box
+any more, and no other key can take its place; what is live stays live, and the log can still be checked with the
+public keys in {public}."""
 
 _CONSTITUTION = """Show or edit the constitution.
 
@@ -224,6 +230,10 @@ def _finish(context: Context, answer: Mapping[str, Any]) -> None:
 
 def _fresh_passphrase() -> bytes | None:
     print("A passphrase for the owner's key (empty: none, the key file is then unprotected).", file=sys.stderr)
+    if os.environ.get("SSH_AUTH_SOCK"):
+        print(
+            "An SSH agent is there: `greenroom init --ssh-agent` takes its key instead (Ctrl-C first).", file=sys.stderr
+        )
     first = getpass.getpass("passphrase: ")
     if first and getpass.getpass("once more:  ") != first:
         raise Unusable("passphrases-differ", "the two passphrases differ", remedy="run `greenroom init` again")
@@ -232,8 +242,9 @@ def _fresh_passphrase() -> bytes | None:
 
 def _show_made(keys: Any, public: Any, made: Mapping[str, Any]) -> None:
     print(f"{'made' if made['made'] else 'there already'}: box {made['box']} at {made['path']}")
-    if made["made"] and made["owner_key"] != "in an SSH agent":
-        print(BACKUP.format(key=keys / "owner.key", public=public))
+    if made["made"]:
+        in_agent = made["owner_key"] == "in an SSH agent"
+        print((BACKUP_AGENT if in_agent else BACKUP).format(key=keys / "owner.key", public=public))
     print(f"owner key: {made['owner_key']}")
     print("next: greenroom improve REPO")
 
