@@ -25,6 +25,8 @@ TRIED_AGAIN_POINTS, MAX_COUNTED = 3, 5
 OWN, ON_GREEN = "own-tests", "base-on-green"
 """The check that may rest on runs of another, and the role of the run that it rests on."""
 LIVE = "live-tests"
+BROKEN = "broken-build"
+"""The fact that names the receipts of a build which broke off, parted by spaces. They are no evidence."""
 _SHOWN = ("base", "base-on-green", "own", "diff")
 
 TestOutcome = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed"]
