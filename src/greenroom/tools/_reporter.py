@@ -9,6 +9,7 @@ nothing, shows by them.
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import sys
@@ -17,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from greenroom.tools import _room as greenroom_room
+    from greenroom.tools import _room
 else:
-    import greenroom_room
+    _room = importlib.import_module("greenroom_room")
 
 _MAX_ID = 400
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
@@ -27,7 +28,7 @@ _REPORT = os.environ.pop("GREENROOM_REPORT", "")
 _TOKEN = os.environ.pop("GREENROOM_SENTINEL", "")
 
 
-_lines = greenroom_room.Lines(_REPORT)
+_lines = _room.Lines(_REPORT)
 _errors: dict[str, BaseException] = {}
 
 
@@ -91,7 +92,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         return
     failed = outcome in ("failed", "error")
     printed = sum(len(text) for _, text in report.sections)
-    bound = greenroom_room.bound_met(error, printed) if failed else ""
+    bound = _room.bound_met(error, printed) if failed else ""
     why = _why(report) if failed else ""
     _lines.write(event="outcome", id=node_name(report.nodeid), outcome=outcome, why=why, bound=bound)
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from greenroom.tools import _room as greenroom_room
+    from greenroom.tools import _room
 else:
-    import greenroom_room
+    _room = importlib.import_module("greenroom_room")
 
 _MAX_ID = 400
 
@@ -26,7 +26,7 @@ class _Result(unittest.TestResult):
 
     def __init__(self, report: str) -> None:
         super().__init__()
-        self.write = greenroom_room.Lines(report).write
+        self.write = _room.Lines(report).write
         self._bad: set[str] = set()
 
     def startTest(self, test: Any) -> None:  # noqa: N802 - unittest's name
@@ -66,7 +66,7 @@ class _Result(unittest.TestResult):
 
     def _note(self, test: Any, outcome: str, error: BaseException | None = None) -> None:
         lines = str(error or "").strip().splitlines()
-        bound = greenroom_room.bound_met(error, 0)
+        bound = _room.bound_met(error, 0)
         self.write(event="outcome", id=_name(test), outcome=outcome, why=lines[0][:200] if lines else "", bound=bound)
 
 
