@@ -18,7 +18,14 @@ from greenroom.pipeline.plain import verdict_plain
 pytestmark = [pytest.mark.slow, pytest.mark.sandbox]
 
 MIB = 1024 * 1024
-CAPS = {"wall_s": 15, "cpu_s": 60, "disk_bytes": 24 * MIB, "processes": 48, "output_bytes": 2 * MIB}
+CAPS = {
+    "wall_s": 15,
+    "cpu_s": 60,
+    "memory_bytes": 1024 * MIB,
+    "disk_bytes": 24 * MIB,
+    "processes": 48,
+    "output_bytes": 2 * MIB,
+}
 SHORT = {"warrant_seconds: 600": "warrant_seconds: 10"}
 HEAD = "import os\nimport subprocess\nimport sys\nimport time\n\n\ndef double(number):\n"
 DISK = HEAD + (
