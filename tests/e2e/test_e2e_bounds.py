@@ -18,7 +18,14 @@ from greenroom.pipeline.plain import verdict_plain
 pytestmark = [pytest.mark.slow, pytest.mark.sandbox]
 
 MIB = 1024 * 1024
-CAPS = {"wall_s": 15, "cpu_s": 60, "disk_bytes": 24 * MIB, "processes": 48, "output_bytes": 2 * MIB}
+CAPS = {
+    "wall_s": 15,
+    "cpu_s": 60,
+    "memory_bytes": 1024 * MIB,
+    "disk_bytes": 24 * MIB,
+    "processes": 48,
+    "output_bytes": 2 * MIB,
+}
 SHORT = {"warrant_seconds: 600": "warrant_seconds: 10"}
 HEAD = "import os\nimport subprocess\nimport sys\nimport time\n\n\ndef double(number):\n"
 DISK = HEAD + (
@@ -57,25 +64,30 @@ def _ended(evidence: Evidence, case: str, change: Mapping[str, Any]) -> str:
 
 
 @pytest.mark.parametrize(
-    ("case", "text"),
+    ("case", "text", "rule"),
     [
-        ("disk full", DISK),
-        ("disk full, in the tree", WORK),
-        ("stuck process", STUCK),
-        ("tests that crash the interpreter", SEGFAULT),
-        ("fork bomb", BOMB),
-        pytest.param("fork bomb, bare", BREED, marks=pytest.mark.full),
-        pytest.param("output flood", FLOOD, marks=pytest.mark.full),
-        pytest.param("memory", MEMORY, marks=pytest.mark.full),
+        ("disk full", DISK, "disk-full"),
+        ("disk full, in the tree", WORK, "disk-full"),
+        ("stuck process", STUCK, "stuck"),
+        ("tests that crash the interpreter", SEGFAULT, "test-broken"),
+        ("fork bomb", BOMB, "processes-exceeded"),
+        pytest.param("fork bomb, bare", BREED, "processes-exceeded", marks=pytest.mark.full),
+        pytest.param("output flood", FLOOD, "output-exceeded", marks=pytest.mark.full),
+        pytest.param("memory", MEMORY, "memory-exceeded", marks=pytest.mark.full),
     ],
 )
-def test_e2e_bounds(house: House, evidence: Evidence, tight: Path, case: str, text: str) -> None:
-    """Code that takes more than its caps is ended with all it started; the change does not get through."""
+def test_e2e_bounds(house: House, evidence: Evidence, tight: Path, case: str, text: str, rule: str) -> None:
+    """Code that takes more than its caps is ended with all it started; the change does not get through.
+
+    The person is told which bound it was, and where.
+    """
     mark = f"3{secrets.randbelow(10**8):08d}"
     began = time.monotonic()
     with house.unmoved(tight):
         change = house.edit(tight, {"calm.py": text.replace("MARK", mark)})
-        _ended(evidence, case, change)
+        assert _ended(evidence, case, change) == rule
+        assert "test" in change["verdict"]["where"]
+        assert change["verdict"]["remedy"]
         assert time.monotonic() - began < 120
         assert processes_with(mark) == []
         assert not Path("/tmp/filler").exists()

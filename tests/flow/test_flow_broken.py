@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,6 +38,29 @@ def test_flow_shows_the_run_that_broke_in_simulate(house: MemoryHouse) -> None:
     assert kept.refused is not None
     assert (shown["state"], kept.refused.rule, kept.refused.receipts) == ("aborted", "patch-does-not-apply", ())
     assert "live.promoted" not in house.names()
+
+
+def test_flow_shows_the_run_that_broke_in_the_second_build(house: MemoryHouse) -> None:
+    """Verify holds the change and names what ran, until a build goes well."""
+    no = Refused(rule="memory-exceeded", where="a.py:3", remedy="make the step smaller")
+    real, builds = house.keeper._apply, list[object]()
+
+    def second(plan: Any, files: Any) -> Refused | None:
+        builds.append(plan)
+        return no if len(builds) == 2 else real(plan, files)
+
+    house.keeper._apply = second
+    change = house.proposed()
+    shown, kept = house.show(change), house.change(change)
+    (last,) = kept.broken
+    assert (kept.hold.rule if kept.hold else "", kept.seals != ()) == ("inconclusive", True)
+    assert "reseal: memory-exceeded: a.py:3" in shown["held"]["where"]
+    assert [run["receipt"] for run in shown["runs"]].count(last) == 1
+    assert shown["runs"][-1] == next(run for run in shown["runs"] if run["receipt"] == last)
+    assert (shown["runs"][-1]["check"], shown["runs"][-1]["well"]) == ("build", False)
+    assert last not in str(shown["card"])
+    house.improve()
+    assert (house.show(change)["state"], house.change(change).broken) == ("verified", ())
 
 
 def test_flow_counts_what_broke_among_the_uses_of_its_tool(house: MemoryHouse) -> None:

@@ -134,8 +134,9 @@ class Publisher:
                 self._signal.notify()
 
     def hand_over(self, full: Shape) -> None:
-        """Seal the full bundle of `full` before anything later is published."""
+        """Seal the full bundle of `full` soon, and before anything later is published."""
         self._full.append(full)
+        self._rest.set()
 
     def seal(self) -> None:
         """Have every bundle that was handed over durable in its tiles; raises OSError."""
@@ -171,11 +172,21 @@ class Publisher:
                 if self._loose and time.monotonic() - self._settled >= SETTLE_S:
                     with self._writing:
                         self._settle()
+                self._pause()
             except Exception:
                 # The entries are safe in the journal; the next append publishes itself, and reports.
                 self.failed = True
-            # Not on the signal: each append would end the rest, and take the interpreter from the callers.
-            self._rest.wait(INTERVAL_S)
+                self._rest.clear()
+                self._rest.wait(INTERVAL_S)
+
+    def _pause(self) -> None:
+        """Rest between two publications, but seal at once: the bundle after the next one waits for that."""
+        # Not on the signal: each append would end the rest, and take the interpreter from the callers.
+        until = time.monotonic() + INTERVAL_S
+        while not self._stopped and (left := until - time.monotonic()) > 0:
+            if self._rest.wait(left):
+                self._rest.clear()
+                self.seal()
 
     def _next(self) -> Shape | None:
         """What is to be published; None when it is time to flush, or to stop."""

@@ -57,7 +57,8 @@ class Change:
     `ended` is the rule or the word that ended it; `refused` is that rule with its place and remedy. `carry` is the
     guard's statement that the consent of an earlier change holds for this one; `parent` the change that it follows.
     `window` is when its apply window ends: consent was given, and until then it can be cancelled; that is no hold.
-    `broken` are the receipts of the last build where it broke off: nobody judges by them, a person reads them.
+    `broken` are the receipts of the last build, the first or the second, where it broke off: nobody judges by them, a
+    person reads them.
     `cancelled`: a person did. `again` is the evidence of a second verify, where that stands in a person's place.
     """
 

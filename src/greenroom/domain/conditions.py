@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from greenroom.domain.plan import Plan
 from greenroom.domain.proof import Receipt, Seal
 
-LIMITS = frozenset({"wall", "memory", "output", "disk", "processes"})
-"""The ends of a run that a wall of the sandbox made: time, memory, output, disk, processes."""
+LIMITS: Mapping[str, str] = {
+    "wall": "stuck",
+    "memory": "memory-exceeded",
+    "output": "output-exceeded",
+    "disk": "disk-full",
+    "processes": "processes-exceeded",
+}
+"""The ends of a run that a wall of the sandbox made: time, memory, output, disk, processes; the rule of each."""
 KILLED_BY_SECCOMP = 128 + 31
 
 

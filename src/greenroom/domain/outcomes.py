@@ -6,10 +6,11 @@ the stored results they name. Nothing here trusts a verdict that somebody else c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from greenroom.domain.conditions import LIMITS
 from greenroom.domain.coverage import Coverage, facts_of
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Unusable
@@ -23,6 +24,9 @@ TRIED_AGAIN_POINTS, MAX_COUNTED = 3, 5
 """What each attempt before the one that counts adds to the risk, and how many are counted."""
 OWN, ON_GREEN = "own-tests", "base-on-green"
 """The check that may rest on runs of another, and the role of the run that it rests on."""
+LIVE = "live-tests"
+BROKEN = "broken-build"
+"""The fact that names the receipts of a build which broke off, parted by spaces. They are no evidence."""
 _SHOWN = ("base", "base-on-green", "own", "diff")
 
 TestOutcome = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed"]
@@ -35,7 +39,8 @@ class TestRun:
 
     `coverage` is which of the changed lines ran; None where the run had nothing to compare its tree with. `alone` is
     True where that other tree made no difference: settings, options and metadata come out of the tree itself as they
-    were taken, and no probe stood in it.
+    were taken, and no probe stood in it. `bounds` names tests that failed because they wrote or printed more than the
+    run may: the process of the suite says so itself, so it tells a person why they failed and never excuses them.
     """
 
     __test__ = False
@@ -46,6 +51,7 @@ class TestRun:
     notes: tuple[str, ...] = ()
     coverage: Coverage | None = None
     alone: bool = False
+    bounds: Mapping[str, Literal["disk", "output"]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +124,14 @@ REMEDIES: Mapping[str, str] = {
 }
 """What would make each check pass."""
 _FEWER = "run fewer tests at a time: `greenroom improve REPO --test-command`"
+_BOUND: Mapping[str, str] = {
+    LIMITS[
+        "disk"
+    ]: "this test wrote more than a run may; let it write less, or raise the write volume of `run_tests_t1` "
+    "in the policy, and propose it again",
+    LIMITS["output"]: "this test printed more than a run may; let it print less, and propose it again",
+}
+"""What would let a test pass that failed at a bound of its run, by the rule."""
 _STUCK: Mapping[str, str] = {
     "wall": f"the run took longer than its time; find what hangs, or {_FEWER}",
     "memory": f"the run took more memory than it may; find what takes it, or {_FEWER}",
@@ -210,12 +224,15 @@ def verdict_on(evidence: Sequence[Evidence]) -> Verdict:
             found = item.findings[0] if item.findings else None
             rule = "flaky" if item.verdict == "flaky" else item.facts.get("why") or (found.name if found else "")
             where = found.why if found else item.check
-            return Refused(rule=rule or f"{item.check}-failed", where=where, remedy=REMEDIES.get(item.check, ""))
+            remedy = REMEDIES.get(item.check, "")
+            if item.check != LIVE:
+                remedy = _BOUND.get(rule, remedy)
+            return Refused(rule=rule or f"{item.check}-failed", where=where, remedy=remedy)
     for item in evidence:
         if item.verdict == "inconclusive":
             why = item.facts.get("why", "no result")
-            rule = "stopped" if item.facts.get("rule") == "stopped" else "inconclusive"
-            return Held(rule=rule, where=f"{item.check}: {why}", remedy=_remedy_of_cause(item))
+            rule = "stopped" if item.facts.get("rule") == "stopped" else LIMITS.get(item.facts.get("ended-by", ""), "")
+            return Held(rule=rule or "inconclusive", where=f"{item.check}: {why}", remedy=_remedy_of_cause(item))
     return Passed()
 
 
@@ -292,10 +309,12 @@ def _compare(
         "framework": green[0].framework,
         **facts_of(green[0].coverage),
     }
-    lost = sorted(broken - recovered) + sorted(missing - broken)
+    lost = _worst_first(broken - recovered, green[0]) + sorted(missing - broken)
     if lost:
         findings = tuple(
-            Contribution(name="test-lost" if t in missing else "test-broken", points=100, why=t[:300])
+            Contribution(
+                name="test-lost" if t in missing else _failure(t, green[0], "test-broken"), points=100, why=t[:300]
+            )
             for t in lost[:20]
         )
         return _evidence(check, about, runs, "fail", findings, facts)
@@ -308,6 +327,16 @@ def _compare(
     return _evidence(check, about, runs, "pass", findings, facts)
 
 
+def _worst_first(names: Iterable[str], run: TestRun) -> list[str]:
+    """What failed at a bound of the run comes first: after it others fail that would have passed."""
+    return sorted(names, key=lambda name: (name not in run.bounds, name))
+
+
+def _failure(name: str, run: TestRun, otherwise: str) -> str:
+    """The rule of a failed test: that of the bound which it met, else `otherwise`."""
+    return LIMITS.get(run.bounds.get(name, ""), otherwise)
+
+
 def _own_tests(check: str, about: Digest, runs: Sequence[Run], min_share: int) -> Evidence:
     del min_share
     lent = bool(lent_to_own(about, runs))
@@ -317,9 +346,12 @@ def _own_tests(check: str, about: Digest, runs: Sequence[Run], min_share: int) -
     if own[0].sentinel != "failed":
         return _evidence(check, about, runs, "fail", facts={"why": "tests-forged"})
     failing_before = {t for r in base for t, o in r.outcomes.items() if o in ("failed", "error")}
-    bad = sorted(t for t, o in own[0].outcomes.items() if o in ("failed", "error") and t not in failing_before)
+    failed = {t for t, o in own[0].outcomes.items() if o in ("failed", "error")}
+    bad = _worst_first(failed - failing_before, own[0])
     always = [t for t in bad if all(r.outcomes.get(t) in ("failed", "error") for r in own[1:])]
-    findings = tuple(Contribution(name="own-test-fails", points=100, why=t[:300]) for t in bad[:20])
+    findings = tuple(
+        Contribution(name=_failure(t, own[0], "own-test-fails"), points=100, why=t[:300]) for t in bad[:20]
+    )
     verdict: EvidenceVerdict = "pass" if not bad else "fail" if always else "flaky"
     rests = {"rests-on": f"tests, {ON_GREEN}: the same tree, run as if alone"} if lent else {}
     return _evidence(check, about, runs, verdict, findings, {"ran": str(len(own[0].outcomes)), **rests})

@@ -180,8 +180,9 @@ class KeeperEvaluator:
         """Evidence of `check` about `green`, from runs made for `occasion` where one is given.
 
         `found` are checks of the same Green on the same occasion: where their runs prove this one too, none is made.
-        Inconclusive, with the keeper's rule and remedy as facts, when the keeper refused a run. Raises Unusable
-        `unknown-check` or `unknown-tool`, Tampered for a receipt that the keeper did not sign.
+        Inconclusive, with the keeper's rule and remedy as facts, and the receipts of a build that broke off, when the
+        keeper refused a run. Raises Unusable `unknown-check` or `unknown-tool`, Tampered for a receipt that the keeper
+        did not sign.
         """
         encoded = documents.encode(plan)
         known = self._known(digest_of("plan", encoded))
@@ -305,4 +306,6 @@ def _failing(run: Run) -> bool:
 def _not_run(check: str, green: Digest, refused: Refused) -> Evidence:
     why = f"{refused.rule}: {refused.where}"
     facts = {"why": why, "rule": refused.rule, "remedy": refused.remedy}
+    if refused.receipts:
+        facts[outcomes.BROKEN] = " ".join(refused.receipts)
     return Evidence(check=check, about=green, verdict="inconclusive", receipts=(), facts=facts)

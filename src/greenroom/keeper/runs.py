@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from greenroom.domain import documents
+from greenroom.domain.conditions import LIMITS
 from greenroom.domain.digest import Digest, digest_of, prefix_of
 from greenroom.domain.errors import Bug, NotFound, Tampered, Unusable
 from greenroom.domain.outcomes import RESULTS
@@ -415,11 +416,11 @@ def ended_badly(name: str, outcome: Outcome) -> Refused | None:
 _CRASH = ("tool-crash", "`greenroom show ID --runs` prints what it said before it broke down")
 _ENDINGS: Mapping[str, tuple[str, str]] = {
     "signal": _CRASH,
-    "wall": ("stuck", "it ran past its time; make the step smaller or raise the tool's wall time in the policy"),
-    "memory": ("memory-exceeded", "make the step smaller or raise the tool's memory in the policy"),
-    "output": ("output-exceeded", "make the step quieter or raise the tool's output in the policy"),
-    "disk": ("disk-full", "free space, or raise the tool's write volume in the policy"),
-    "processes": ("processes-exceeded", "start fewer processes, or raise the tool's limit in the policy"),
+    "wall": (LIMITS["wall"], "it ran past its time; make the step smaller or raise the tool's wall time in the policy"),
+    "memory": (LIMITS["memory"], "make the step smaller or raise the tool's memory in the policy"),
+    "output": (LIMITS["output"], "make the step quieter or raise the tool's output in the policy"),
+    "disk": (LIMITS["disk"], "free space, or raise the tool's write volume in the policy"),
+    "processes": (LIMITS["processes"], "start fewer processes, or raise the tool's limit in the policy"),
 }
 
 

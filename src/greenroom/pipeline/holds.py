@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from greenroom.domain.change import Change
+from greenroom.domain.conditions import LIMITS
 from greenroom.domain.standing import APPLY_WINDOW
 from greenroom.domain.verdict import Held, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Stage, State
@@ -51,7 +52,7 @@ ANSWERED = frozenset(
     }
 )
 """Holds whose remedy is a command of its own; every other is tried again by `greenroom resume ID`."""
-RETRIED = frozenset({"inconclusive", "disk-low", "policy-mismatch", "bug", "rate-limit"})
+RETRIED = frozenset({"inconclusive", *LIMITS.values(), "disk-low", "policy-mismatch", "bug", "rate-limit"})
 """Holds that nobody has to answer: `improve` tries such a change again, too."""
 
 

@@ -59,9 +59,9 @@ def _receipts(change: Change, store: Store, opener: Attestor) -> Iterator[tuple[
 
 
 def _all_receipts(change: Change, store: Store, opener: Attestor) -> Iterator[tuple[Digest, str, str]]:
-    yield from ((step, "build", "") for step in change.broken)
     for digest in change.seals:
         yield from ((step, "build", "") for step in _steps(store, opener, digest))
+    yield from ((step, "build", "") for step in change.broken)
     for digest in change.evidence:
         item = documents.decode(Evidence, store.get(digest))
         if item.check != "reseal":

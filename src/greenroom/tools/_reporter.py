@@ -1,21 +1,26 @@
 """A pytest plugin that writes what became of each test, one JSON line at a time; and the sentinels.
 
-It is loaded by name (``-p``) in the process of the suite, so it imports nothing of ours. Sentinels are tests that must
+It is loaded by name (``-p``) in the process of the suite, so it imports nothing of ours but `_room.py`, which lies
+beside it. Sentinels are tests that must
 fail: one before all others and one at the end of each directory's tests. Each stands in a module of the suite itself,
 so that the hooks and fixtures of every conftest.py hold for one of them: what turns failures into passes, or into
-nothing, shows by them. Lines are flushed as they come, so a suite that kills its process leaves what it did until then.
+nothing, shows by them.
 """
 
 from __future__ import annotations
 
-import json
+import importlib
 import os
 import re
 import sys
-from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from greenroom.tools import _room
+else:
+    _room = importlib.import_module("greenroom_room")
 
 _MAX_ID = 400
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
@@ -23,17 +28,8 @@ _REPORT = os.environ.pop("GREENROOM_REPORT", "")
 _TOKEN = os.environ.pop("GREENROOM_SENTINEL", "")
 
 
-class _Lines:
-    """The report file, opened once."""
-
-    file: TextIO | None = None
-
-    @classmethod
-    def write(cls, **line: Any) -> None:
-        if cls.file is None:
-            cls.file = Path(_REPORT).open("a", encoding="ascii")  # noqa: SIM115 - open for the whole session
-        cls.file.write(json.dumps(line) + "\n")
-        cls.file.flush()
+_lines = _room.Lines(_REPORT)
+_errors: dict[str, BaseException] = {}
 
 
 def node_name(nodeid: str) -> str:
@@ -48,7 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     modules = [(at, module) for at, item in enumerate(items) if (module := _module_of(item)) is not None]
     last = {module.path.parent: (at + 1, module) for at, module in modules}
     places = [*((at, module) for at, module in modules[:1]), *last.values()]
-    _Lines.write(event="collected", count=len(items), sentinels=len(places))
+    _lines.write(event="collected", count=len(items), sentinels=len(places))
     made = [(at, _sentinel(module, number)) for number, (at, module) in enumerate(places)]
     for at, sentinel in sorted(made, key=lambda pair: pair[0], reverse=True):
         items.insert(at, sentinel)
@@ -71,23 +67,34 @@ def _sentinel(module: pytest.Module, number: int) -> pytest.Item:
 def pytest_collectreport(report: pytest.CollectReport) -> None:
     """A module that cannot be collected is an error of its own, one that skips itself a skip."""
     if report.failed and report.nodeid:
-        _Lines.write(event="outcome", id=node_name(report.nodeid), outcome="error", why=_why(report))
+        _lines.write(event="outcome", id=node_name(report.nodeid), outcome="error", why=_why(report))
     elif report.skipped and report.nodeid:
-        _Lines.write(event="outcome", id=node_name(report.nodeid), outcome="skipped", why="")
+        _lines.write(event="outcome", id=node_name(report.nodeid), outcome="skipped", why="")
 
 
 def pytest_runtest_logstart(nodeid: str, location: Any) -> None:
     """Name the test that runs, for a suite that ends in it."""
     del location
-    _Lines.write(event="start", id=node_name(nodeid))
+    _lines.write(event="start", id=node_name(nodeid))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Keep the error of a phase until its report, which has only its words."""
+    if call.excinfo is not None:
+        _errors[item.nodeid] = call.excinfo.value
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """The outcome of one phase of one test."""
-    outcome = _outcome(report)
-    if outcome:
-        why = _why(report) if outcome in ("failed", "error") else ""
-        _Lines.write(event="outcome", id=node_name(report.nodeid), outcome=outcome, why=why)
+    outcome, error = _outcome(report), _errors.pop(report.nodeid, None)
+    if not outcome:
+        return
+    failed = outcome in ("failed", "error")
+    printed = sum(len(text) for _, text in report.sections)
+    bound = _room.bound_met(error, printed) if failed else ""
+    why = _why(report) if failed else ""
+    _lines.write(event="outcome", id=node_name(report.nodeid), outcome=outcome, why=why, bound=bound)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: Any) -> None:
@@ -95,8 +102,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: Any) -> None:
     del session
     probes = getattr(sys.modules.get("greenroom_probes"), "ACTIVE", None)
     if probes is not None:
-        _Lines.write(event="lines", ran=probes.ran(), unseen=sorted(probes.unseen))
-    _Lines.write(event="end", exit=int(exitstatus))
+        _lines.write(event="lines", ran=probes.ran(), unseen=sorted(probes.unseen))
+    _lines.write(event="end", exit=int(exitstatus))
 
 
 def _outcome(report: pytest.TestReport) -> str:

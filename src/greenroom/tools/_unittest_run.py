@@ -1,18 +1,22 @@
 """Runs a unittest suite and writes what became of each test, one JSON line at a time, between two sentinels.
 
 Started as a script in the process of the suite: ``_unittest_run.py START [START ...]``, where each START is a directory
-to discover tests in or a dotted name. It imports nothing of ours.
+to discover tests in or a dotted name. It imports nothing of ours but `_room.py`.
 """
 
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import sys
 import unittest
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from greenroom.tools import _room
+else:
+    _room = importlib.import_module("greenroom_room")
 
 _MAX_ID = 400
 
@@ -20,14 +24,10 @@ _MAX_ID = 400
 class _Result(unittest.TestResult):
     """Writes each outcome as it comes; subtests count for their test."""
 
-    def __init__(self, report: Path) -> None:
+    def __init__(self, report: str) -> None:
         super().__init__()
-        self._file = report.open("a", encoding="ascii")
+        self.write = _room.Lines(report).write
         self._bad: set[str] = set()
-
-    def write(self, **line: Any) -> None:
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
 
     def startTest(self, test: Any) -> None:  # noqa: N802 - unittest's name
         super().startTest(test)
@@ -40,11 +40,11 @@ class _Result(unittest.TestResult):
 
     def addError(self, test: Any, err: Any) -> None:  # noqa: N802 - unittest's name
         super().addError(test, err)
-        self._note(test, "error", str(err[1]))
+        self._note(test, "error", err[1])
 
     def addFailure(self, test: Any, err: Any) -> None:  # noqa: N802 - unittest's name
         super().addFailure(test, err)
-        self._note(test, "failed", str(err[1]))
+        self._note(test, "failed", err[1])
 
     def addSkip(self, test: Any, reason: str) -> None:  # noqa: N802 - unittest's name
         super().addSkip(test, reason)
@@ -62,16 +62,17 @@ class _Result(unittest.TestResult):
         super().addSubTest(test, subtest, err)
         if err is not None:
             self._bad.add(_name(test))
-            self._note(test, "failed" if issubclass(err[0], test.failureException) else "error", str(err[1]))
+            self._note(test, "failed" if issubclass(err[0], test.failureException) else "error", err[1])
 
-    def _note(self, test: Any, outcome: str, why: str = "") -> None:
-        lines = why.strip().splitlines()
-        self.write(event="outcome", id=_name(test), outcome=outcome, why=lines[0][:200] if lines else "")
+    def _note(self, test: Any, outcome: str, error: BaseException | None = None) -> None:
+        lines = str(error or "").strip().splitlines()
+        bound = _room.bound_met(error, 0)
+        self.write(event="outcome", id=_name(test), outcome=outcome, why=lines[0][:200] if lines else "", bound=bound)
 
 
 def main(starts: list[str]) -> int:
     """Load, put the sentinels around, run."""
-    result = _Result(Path(os.environ.pop("GREENROOM_REPORT")))
+    result = _Result(os.environ.pop("GREENROOM_REPORT"))
     token = os.environ.pop("GREENROOM_SENTINEL")
     probes = _probes()
     loader = unittest.TestLoader()

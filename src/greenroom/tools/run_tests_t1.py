@@ -25,12 +25,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from greenroom.tools import _body, _coverage, _metadata, _suites
+    from greenroom.tools import _body, _coverage, _metadata, _room, _suites
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     import _body
     import _coverage
     import _metadata
+    import _room
     import _suites
 
 DEFAULT_LIMIT_S = 540
@@ -41,7 +42,8 @@ MAX_NOTES, MAX_NAMED, MAX_NAMED_BYTES = 40, 500, 64 * 1024
 MAX_NOTE = 500
 _WORST = ("error", "failed", "xpassed", "passed", "xfailed", "skipped")
 _COULD_NOT_START = (3, 4)
-_PLUGIN = "greenroom_reporter"
+_PLUGIN, _ROOM = "greenroom_reporter", "greenroom_room"
+MAX_BOUNDS = 50
 
 
 class TimeIsUp(Exception):
@@ -54,6 +56,7 @@ class Report:
 
     outcomes: dict[str, str] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
+    bounds: dict[str, str] = field(default_factory=dict)
     running: str = ""
     collected: int | None = None
     sentinels: int = 0
@@ -103,6 +106,7 @@ def run(request: _body.Request) -> Mapping[str, Any]:
             **_result(suite.framework, report.outcomes, sentinel, notes),
             "coverage": stage.wanted.result(report.ran, report.unseen) if stage.wanted else None,
             "alone": same and stage.alone,
+            "bounds": report.bounds,
         }
     finally:
         _body.discard(home)
@@ -123,7 +127,8 @@ def _suite(request: _body.Request, settings_root: Path) -> _suites.Suite:
 def _lay_out(request: _body.Request, work: Path, settings_root: Path, home: Path) -> tuple[Stage, str]:
     plugins = home / "plugins"
     plugins.mkdir()
-    (plugins / f"{_PLUGIN}.py").write_bytes((Path(__file__).parent / "_reporter.py").read_bytes())
+    for name, source in ((_PLUGIN, "_reporter.py"), (_ROOM, "_room.py")):
+        (plugins / f"{name}.py").write_bytes((Path(__file__).parent / source).read_bytes())
     (home / "tmp").mkdir()
     metadata = _metadata.write(settings_root, home / "metadata")
     places = [*_suites.source_roots(work), home / "metadata", *([request.deps] if request.deps else [])]
@@ -178,6 +183,7 @@ def _pytest(stage: Stage, args: Sequence[str], overrides: Sequence[str]) -> list
 def _start(argv: Sequence[str], stage: Stage) -> tuple[Report, _body.Ended]:
     path = stage.home / f"report-{secrets.token_hex(8)}"
     env = {**stage.env, "GREENROOM_REPORT": str(path), "GREENROOM_SENTINEL": stage.token}
+    _room.lay_out(path)
     ended = _body.program(argv, cwd=stage.work, env=env, timeout_s=stage.limit_s)
     sys.stdout.buffer.write(ended.stdout[-200_000:])
     sys.stderr.buffer.write(ended.stderr[-200_000:])
@@ -215,6 +221,12 @@ def _read_line(report: Report, line: Mapping[str, Any]) -> None:
         before = report.outcomes.get(name[:500], outcome)
         report.outcomes[name[:500]] = min(outcome, before, key=_WORST.index)
         report.reasons[name[:500]] = str(line.get("why", ""))[:200]
+        if (
+            line.get("bound") in ("disk", "output")
+            and outcome in ("failed", "error")
+            and len(report.bounds) < MAX_BOUNDS
+        ):
+            report.bounds[name[:500]] = line["bound"]
 
 
 def _lists(plain: Mapping[str, Any]) -> Iterator[tuple[str, list[Any]]]:

@@ -293,6 +293,24 @@ def test_a_log_goes_on_while_a_full_bundle_is_put_into_its_tiles(tmp_path: Path,
         assert check(place, [KEY.public]).findings == ()
 
 
+def test_a_full_bundle_waits_for_no_publication(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is put into its tiles at once and beside the callers, however long the publisher rests otherwise."""
+    monkeypatch.setattr("greenroom.audit.publish.INTERVAL_S", 3600.0)
+    sealed: list[str] = []
+
+    def note(point: str) -> None:
+        if point == "log.bundle-sealed":
+            sealed.append(threading.current_thread().name)
+
+    with open_log(tmp_path, note) as log:
+        for full in (1, 2):
+            for number in range(log.size(), full * 256):
+                log.append(event(number))
+            until(lambda full=full: len(sealed) == full)  # type: ignore[misc]
+            assert sealed == ["log-publisher"] * full
+    assert check(tmp_path / "log", [KEY.public]).findings == ()
+
+
 def test_a_missing_part_of_the_journal_is_noticed(tmp_path: Path) -> None:
     """Where the journal's earlier file is gone before its bundle is in a tile, the guard does not go on."""
     with unpublished(tmp_path, 0, 300):

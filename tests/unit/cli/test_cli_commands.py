@@ -524,7 +524,7 @@ def test_cli_improve_ends_with_what_became_of_the_proposals(door: Door) -> None:
     door.house.checks["tests"] = "inconclusive"
     answer = door.json("improve", door.repo)
     (row,) = answer["changes"]
-    assert (door.code, row["held"]["rule"]) == (Exit.HELD, "inconclusive")
+    assert (door.code, row["held"]["rule"]) == (Exit.HELD, "stuck")
     assert door("resume", row["id"]) == Exit.HELD
     assert f"greenroom resume {row['id']}" in door.out
     del door.house.checks["tests"]

@@ -76,6 +76,37 @@ def test_a_test_that_passed_on_base_and_fails_on_green_fails() -> None:
     assert found.findings[0].why == "a"
 
 
+@pytest.mark.parametrize(("bound", "rule"), [("disk", "disk-full"), ("output", "output-exceeded")])
+@pytest.mark.parametrize("check", ["tests", "own-tests", "live-tests"])
+def test_a_test_that_met_a_bound_of_its_run_fails_by_that_rule(check: str, bound: str, rule: str) -> None:
+    """It is named before those that failed after it or were not reached; a person is told what to make smaller."""
+    green = run_of("own" if check == "own-tests" else "base-on-green", {"a": "failed", "z": "error"})
+    assert isinstance(green.result, TestRun)
+    green = dataclasses.replace(green, result=dataclasses.replace(green.result, bounds={"z": bound}))
+    runs = [run_of("base", {"a": "passed", "m": "passed", "z": "passed"}), green]
+    runs = [dataclasses.replace(run, receipt=dataclasses.replace(run.receipt, check=check)) for run in runs]
+    found = conclude(check, TREE, runs)
+    assert (found.verdict, found.findings[0].name, found.findings[0].why) == ("fail", rule, "z")
+    told = verdict_on([found])
+    assert isinstance(told, Refused)
+    assert (told.rule, told.where) == (rule, "z")
+    plain = dataclasses.replace(found, findings=found.findings[1:])
+    other = verdict_on([plain])
+    assert isinstance(other, Refused)
+    assert (other.rule == rule, other.remedy == told.remedy) == (False, check == "live-tests")
+
+
+def test_a_bound_on_base_excuses_nothing_and_blames_nothing() -> None:
+    """What fails on base already is left out of the comparison, whatever it failed for; a bound never passes."""
+    base = run_of("base", {"a": "failed", "b": "passed"})
+    assert isinstance(base.result, TestRun)
+    base = dataclasses.replace(base, result=dataclasses.replace(base.result, bounds={"a": "disk"}))
+    green = run_of("base-on-green", {"a": "failed", "b": "passed"})
+    assert conclude("tests", TREE, [base, green]).verdict == "pass"
+    broken = conclude("tests", TREE, [base, run_of("base-on-green", {"a": "passed", "b": "failed"})])
+    assert broken.findings[0].name == "test-broken"
+
+
 def test_a_test_that_vanished_fails() -> None:
     """Collected ids must include base's."""
     found = conclude(
@@ -171,14 +202,26 @@ def test_no_runnable_tests_are_said_so() -> None:
 ENDINGS = ["wall", "memory", "disk", "signal", "stop", "output", "processes", "exit", "no-run"]
 
 
-@pytest.mark.parametrize("ended_by", ["wall", "memory", "disk", "signal", "stop", "output", "processes"])
-def test_a_run_that_was_ended_is_inconclusive_and_held(ended_by: EndedBy) -> None:
-    """A cut run proves nothing; the reason is named, and the remedy is the reason's own."""
+@pytest.mark.parametrize(
+    ("ended_by", "rule"),
+    [
+        ("wall", "stuck"),
+        ("memory", "memory-exceeded"),
+        ("disk", "disk-full"),
+        ("signal", "inconclusive"),
+        ("stop", "inconclusive"),
+        ("output", "output-exceeded"),
+        ("processes", "processes-exceeded"),
+    ],
+)
+def test_a_run_that_was_ended_is_inconclusive_and_held(ended_by: EndedBy, rule: str) -> None:
+    """A cut run proves nothing; the reason is named by its rule, and the remedy is the reason's own."""
     run = Run(digest=TREE, receipt=receipt("base", ended_by), result=None)
     found = conclude("tests", TREE, [run])
     assert found.verdict == "inconclusive"
     held = verdict_on([found])
     assert isinstance(held, Held)
+    assert held.rule == rule
     assert ended_by in held.where
     others = [
         verdict_on([dataclasses.replace(found, facts={"ended-by": each})]) for each in ENDINGS if each != ended_by

@@ -83,6 +83,36 @@ def test_unittest_suites_run_by_unittest(body: Any) -> None:
     assert "error" in found.outcomes.values()
 
 
+NO_ROOM = "open('/dev/full', 'wb', buffering=0).write(b'x')"
+WRAPPED = f"        try:\n            {NO_ROOM}\n        except OSError:\n            raise RuntimeError('no cache')\n"
+TRIES = (
+    f"    def test_full({{0}}):\n        {NO_ROOM}\n"
+    f"    def test_wrapped({{0}}):\n{WRAPPED}"
+    f"    def test_wants_it({{0}}):\n        with pytest.raises(OSError):\n            {NO_ROOM}\n"
+    "    def test_bad({0}):\n        assert 0\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("head", "place"),
+    [
+        ("import pytest\nclass TestA:\n", "tests/test_a.py::TestA::"),
+        ("import unittest\nclass A(unittest.TestCase):\n", "tests.test_a.A."),
+    ],
+    ids=["pytest", "unittest"],
+)
+def test_a_test_that_finds_no_room_to_write_is_told_apart(body: Any, head: str, place: str) -> None:
+    """Of the failing tests those that met a full disk are named, also behind an error that they raised for it."""
+    text = head + TRIES.format("self")
+    if "unittest" in head:
+        text = text.replace("with pytest.raises(OSError)", "with self.assertRaises(OSError)")
+    found = run(body, {"pkg.py": "", "tests/__init__.py": "", "tests/test_a.py": text})
+    assert found.framework == ("unittest" if "unittest" in head else "pytest")
+    failed = {name for name, outcome in found.outcomes.items() if outcome in ("failed", "error")}
+    assert failed == {f"{place}test_full", f"{place}test_wrapped", f"{place}test_bad"}
+    assert found.bounds == {f"{place}test_full": "disk", f"{place}test_wrapped": "disk"}
+
+
 def test_a_tree_without_tests_has_no_framework(body: Any) -> None:
     """Without test files nothing is run, and the notes say how to set a command."""
     found = run(body, {"mod.py": "x = 1\n"})

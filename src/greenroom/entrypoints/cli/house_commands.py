@@ -28,7 +28,7 @@ BACKUP = """The owner's key is what says yes in your name: {key}
 Keep a copy of it and of its passphrase somewhere else. Without it nothing can be approved or lifted in this box
 any more; what is live stays live, and the log can still be checked with the public keys in {public}."""
 
-BACKUP_AGENT = """The owner's key is what says yes in your name. Your SSH agent holds it; its public half is in {public}.
+BACKUP_AGENT = """The owner's key is what says yes in your name. Your SSH agent holds it; its public half: {public}.
 Keep a copy of the key and of its passphrase somewhere else. Without it nothing can be approved or lifted in this box
 any more, and no other key can take its place; what is live stays live, and the log can still be checked with the
 public keys in {public}."""

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from greenroom.domain import documents
 from greenroom.domain.change import Change
 from greenroom.domain.debate import read_transcript
-from greenroom.domain.digest import Digest
+from greenroom.domain.digest import Digest, parse_digest
 from greenroom.domain.errors import Bug
-from greenroom.domain.outcomes import verdict_on
+from greenroom.domain.outcomes import BROKEN, verdict_on
 from greenroom.domain.plan import Plan
 from greenroom.domain.ports import Evaluator, Policy, Store
 from greenroom.domain.proof import Evidence, Risk
@@ -30,15 +30,21 @@ class VerifyStage:
         self._card = card
 
     def run(self, change: Change) -> Done:
-        """Evidence, risk and card of the change; refuses or holds on what the evidence says."""
+        """Evidence, risk and card of the change; refuses or holds on what the evidence says.
+
+        Where the second build broke off, the change names the receipts that tell of it, as after simulate.
+        """
         if change.plan is None or change.green is None:
             raise Bug("no-green", "verify needs a sealed Green")
         plan = documents.decode(Plan, self._store.get(change.plan))
         found: list[Evidence] = []
+        broken: tuple[Digest, ...] = ()
         checks = self._policy().checks(plan)
         self._evaluator.begin(checks, plan, change.base, change.green, change.golden)
         for check in checks:
             item = self._evaluator.verify(check, plan, change.base, change.green, change.golden, found=found)
+            broken = broken or tuple(map(parse_digest, item.facts.get(BROKEN, "").split()))
+            item = dataclasses.replace(item, facts={k: v for k, v in item.facts.items() if k != BROKEN})
             found.append(item if item.receipts else self._with_earlier(change, item))
             if not isinstance(verdict_on(found), Passed):
                 break
@@ -46,7 +52,7 @@ class VerifyStage:
         risk = self._policy().weigh(plan, evidence, read_transcript(self._store, change.debate))
         stored = tuple(self._store.put("output", documents.encode(item)) for item in evidence)
         seals = next((item.receipts for item in evidence if item.check == "reseal" and item.receipts), change.seals)
-        weighed = dataclasses.replace(change, evidence=stored, risk=risk, seals=seals)
+        weighed = dataclasses.replace(change, evidence=stored, risk=risk, seals=seals, broken=broken)
         card = self._card(weighed, plan, evidence, risk)
         return Done(verdict_on(evidence), dataclasses.replace(weighed, card=card))
 
