@@ -96,6 +96,9 @@ class Stage:
 class CrashBox:
     """The box, the person's repository and the copies to begin from, all below `root`."""
 
+    waits = ("needs-approval", "promote-on-request", "queued")
+    """The holds of a change that waits for a person, or was not begun."""
+
     def __init__(self, root: Path, *, idle_s: int = 90) -> None:
         self.root = root
         self.idle_s = idle_s
@@ -228,7 +231,7 @@ class CrashBox:
 
     def unfinished(self) -> list[str]:
         """Changes that are neither over nor held, and deliveries that did not arrive."""
-        left = [f"{row['id']} {row['state']}" for row in self.rows() if not _rests(row)]
+        left = [f"{row['id']} {row['state']}" for row in self.rows() if not self._rests(row)]
         waits = self.query("SELECT change, pending FROM deliveries WHERE pending != ''")
         return left + [f"delivery of {change or 'import'}: {pending}" for change, pending in waits]
 
@@ -250,6 +253,12 @@ class CrashBox:
     def crashed(self) -> bool:
         """True when a crash was wished and came."""
         return not self.marker.exists()
+
+    def _rests(self, row: Mapping[str, Any]) -> bool:
+        """True for a change that nothing is owed: it is over, waits for a person, or was not begun."""
+        if row["held"] is not None:
+            return row["held"]["rule"] in self.waits
+        return row["state"] in ("kept", "aborted", "reverted")
 
     # Processes.
 
@@ -352,10 +361,14 @@ class CrashBox:
         _every_intent_has_a_result(entries)
         self._live_is_what_the_log_says(entries)
         self._branch_is_what_is_live(entries)
-        rows = self.rows()
-        assert len(rows) <= 1, "one finding became several changes"
         assert not self.unfinished()
         assert not (self.box.guard / "stop").exists(), "a crash pulled the stop"
+        return self.row_of_the_case()
+
+    def row_of_the_case(self) -> Mapping[str, Any]:
+        """The one change that the one finding became, if there is one."""
+        rows = self.rows()
+        assert len(rows) <= 1, "one finding became several changes"
         return rows[0] if rows else {}
 
     def _no_effect_twice(self, entries: list[Mapping[str, Any]]) -> None:
@@ -465,13 +478,6 @@ def _output(*argv: str) -> str:
 
 def _files(top: Path) -> set[str]:
     return {os.path.relpath(os.path.join(at, name), top) for at, _, names in os.walk(top) for name in names}
-
-
-def _rests(row: Mapping[str, Any]) -> bool:
-    """True for a change that nothing is owed: it is over, waits for a person, or was not begun."""
-    if row["held"] is not None:
-        return row["held"]["rule"] in ("needs-approval", "promote-on-request", "queued")
-    return row["state"] in ("kept", "aborted", "reverted")
 
 
 def _every_intent_has_a_result(entries: list[Mapping[str, Any]]) -> None:
