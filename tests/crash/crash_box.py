@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import sqlite3
@@ -285,6 +286,16 @@ class CrashBox:
             os.kill(pid, signal.SIGKILL)
             return True
         return False
+
+    def kill_on_the_way(self, name: str, role: str, seconds: float, words: tuple[str, ...]) -> None:
+        """SIGKILL at a moment of the command that no point foresees; the moment is drawn from the case's `name`."""
+        self.must("resume")
+        moment = random.Random(name).random() * seconds
+        process = self.start(*words)
+        time.sleep(moment)
+        there = self.kill(role)
+        self.ended(process, *words)
+        assert there, f"{role} was not there"
 
     def down(self) -> None:
         """End the processes, and see that they are gone."""
