@@ -193,7 +193,6 @@ def _ended_as(box: PairBox, case: Case) -> None:
 
 def _spoil(box: PairBox, journey: str) -> Sequence[bytes]:
     """Bring the database into the state of the journey; bytes that may never be gone."""
-    box.down()
     if journey == "lost":
         box.lose()
     elif journey == "earlier":

@@ -31,7 +31,7 @@ from greenroom.config import Box
 from greenroom.domain import documents
 from greenroom.domain.change import Change
 from greenroom.domain.digest import Digest, parse_digest
-from greenroom.domain.errors import GreenroomError, Tampered, Unusable
+from greenroom.domain.errors import Bug, GreenroomError, Tampered, Unusable
 from greenroom.domain.events import Event
 from greenroom.domain.proof import Import, Predicate
 from greenroom.domain.verdict import Instant
@@ -317,7 +317,11 @@ def _make(box: Box, made: Path, old: Path | None, plan: Plan) -> None:
 def _fold(database: Path) -> None:
     """Bring the write-ahead log into the database, which is then one file."""
     with contextlib.closing(sqlite3.connect(database)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if busy:
+        raise Bug(
+            "database-not-folded", f"{database} is open elsewhere, and what its write-ahead log holds is not in it"
+        )
 
 
 def _put_changes(engine: sa.Engine, plan: Plan) -> None:
