@@ -22,16 +22,20 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "crash"))
 
+from crash_pair_points import JOURNEYS, PAIR_QUICK, REBUILDS, pair_cases  # noqa: E402
 from crash_points import CODE, QUICK, Case, cases  # noqa: E402
 
 SUITE = "tests/crash/test_crash_points.py::test_crash_leaves_the_old_or_the_new"
+PAIR_SUITE = "tests/crash/test_crash_pair.py::test_crash_of_what_follows_or_stands_on_another"
+REBUILD_SUITE = "tests/crash/test_crash_pair.py::test_crash_of_a_rebuild_loses_nothing"
 COLUMNS = ("process", "killed at", "command", "runs", "live after the crash", "went on by", "log", "effects")
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run what has no outcome yet and print the table; 0 when every case wished has one and none failed."""
     wanted = _parser().parse_args(arguments)
-    chosen = [case for case in cases() if (not wanted.quick or str(case) in QUICK) and wanted.only in str(case)]
+    quick = QUICK | PAIR_QUICK
+    chosen = [case for case in every() if (not wanted.quick or str(case) in quick) and wanted.only in str(case)]
     with tempfile.TemporaryDirectory(prefix="greenroom-evidence-") as scratch:
         file: Path = wanted.results or Path(scratch) / "outcomes"
         file.touch()
@@ -59,6 +63,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def every() -> list[Case]:
+    """Every case of every suite, in the order of the table."""
+    return [*cases(), *pair_cases()]
+
+
+def suite_of(case: Case) -> str:
+    """The test that runs a case."""
+    if case.journey in REBUILDS:
+        return REBUILD_SUITE
+    return PAIR_SUITE if case.journey in JOURNEYS else SUITE
+
+
 def missing(chosen: Iterable[Case], outcomes: Iterable[dict[str, Any]], *, again: bool = False) -> list[Case]:
     """The cases that have no outcome; with `again` also those that only failed."""
     have = {outcome["case"] for outcome in outcomes if not (again and outcome["failed"])}
@@ -68,7 +84,7 @@ def missing(chosen: Iterable[Case], outcomes: Iterable[dict[str, Any]], *, again
 def run(file: Path, left: Sequence[Case], *, jobs: int) -> None:
     """The suite; its outcomes go to `file`, what it says to standard error."""
     options = ("-m", "", "-n", str(jobs), "--dist", "worksteal")
-    argv = [sys.executable, "-m", "pytest", *options, *(f"{SUITE}[{case}]" for case in left)]
+    argv = [sys.executable, "-m", "pytest", *options, *(f"{suite_of(case)}[{case}]" for case in left)]
     with file.open("a", encoding="utf-8") as begun:
         # what a cut run left of its last line stays a line of its own
         begun.write("\n")
@@ -91,7 +107,7 @@ def read(file: Path) -> list[dict[str, Any]]:
 
 def table(outcomes: Iterable[dict[str, Any]]) -> str:
     """One row for each point on the way of each command."""
-    known = {str(case): case for case in cases()}
+    known = {str(case): case for case in every()}
     rows: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for outcome in sorted(outcomes, key=lambda outcome: list(known).index(outcome["case"])):
         case = known[outcome["case"]]

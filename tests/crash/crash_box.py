@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import sqlite3
@@ -95,6 +96,9 @@ class Stage:
 
 class CrashBox:
     """The box, the person's repository and the copies to begin from, all below `root`."""
+
+    waits = ("needs-approval", "promote-on-request", "queued")
+    """The holds of a change that waits for a person, or was not begun."""
 
     def __init__(self, root: Path, *, idle_s: int = 90) -> None:
         self.root = root
@@ -228,7 +232,7 @@ class CrashBox:
 
     def unfinished(self) -> list[str]:
         """Changes that are neither over nor held, and deliveries that did not arrive."""
-        left = [f"{row['id']} {row['state']}" for row in self.rows() if not _rests(row)]
+        left = [f"{row['id']} {row['state']}" for row in self.rows() if not self._rests(row)]
         waits = self.query("SELECT change, pending FROM deliveries WHERE pending != ''")
         return left + [f"delivery of {change or 'import'}: {pending}" for change, pending in waits]
 
@@ -250,6 +254,12 @@ class CrashBox:
     def crashed(self) -> bool:
         """True when a crash was wished and came."""
         return not self.marker.exists()
+
+    def _rests(self, row: Mapping[str, Any]) -> bool:
+        """True for a change that nothing is owed: it is over, waits for a person, or was not begun."""
+        if row["held"] is not None:
+            return row["held"]["rule"] in self.waits
+        return row["state"] in ("kept", "aborted", "reverted")
 
     # Processes.
 
@@ -276,6 +286,16 @@ class CrashBox:
             os.kill(pid, signal.SIGKILL)
             return True
         return False
+
+    def kill_on_the_way(self, name: str, role: str, seconds: float, words: tuple[str, ...]) -> None:
+        """SIGKILL at a moment of the command that no point foresees; the moment is drawn from the case's `name`."""
+        self.must("resume")
+        moment = random.Random(name).random() * seconds
+        process = self.start(*words)
+        time.sleep(moment)
+        there = self.kill(role)
+        self.ended(process, *words)
+        assert there, f"{role} was not there"
 
     def down(self) -> None:
         """End the processes, and see that they are gone."""
@@ -352,10 +372,14 @@ class CrashBox:
         _every_intent_has_a_result(entries)
         self._live_is_what_the_log_says(entries)
         self._branch_is_what_is_live(entries)
-        rows = self.rows()
-        assert len(rows) <= 1, "one finding became several changes"
         assert not self.unfinished()
         assert not (self.box.guard / "stop").exists(), "a crash pulled the stop"
+        return self.row_of_the_case()
+
+    def row_of_the_case(self) -> Mapping[str, Any]:
+        """The one change that the one finding became, if there is one."""
+        rows = self.rows()
+        assert len(rows) <= 1, "one finding became several changes"
         return rows[0] if rows else {}
 
     def _no_effect_twice(self, entries: list[Mapping[str, Any]]) -> None:
@@ -465,13 +489,6 @@ def _output(*argv: str) -> str:
 
 def _files(top: Path) -> set[str]:
     return {os.path.relpath(os.path.join(at, name), top) for at, _, names in os.walk(top) for name in names}
-
-
-def _rests(row: Mapping[str, Any]) -> bool:
-    """True for a change that nothing is owed: it is over, waits for a person, or was not begun."""
-    if row["held"] is not None:
-        return row["held"]["rule"] in ("needs-approval", "promote-on-request", "queued")
-    return row["state"] in ("kept", "aborted", "reverted")
 
 
 def _every_intent_has_a_result(entries: list[Mapping[str, Any]]) -> None:

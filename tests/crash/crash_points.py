@@ -108,15 +108,6 @@ ELSEWHERE = {
     ),
     "tests/unit/guard/test_guard_budget.py": ("reserve.counted", "settle.logged"),
     "tests/unit/pipeline/test_pipeline_verbs.py": ("again.saved",),
-    "tests/unit/pipeline/test_pipeline_restack.py": (
-        "restack.child-saved",
-        "restack.logged",
-        "restack.saved",
-        "restack.carried",
-        "carry.signed",
-        "carry.logged",
-    ),
-    "tests/unit/pipeline/test_pipeline_undoing.py": ("undo.saved",),
     "tests/unit/pipeline/test_pipeline_deciding.py": ("child.saved",),
 }
 """Points of no command's journey, by the file of the tests that kill at them."""

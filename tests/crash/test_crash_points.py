@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import random
 import re
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from crash_box import BEFORE, FIXED, FOUND, UNSEEN, CrashBox, Stage
+from crash_outcomes import recorded
+from crash_pair_points import pair_cases
 from crash_points import CODE, ELSEWHERE, QUICK, ROOT, Case, cases, code_digest
 from crash_story import told
 
@@ -78,7 +75,7 @@ def _parameters() -> list[Any]:
 def test_crash_leaves_the_old_or_the_new(made: tuple[CrashBox, Mapping[str, Stage]], case: Case) -> None:
     """Killed anywhere, the box goes on after `resume`: live is whole, the log checks, and nothing happened twice."""
     box, stages = made
-    with _recorded(case) as outcome, told(box, case):
+    with recorded(case) as outcome, told(box, case):
         old, new = TREES[case.journey]
         box.begin(stages[BEGINS[case.journey]], case.crash_at)
         assert box.live_files() == old
@@ -107,35 +104,12 @@ def test_crash_points_of_the_product_are_all_known() -> None:
     """Each point that the code names is killed at here, or in the tests that are named."""
     source = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
     points = set(re.findall(r'crash_point\("([^"]+)"\)', source))
-    tried = {case.point for case in ALL}
+    tried = {case.point for case in (*ALL, *pair_cases())}
     for file, named in ELSEWHERE.items():
         text = (ROOT / file).read_text()
         assert all(f'"{point}"' in text for point in named), file
         tried.update(named)
     assert points - tried == set()
-
-
-@contextlib.contextmanager
-def _recorded(case: Case) -> Iterator[dict[str, Any]]:
-    """One line of the evidence, in the file that GREENROOM_CRASH_OUTCOMES names; a failure is written down too."""
-    began = time.monotonic()
-    outcome: dict[str, Any] = {"case": str(case), "code": CODE, "live": "", "repeated": 0, "failed": ""}
-    try:
-        yield outcome
-    except Exception as error:
-        outcome["failed"] = f"{type(error).__name__}: {error}"
-        raise
-    finally:
-        outcome["seconds"] = round(time.monotonic() - began, 1)
-        _write_down(outcome)
-
-
-def _write_down(outcome: Mapping[str, Any]) -> None:
-    """An interrupted case has no outcome. One write a line, so that several workers may share the file."""
-    target = os.environ.get("GREENROOM_CRASH_OUTCOMES")
-    if target and (outcome["failed"] or "ended" in outcome):
-        with open(target, "ab", buffering=0) as file:
-            file.write(json.dumps(outcome).encode() + b"\n")
 
 
 def _go(box: CrashBox, case: Case) -> None:
@@ -144,7 +118,7 @@ def _go(box: CrashBox, case: Case) -> None:
         _fill_the_bundle(box)
     commands = _commands(box, case.journey)
     if not case.point:
-        _kill_on_the_way(box, case, commands[0])
+        box.kill_on_the_way(str(case), case.role, SECONDS[case.journey], commands[0])
         return
     answers = [box.run(*words) for words in commands]
     assert box.crashed, f"{case} was never passed\n{answers}{box.processes_log()}"
@@ -159,17 +133,6 @@ def _commands(box: CrashBox, journey: str) -> Sequence[tuple[str, ...]]:
         "reject": [("reject", box.change, "--why", "no")],
         "revert": [("revert", box.change)],
     }[journey]
-
-
-def _kill_on_the_way(box: CrashBox, case: Case, words: tuple[str, ...]) -> None:
-    """SIGKILL at a moment of the command that no name foresees; the moment is drawn from the case's own name."""
-    box.must("resume")
-    moment = random.Random(str(case)).random() * SECONDS[case.journey]
-    process = box.start(*words)
-    time.sleep(moment)
-    there = box.kill(case.role)
-    box.ended(process, *words)
-    assert there, f"{case.role} was not there"
 
 
 def _fill_the_bundle(box: CrashBox) -> None:

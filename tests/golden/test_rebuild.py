@@ -46,6 +46,12 @@ def box(golden: Golden, tmp_path: Path) -> Box:
     return golden.lay_out(tmp_path / "box")
 
 
+@pytest.fixture
+def latest(tmp_path: Path) -> Box:
+    """The box of the last history."""
+    return Golden("hourly").lay_out(tmp_path / "latest")
+
+
 def changes(box: Box) -> Mapping[ChangeId, Change]:
     """The changes of the box database."""
     return {change.id: change for change, _, _ in read_changes(box.db / "box.db")}
@@ -196,6 +202,49 @@ def test_while_the_processes_are_up_it_is_refused(box: Box) -> None:
         os.close(fd)
     assert caught.value.reference == "processes-up"
     assert "greenroom down" in caught.value.remedy
+
+
+def test_what_an_executor_planted_is_never_written_through(latest: Box, tmp_path: Path) -> None:
+    """Links in the executor's own directory: what they point to is left alone, and the changes are made again."""
+    wanted, victim = changes(latest), tmp_path / "victim"
+    victim.write_bytes(b"the guard's")
+    for end in ("", "-wal", "-shm"):
+        path = latest.db / f"box.db{end}"
+        path.unlink(missing_ok=True)
+        path.symlink_to(victim)
+    made = rebuild(latest, act=True)
+    assert victim.read_bytes() == b"the guard's"
+    assert not any((latest.db / f"box.db{end}").is_symlink() for end in ("", "-wal", "-shm"))
+    same(changes(latest), wanted)
+    assert [Path(kept).is_symlink() for kept in made["kept_aside"]] == [True] * 3
+
+
+@pytest.mark.parametrize("point", ["kept", "folded", "bared", "placed"])
+def test_a_rebuild_that_is_cut_leaves_the_old_or_the_new(
+    latest: Box, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    """Cut at each point, the database is whole and has what only it knew; asked again, it is up to the log."""
+
+    def dies(here: str) -> None:
+        if here == f"rebuild.{point}":
+            raise RuntimeError(here)
+
+    wanted = changes(latest)
+    [approved] = [change for change in wanted.values() if change.state == "approved"]
+    tables.open_database(latest.db / "box.db").dispose()
+    with closing(sqlite3.connect(latest.db / "box.db")) as connection, connection:
+        put_back(connection, approved)
+        connection.execute("INSERT INTO decisions (subject, finding, change, said) VALUES ('s', 'f', 'c', 'rejected')")
+    monkeypatch.setattr(parts, "crash_points", lambda role: dies)
+    with pytest.raises(RuntimeError, match=point):
+        rebuild(latest, act=True)
+    with closing(sqlite3.connect(latest.db / "box.db")) as connection:
+        known = connection.execute("SELECT count(*) FROM decisions WHERE change = 'c'").fetchone()
+    assert known == (1,)
+    assert changes(latest)[approved.id].state == ("approved" if point == "placed" else "verified")
+    monkeypatch.undo()
+    assert rebuild(latest, act=True)["needed"] is (point != "placed")
+    same(changes(latest), wanted)
 
 
 def test_a_runs_database_that_is_damaged_is_set_aside(box: Box) -> None:

@@ -54,20 +54,37 @@ def private_copy(database: Path) -> Iterator[Path]:
         yield target
 
 
+def copy_all(read: int, write: int) -> None:
+    """Copy what is left to read of one file to another; the kernel does it, a database of many changes is large."""
+    while os.sendfile(write, read, None, AT_ONCE):
+        pass
+
+
+def open_regular(path: Path | str, place: int | None = None) -> int | None:
+    """A regular file of one name, to read, else nothing: a link is no database. `place`: the directory it is in."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=place)
+    except OSError:
+        return None
+    found = os.fstat(fd)
+    if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
+        return fd
+    os.close(fd)
+    return None
+
+
 def _copy(source: Path, target: Path) -> None:
     with contextlib.ExitStack() as stack:
-        fd = _open(source)
+        fd = open_regular(source)
         if fd is None:
             target.unlink(missing_ok=True)
             return
         read, write = stack.enter_context(open(fd, "rb")), stack.enter_context(open(target, "wb"))
-        # The kernel copies; a database of many changes is large.
-        while os.sendfile(write.fileno(), read.fileno(), None, AT_ONCE):
-            pass
+        copy_all(read.fileno(), write.fileno())
 
 
 def _state(path: Path) -> tuple[int, int] | None:
-    fd = _open(path)
+    fd = open_regular(path)
     if fd is None:
         return None
     try:
@@ -78,23 +95,10 @@ def _state(path: Path) -> tuple[int, int] | None:
 
 
 def _head(path: Path) -> bytes:
-    fd = _open(path)
+    fd = open_regular(path)
     if fd is None:
         return b""
     try:
         return os.pread(fd, WAL_HEADER_BYTES, 0)
     finally:
         os.close(fd)
-
-
-def _open(path: Path) -> int | None:
-    """A regular file of one name, else nothing: a link is no database."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return None
-    found = os.fstat(fd)
-    if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
-        return fd
-    os.close(fd)
-    return None

@@ -1,26 +1,27 @@
 """`doctor --rebuild`: the box database is brought in line with what stands above it, with the processes down.
 
-Pointers, log and the guard's ledger are read and never changed by it. The file that was there is kept beside the one
-that takes its place, before anything takes its place.
+Pointers, log and the guard's ledger are read and never changed by it, but for the entry that it was done. The file that
+was there is kept beside the one that takes its place, before anything takes its place.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
+import shutil
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from greenroom.audit.keys import load_public
 from greenroom.audit.reader import read_copy
-from greenroom.bootstrap import parts
+from greenroom.bootstrap import parts, replacing
 from greenroom.bootstrap.backup import check_log
 from greenroom.bootstrap.foreign import private_copy
 from greenroom.bootstrap.ledger import first_missing, has_table
@@ -30,9 +31,8 @@ from greenroom.config import Box
 from greenroom.domain import documents
 from greenroom.domain.change import Change
 from greenroom.domain.digest import Digest, parse_digest
-from greenroom.domain.errors import GreenroomError, Tampered, Unusable
+from greenroom.domain.errors import Bug, GreenroomError, Tampered, Unusable
 from greenroom.domain.events import Event
-from greenroom.domain.findings import Decision
 from greenroom.domain.proof import Import, Predicate
 from greenroom.domain.verdict import Instant
 from greenroom.domain.vocabulary import ChangeId, subject_of
@@ -40,11 +40,15 @@ from greenroom.keeper.separation import users_of
 from greenroom.pipeline import rebuilding, tables
 from greenroom.pipeline.board import read_changes
 from greenroom.pipeline.changes import Board, Deliveries, Delivery, Settings, columns_of
-from greenroom.pipeline.decisions import Decisions, findings_of
+from greenroom.pipeline.decisions import Decisions
 from greenroom.pipeline.settings import TEST_COMMAND
 from greenroom.release.refs import RefRelease
-from greenroom.release.store import FileStore
+from greenroom.release.store import FileStore, disk_full
 from greenroom.release.trees import StoreTrees
+
+if TYPE_CHECKING:
+    from greenroom.guard.client import GuardClient
+    from greenroom.guard.service import GuardService
 
 QUEUED = "a proposal of which nothing was tried is in no log: `greenroom improve REPO` finds it again"
 BRANCHES = "which commit a branch of `pr` was made on is in no log: `greenroom pr ID` makes it anew"
@@ -84,13 +88,15 @@ def rebuild(box: Box, *, act: bool) -> Mapping[str, Any]:
         with at_guard(box, users_of(box)) as guard:
             # Its start signs what a crash left unsigned, and settles its ledger to the pointers.
             plan = _plan(box)
-            aside = _write(box, plan) if plan.needed else ()
-            if aside or plan.needed:
-                key = f"database.rebuilt/{secrets.token_hex(16)}"
-                now = Instant(time.time_ns())
-                about = f"{plan.database}, {len(plan.changes)} changes"
-                guard.append(Event(key=key, at=now, actor="person", name="database.rebuilt", about=about))
+            aside = _write(box, plan, partial(_note, guard, plan)) if plan.needed else ()
         return _said(plan, aside, act=True)
+
+
+def _note(guard: GuardService | GuardClient, plan: Plan) -> None:
+    """Have the log say it, before anything takes the place of what is there."""
+    key = f"database.rebuilt/{secrets.token_hex(16)}"
+    about = f"{plan.database}, {len(plan.changes)} changes"
+    guard.append(Event(key=key, at=Instant(time.time_ns()), actor="person", name="database.rebuilt", about=about))
 
 
 def _require_down(box: Box) -> None:
@@ -136,7 +142,7 @@ def _plan(box: Box) -> Plan:
             if row is None and any(event.name.startswith("plan.") for event in records.by_change[name]):
                 plan.unknown.append(name)
             continue
-        if told.rejected or told.deferred:
+        if told.rejected or told.deferred or told.change.cancelled:
             plan.words.append(told)
         if row is None:
             plan.changes.append((told, told.change, "lost"))
@@ -250,55 +256,72 @@ def _whole(path: Path) -> bool:
         return False
 
 
-def _write(box: Box, plan: Plan) -> Sequence[str]:
-    """Make the database beside the one that is there, keep that aside, put the other in its place; what was kept."""
+def _write(box: Box, plan: Plan, note: Callable[[], None]) -> Sequence[str]:
+    """Copy what is there aside, `note` it, then put what was made in its place; the names of what was kept.
+
+    Killed at any moment, the database is the old one or the new, and the next run goes on from there.
+    """
+    crash_point = parts.crash_points("cli")
     stamp = f"before-{time.time_ns()}"
-    part = box.db / f".box.{secrets.token_hex(8)}.part"
+    wanted = bool(plan.changes) or plan.database != "whole"
     aside: list[str] = []
-    try:
-        if plan.changes or plan.database != "whole":
-            _make(box, part, plan)
-            aside += _keep(box.db / "box.db", stamp)
-            os.replace(part, box.db / "box.db")
+    with disk_full(box.db), private_copy(box.db / "box.db") as old, replacing.place(box.db) as place:
+        made = old.with_name("made.db")
+        if wanted:
+            _make(box, made, old if plan.database == "whole" else None, plan)
+            crash_point("rebuild.made")
+            aside += place.keep("box.db", stamp)
         if plan.runs == "damaged":
-            aside += _keep(box.db / "dbos.db", stamp)
-    finally:
-        for path in box.db.glob(f"{part.name}*"):
-            path.unlink()
-    _sync(box.db)
+            aside += place.keep("dbos.db", stamp)
+        crash_point("rebuild.kept")
+        note()
+        crash_point("rebuild.logged")
+        if wanted and plan.database == "whole":
+            # The write-ahead log is in it: laid over it once more, it changes nothing, so it can go in the next step.
+            place.put("box.db", old)
+            crash_point("rebuild.folded")
+        if wanted:
+            place.bare("box.db")
+            crash_point("rebuild.bared")
+            place.put("box.db", made)
+            crash_point("rebuild.placed")
+        if plan.runs == "damaged":
+            place.drop("dbos.db")
+            crash_point("rebuild.runs-dropped")
     return aside
 
 
-def _make(box: Box, part: Path, plan: Plan) -> None:
+def _make(box: Box, made: Path, old: Path | None, plan: Plan) -> None:
+    """Make the database at `made`, from the private copy of one that is whole where there is one.
+
+    Never in the executor's directory: SQLite makes files beside a database, and follows names.
+    """
     store = FileStore(box.store)
-    with _copy_of(box) as copy:
-        if plan.database == "whole":
-            with contextlib.closing(sqlite3.connect(copy)) as source, contextlib.closing(sqlite3.connect(part)) as made:
-                source.backup(made)
-    engine = tables.open_database(part)
+    if old is not None:
+        _fold(old)
+        shutil.copyfile(old, made)
+    engine = tables.open_database(made)
     _put_changes(engine, plan)
     decisions, settings, deliveries = Decisions(engine), Settings(engine), Deliveries(engine)
     for told in plan.words:
-        said, until = ("rejected", None) if told.rejected else ("deferred", told.deferred)
-        named = findings_of(store, told.change)
-        decisions.put(
-            told.change.subject,
-            [Decision(finding=one, change=told.change.id, said=said, until=until) for one in named],  # type: ignore[arg-type]
-        )
+        rebuilding.put_words(decisions, store, told)
     for delivery in plan.deliveries:
         deliveries.put(delivery)
     for told, _, why in plan.changes:
         if why == "lost" and told.test_command:
             settings.put(told.change.subject, TEST_COMMAND, told.test_command)
     engine.dispose()
-    with contextlib.closing(sqlite3.connect(part)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    whose = box.db.stat()
-    os.chmod(part, 0o600)
-    os.chown(part, whose.st_uid, whose.st_gid)
-    fd = os.open(part, os.O_RDONLY)
-    os.fsync(fd)
-    os.close(fd)
+    _fold(made)
+
+
+def _fold(database: Path) -> None:
+    """Bring the write-ahead log into the database, which is then one file."""
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if busy:
+        raise Bug(
+            "database-not-folded", f"{database} is open elsewhere, and what its write-ahead log holds is not in it"
+        )
 
 
 def _put_changes(engine: sa.Engine, plan: Plan) -> None:
@@ -313,24 +336,6 @@ def _put_changes(engine: sa.Engine, plan: Plan) -> None:
             connection.execute(sa.insert(tables.CHANGES).values(**fixed, **values))
         if board.line(change.id) is None:
             board.put(told.line)
-
-
-def _keep(path: Path, stamp: str) -> list[str]:
-    """Set a database and what SQLite has beside it aside; nothing of it is thrown away."""
-    kept = []
-    for end in ("", "-wal", "-shm"):
-        source = path.with_name(path.name + end)
-        if source.exists():
-            target = path.with_name(f"{path.name}.{stamp}{end}")
-            os.replace(source, target)
-            kept.append(str(target))
-    return kept
-
-
-def _sync(directory: Path) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    os.fsync(fd)
-    os.close(fd)
 
 
 def _said(plan: Plan, aside: Sequence[str], *, act: bool) -> Mapping[str, Any]:

@@ -21,6 +21,7 @@ from greenroom.domain.change import PATH, Change
 from greenroom.domain.digest import Digest, digest_of
 from greenroom.domain.errors import GreenroomError, Unusable
 from greenroom.domain.events import Event
+from greenroom.domain.findings import Decision, Said
 from greenroom.domain.outcomes import verdict_on
 from greenroom.domain.plan import Plan
 from greenroom.domain.ports import Store
@@ -28,6 +29,7 @@ from greenroom.domain.proposal import Proposal, origin_of
 from greenroom.domain.verdict import Held, Instant, Passed, Refused
 from greenroom.domain.vocabulary import ChangeId, Mode, Stage, State, Trust
 from greenroom.pipeline.changes import Line
+from greenroom.pipeline.decisions import Decisions, findings_of
 from greenroom.pipeline.holds import (
     ANSWERED,
     BASE_MOVED,
@@ -192,6 +194,18 @@ def merged(row: Change, told: Rebuilt) -> Change:
         broken=row.broken if same else (),
         version=max(row.version, change.version),
     )
+
+
+def put_words(decisions: Decisions, store: Store, told: Rebuilt) -> None:
+    """Store what a person said of a change for each finding that it mends: a cancel, and a no or a later."""
+    change, named = told.change, findings_of(store, told.change)
+    if change.cancelled:
+        decisions.cancel(change.subject, change.id, named)
+    if told.rejected or told.deferred is not None:
+        said: Said = "rejected" if told.rejected else "deferred"
+        until = None if told.rejected else told.deferred
+        words = [Decision(finding=one, change=change.id, said=said, until=until) for one in named]
+        decisions.put(change.subject, words)
 
 
 class _Told:

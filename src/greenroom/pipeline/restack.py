@@ -81,6 +81,20 @@ def follow(house: House, change: Change, tell: Tell) -> dict[str, Any]:
     return carry_on(house, saved.id, tell)
 
 
+def carried_yes(house: House, change: Change) -> Change | None:
+    """The change approved, by the yes to what it follows, where a crash cut its restack before that was carried.
+
+    None where it waits for no yes, nobody gave one, or the guard does not say that it holds.
+    """
+    parent = next(ancestors(house, change), None)
+    waits = change.hold is not None and change.hold.rule == NEEDS_APPROVAL
+    if not waits or parent is None or parent.ended != SUPERSEDED:
+        return None
+    _with_consent(house, parent, change.id, {}, behind=False)
+    found = house.changes.get(change.id)
+    return found if found.state is State.APPROVED else None
+
+
 def supersede(house: House, parent: Change, child: Change) -> None:
     """End `parent`: `child` goes on in its place. One that is over or live stays as it is."""
     if parent.terminal or parent.state in (State.PROMOTED, State.KEPT) or live_unnoted(house, parent):

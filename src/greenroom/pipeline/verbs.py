@@ -42,7 +42,7 @@ from greenroom.pipeline.moving import conflicts_of
 from greenroom.pipeline.offers import NOT_LAST, offers, remedy
 from greenroom.pipeline.plain import verdict_plain
 from greenroom.pipeline.queue import golden_for
-from greenroom.pipeline.restack import restack
+from greenroom.pipeline.restack import carried_yes, restack
 from greenroom.pipeline.runs import runs_of
 from greenroom.pipeline.stages.plan import read_proposal
 from greenroom.pipeline.undone import end_undos
@@ -121,7 +121,8 @@ def approve(house: House, change_id: str, envelope: bytes, *, promote: bool, tel
 def promote(house: House, change_id: str, *, tell: Tell) -> dict[str, Any]:
     """Carry an approved change through promote and watch; otherwise name the missing step.
 
-    One whose base moved or that is outdated is restacked first, and goes on where the person's yes holds for the child.
+    One whose base moved or that is outdated is restacked first, and goes on where the person's yes holds for the child;
+    so does a child whose restack a crash cut.
     """
     change = house.changes.get(ChangeId(change_id))
     if child_only(house, change) is not None:
@@ -130,6 +131,7 @@ def promote(house: House, change_id: str, *, tell: Tell) -> dict[str, Any]:
         if change.state is not State.APPROVED or change.hold is None or change.hold.rule != PROMOTE_LATER:
             return moved
         return {**promote(house, change.id, tell=tell), "restacked": moved.get("restacked")}
+    change = carried_yes(house, change) or change
     if change.state is not State.APPROVED or reverting(change):
         raise _wrong_state(change, "promote", *_missing_step(change))
     if change.hold is not None:

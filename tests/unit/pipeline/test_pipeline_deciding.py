@@ -253,6 +253,17 @@ def test_an_edit_is_a_change_of_the_person_through_the_whole_gate(house: MemoryH
     assert caught.value.remedy == f"greenroom retry {child.id}"
 
 
+def test_a_yes_to_what_was_edited_promotes_no_edit(house: MemoryHouse) -> None:
+    """The guard compares the patches: `promote` of the edit names the step that is missing, and nothing moves."""
+    change, live = house.proposed(), house.live()
+    house.approve(change, promote=False)
+    child = edited(house, change, b"# Project\n\nall the words\n")["id"]
+    with pytest.raises(Unusable) as caught:
+        house.promote(child)
+    assert (caught.value.reference, caught.value.remedy) == ("wrong-state", f"greenroom approve {child}")
+    assert (house.change(child).state, house.live()) == (State.VERIFIED, live)
+
+
 @pytest.mark.parametrize(
     ("patch", "reference"),
     [(b"", "no-change"), (b"not a patch", "bad-patch"), (b"diff --git a/x b/x\n@@ -1 +1 @@\n-a\n", "bad-patch")],

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from greenroom.domain.change import Change
 from greenroom.domain.digest import Digest
 from greenroom.domain.events import Event
 from greenroom.domain.verdict import Instant
 from greenroom.domain.vocabulary import ChangeId, Mode, State
-from greenroom.pipeline import cancelling, deciding, lineage, rebuilding
+from greenroom.pipeline import cancelling, deciding, lineage, rebuilding, tables
+from greenroom.pipeline.decisions import Decisions, findings_of
 from greenroom.pipeline.holds import NEEDS_APPROVAL
 from greenroom.testing.clock import SECOND
 from greenroom.testing.house import OWNER, MemoryHouse
@@ -30,6 +32,13 @@ def house(tmp_path: Path) -> Iterator[MemoryHouse]:
     made.findings[:] = FINDINGS
     yield made
     made.close()
+
+
+def _database() -> sa.Engine:
+    """A box database that holds nothing."""
+    engine = sa.create_engine("sqlite://", poolclass=sa.StaticPool)
+    tables.METADATA.create_all(engine)
+    return engine
 
 
 def entry(house: MemoryHouse, key: str, name: str, change: str, **members: str) -> None:
@@ -143,6 +152,23 @@ def test_a_cancelled_window_stays_cancelled(house: MemoryHouse) -> None:
     assert rebuilding.behind(dataclasses.replace(waiting, version=found.change.version), found, now)
     again = rebuilding.merged(waiting, found)
     assert (again.cancelled, again.window) == (True, None)
+
+
+def test_a_cancel_is_found_again_for_each_finding(house: MemoryHouse) -> None:
+    """Log and proposal tell what was cancelled: another change that mends the same needs a person, too."""
+    house.findings[1:] = []
+    house.set_mode(Mode.SUPERVISED)
+    house.opt_in("codespell")
+    change = house.proposed()
+    other = dataclasses.replace(house.change(change), id=LOST)
+    house.cancel_window(change)
+    engine = _database()
+    lost = Decisions(engine)
+    assert not lost.cancelled(house.subject, findings_of(house.store, other))
+    rebuilding.put_words(lost, house.store, told(house, change))
+    assert lost.cancelled(house.subject, findings_of(house.store, other))
+    assert not lost.among(house.subject, findings_of(house.store, other)), "a cancel is no rejection"
+    engine.dispose()
 
 
 def test_what_only_the_database_knew_stays_with_a_change(house: MemoryHouse) -> None:
