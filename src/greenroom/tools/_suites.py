@@ -34,6 +34,10 @@ _DROP = re.compile(
     r"|self-contained-html|pdb|trace|looponfail|benchmark-\S+|codspeed|mypy\S*|flake8|pylint|black|isort|ruff\S*"
     r"|profile\S*|cov-fail-under|exitfirst)(?:=.*)?"
 )
+MAX_ADDOPTS = 20_000
+"""How many characters the options are read from: shlex takes a time that grows with the square of a word's length."""
+MAX_STARS = 4
+"""How many stars a pattern of paths has at most: the time that it takes grows with the power of their number."""
 _SOURCE_ROOTS = ("src", "lib", "python")
 
 
@@ -116,6 +120,8 @@ def settings_file(work: Path) -> Path | None:
 
 def addopts(value: Any) -> tuple[list[str], list[str]]:
     """Options of the project that choose tests, and those left out: how to show, measure and spread them."""
+    if isinstance(value, str) and len(value) > MAX_ADDOPTS:
+        return [], [value[:200]]
     try:
         words = list(value) if isinstance(value, list) else shlex.split(str(value or ""), comments=False)
     except ValueError:
@@ -179,7 +185,7 @@ def _sort(path: Path) -> str:
     if tree is None:
         return "helper"
     text = data.decode("utf-8", "replace")
-    if re.search(r"^\s*(?:import|from)\s+(?:pytest|_pytest|nose)\b", text, re.M):
+    if re.search(r"^[^\S\n]*(?:import|from)\s+(?:pytest|_pytest|nose)\b", text, re.M):
         return "pytest"
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test"):
@@ -215,11 +221,13 @@ def _directories(tests: Iterable[str]) -> tuple[str, ...]:
 
 
 def _words(value: Any) -> list[str]:
-    if isinstance(value, list):
-        return [item for item in value if isinstance(item, str)]
-    return str(value or "").split()
+    words = value if isinstance(value, list) else str(value or "").split()
+    return [word for word in words[: _projects.MAX_LIST] if isinstance(word, str)]
 
 
 def _inside(work: Path, name: str) -> bool:
-    plain = not name.startswith(("/", "-", "~")) and ".." not in name.split("/")
-    return plain and (any(work.glob(name)) if set(name) & set("*?[") else (work / name).exists())
+    if len(name) > _projects.MAX_ITEM or name.startswith(("/", "-", "~")) or ".." in name.split("/"):
+        return False
+    if not set(name) & set("*?["):
+        return (work / name).exists()
+    return name.count("*") <= MAX_STARS and any(work.glob(name))
