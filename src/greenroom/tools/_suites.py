@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import os
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -36,6 +37,9 @@ _DROP = re.compile(
 )
 MAX_ADDOPTS = 20_000
 """How many characters the options are read from: shlex takes a time that grows with the square of a word's length."""
+MAX_PATHS = 1_000
+"""How many paths one pattern names at most."""
+_WILD = frozenset("*?[")
 MAX_STARS = 4
 """How many stars a pattern of paths has at most: the time that it takes grows with the power of their number."""
 _SOURCE_ROOTS = ("src", "lib", "python")
@@ -103,6 +107,17 @@ def pytest_settings(work: Path) -> dict[str, Any] | None:
         if parser.has_section(section):
             return dict(parser.items(section))
     return {} if (work / "conftest.py").is_file() else None
+
+
+def test_paths(work: Path, settings: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Where the settings (`testpaths`) have pytest look: paths that are there, patterns resolved; nothing: anywhere."""
+    found: list[str] = []
+    for name in _words((settings or {}).get("testpaths")):
+        if not _inside(work, name):
+            continue
+        paths = itertools.islice(work.glob(name), MAX_PATHS) if set(name) & _WILD else [work / os.path.normpath(name)]
+        found += [path.relative_to(work).as_posix() for path in paths]
+    return tuple(dict.fromkeys(found))
 
 
 def settings_file(work: Path) -> Path | None:
@@ -228,6 +243,6 @@ def _words(value: Any) -> list[str]:
 def _inside(work: Path, name: str) -> bool:
     if len(name) > _projects.MAX_ITEM or name.startswith(("/", "-", "~")) or ".." in name.split("/"):
         return False
-    if not set(name) & set("*?["):
+    if not set(name) & _WILD:
         return (work / name).exists()
     return name.count("*") <= MAX_STARS and any(work.glob(name))
