@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from greenroom.config import Box
-from greenroom.domain.errors import Unreachable
+from greenroom.domain.errors import TooLarge, Unreachable
 
 TRIES = 20
 AT_ONCE = 2**30
 """Bytes that are copied with one call."""
 WAL_HEADER_BYTES = 32
+MAX_COPY_BYTES = 2 * 2**30
+"""What a database and its log may have together, each time they are copied: some million changes."""
 
 
 @contextlib.contextmanager
@@ -38,15 +41,17 @@ def private_copy(database: Path) -> Iterator[Path]:
     """A copy of an SQLite database in WAL mode, with its log, for as long as it takes; absent where it is absent.
 
     A checkpoint that changes the database while it is copied is seen by its time and by the header of the log, and
-    the copy is made again. Raises Unreachable `board-busy`.
+    the copy is made again. Raises Unreachable `board-busy`, or TooLarge `board-too-large` where the two files have
+    more than MAX_COPY_BYTES, or more than the temporary directory has free.
     """
     with tempfile.TemporaryDirectory(prefix="greenroom-read-") as folder:
         target = Path(folder) / database.name
         log = Path(f"{database}-wal")
         for _ in range(TRIES):
             before = (_state(database), _head(log))
-            _copy(log, Path(f"{target}-wal"))
-            _copy(database, target)
+            bound = min(MAX_COPY_BYTES, shutil.disk_usage(folder).free)
+            taken = _copy(log, Path(f"{target}-wal"), bound)
+            _copy(database, target, bound - taken)
             if (_state(database), _head(log)) == before:
                 break
         else:
@@ -54,10 +59,25 @@ def private_copy(database: Path) -> Iterator[Path]:
         yield target
 
 
-def copy_all(read: int, write: int) -> None:
-    """Copy what is left to read of one file to another; the kernel does it, a database of many changes is large."""
-    while os.sendfile(write, read, None, AT_ONCE):
-        pass
+def copy_all(read: int, write: int, bound: int, source: str = "") -> int:
+    """Copy what is left to read of one file to another, by the kernel: a database of many changes is large.
+
+    How many bytes there were; raises TooLarge `board-too-large` above `bound`, whatever size the file says it has.
+    """
+    copied = 0
+    if os.fstat(read).st_size <= bound:
+        while sent := os.sendfile(write, read, None, min(AT_ONCE, bound - copied + 1)):
+            copied += sent
+            if copied > bound:
+                break
+        else:
+            return copied
+    raise TooLarge(
+        "board-too-large",
+        f"the box database is another user's and has more than {bound} bytes, which is what is copied of it at most",
+        where=source,
+        remedy="ask as the user whose database it is; or free space where temporary files lie, if that is the bound",
+    )
 
 
 def open_regular(path: Path | str, place: int | None = None) -> int | None:
@@ -73,14 +93,18 @@ def open_regular(path: Path | str, place: int | None = None) -> int | None:
     return None
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy(source: Path, target: Path, bound: int) -> int:
     with contextlib.ExitStack() as stack:
+        target.unlink(missing_ok=True)
         fd = open_regular(source)
         if fd is None:
-            target.unlink(missing_ok=True)
-            return
+            return 0
         read, write = stack.enter_context(open(fd, "rb")), stack.enter_context(open(target, "wb"))
-        copy_all(read.fileno(), write.fileno())
+        try:
+            return copy_all(read.fileno(), write.fileno(), bound, str(source))
+        except TooLarge:
+            target.unlink()
+            raise
 
 
 def _state(path: Path) -> tuple[int, int] | None:

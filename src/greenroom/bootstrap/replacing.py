@@ -13,7 +13,8 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-from greenroom.bootstrap.foreign import copy_all, open_regular
+from greenroom.bootstrap.foreign import MAX_COPY_BYTES, copy_all, open_regular
+from greenroom.domain.errors import TooLarge
 
 BESIDE = ("-wal", "-shm")
 """What SQLite has beside a database."""
@@ -84,11 +85,11 @@ class Place:
         """Write what `source` holds, and close that; `name` must be free, and holds all of it or is free again."""
         with open(source, "rb") as read, open(os.open(name, _MADE, 0o600, dir_fd=self._fd), "wb") as write:
             try:
-                copy_all(read.fileno(), write.fileno())
+                copy_all(read.fileno(), write.fileno(), MAX_COPY_BYTES, name)
                 whose = os.fstat(self._fd)
                 os.fchown(write.fileno(), whose.st_uid, whose.st_gid)
                 os.fsync(write.fileno())
-            except OSError:
+            except (OSError, TooLarge):
                 self._drop(name)
                 raise
 

@@ -17,7 +17,7 @@ from greenroom.domain import documents
 from greenroom.domain.digest import Digest, hex_of, prefix_of
 from greenroom.domain.errors import Unusable
 from greenroom.domain.ports import Mount, Store, Trees
-from greenroom.keeper import toolchain
+from greenroom.keeper import toolbox, toolchain
 
 INTERPRETER = "/usr/bin/python3"
 PYTHON = "/golden/bin/python3"
@@ -68,9 +68,9 @@ class Golden:
 class Goldens:
     """The goldens that this keeper made. It runs on no other: a foreign one could bring a forged test runner.
 
-    `directory` holds `known/` (one file a golden) and `trees/` (toolchains and dependencies as directories,
-    readable by everybody). `launcher` is the sandbox's own program; `helpers` the bytes of the modules beside the
-    tools' bodies by file name.
+    `directory` holds `known/` (one file a golden), `trees/` (toolchains and dependencies as directories, readable by
+    everybody) and `tools/` (what cells see at /tools). `launcher` is the sandbox's own program; `helpers` the bytes of
+    the modules beside the tools' bodies by file name.
     """
 
     def __init__(
@@ -93,6 +93,7 @@ class Goldens:
         self._distributions = tuple(distributions)
         self._lock = threading.Lock()
         self._current: Digest | None = None
+        self._toolbox = toolbox.Toolbox(directory / "tools", store)
         for name in ("", "known", "trees"):
             (directory / name).mkdir(mode=0o755, parents=True, exist_ok=True)
             (directory / name).chmod(0o755)
@@ -139,9 +140,9 @@ class Goldens:
             found.append(Mount(source=str(self._tree(golden.deps, None)), target="/deps"))
         return tuple(found)
 
-    def helpers(self, golden: Golden) -> Mapping[str, bytes]:
-        """The modules beside the tools' bodies, by file name."""
-        return {name: self._store.get(digest) for name, digest in golden.helpers.items()}
+    def tools(self, golden: Golden, name: str, body: bytes) -> Mount:
+        """The tool `name` with its helpers at /tools; raises NotFound or Tampered as `Toolbox.place` does."""
+        return Mount(source=str(self._toolbox.place(golden.helpers, golden.python, name, body)), target=toolbox.TARGET)
 
     def _marker(self, digest: Digest) -> Path:
         return self._directory / "known" / hex_of(digest)

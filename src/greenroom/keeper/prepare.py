@@ -6,7 +6,7 @@
 
 The installed tree and the lock join the golden, so that a run names exactly what it stood on. What the project
 itself needs must be had, else the answer is Held. What only its tests need is left out where it cannot be had, and
-the golden's notes say so, for the card.
+the golden's notes say so, for the card. An entry of a wheel that no tree may hold, a `.git`, is left out likewise.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from greenroom.domain import documents
 from greenroom.domain.digest import Digest, hex_of, parse_digest
@@ -36,6 +36,7 @@ RUNNER = frozenset({"pytest", "pluggy", "iniconfig"})
 MAX_TRIES = 40
 _WHEELS = "wheels-"
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+T = TypeVar("T")
 _PASSING = frozenset({"index-unreachable", "fetch-timeout", "stopped"})
 
 Fetch = Callable[[Sequence[str], Path], bytes | Held]
@@ -65,6 +66,22 @@ class Discovered:
     requirements: tuple[Requirement, ...]
     sources: Mapping[str, int]
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """The result document of `install_wheels_t1`: `left_out` names entries that no tree may hold, some of them."""
+
+    wheels: tuple[str, ...]
+    project: str
+    left_out: tuple[str, ...] = ()
+    left_out_more: int = 0
+
+    def notes(self) -> Iterator[str]:
+        """What to tell of the entries that were left out."""
+        yield from (f"without {path} of a dependency: a tree may not hold a .git"[:300] for path in self.left_out)
+        if self.left_out_more > 0:
+            yield f"without {self.left_out_more} more such entries of dependencies"
 
 
 @dataclass(slots=True)
@@ -133,12 +150,7 @@ class Preparer:
 
     def _discover(self, tree: Digest, golden: Digest) -> Discovered:
         ran = self._run(Job(check="prepare", role="find", tool=self._tool(FIND), golden=golden, trees={"base": tree}))
-        if ran.result is None:
-            raise _NotNow(_held("bad-result", FIND, "the tool left no result"))
-        try:
-            return documents.decode(Discovered, ran.result)
-        except Unusable as error:
-            raise _NotNow(_held("bad-result", f"{FIND}: {error}", "report it; the tool is ours")) from None
+        return _read(Discovered, FIND, ran)
 
     def _make(self, found: Discovered, golden: Digest, key: str) -> Digest:
         wanted = [r for r in found.requirements if r.needed or r.name not in RUNNER]
@@ -172,6 +184,7 @@ class Preparer:
             sealed="site",
         )
         ran = self._run(job)
+        installed = _read(Installed, INSTALL, ran)
         self._crash_point("prepare.installed")
         base: Golden = self._goldens.open(golden)
         return self._goldens.register(
@@ -179,7 +192,7 @@ class Preparer:
                 base,
                 deps=ran.sealed,
                 lock=self._store.put("lock", fetched.lock) if fetched.lock is not None else None,
-                notes=(*base.notes, *found.notes, *_other_runner(found, base), *fetched.notes),
+                notes=(*base.notes, *found.notes, *_other_runner(found, base), *fetched.notes, *installed.notes()),
                 indexes=_indexes(fetched.lock),
             )
         )
@@ -268,6 +281,15 @@ class Preparer:
             file.flush()
             os.fsync(file.fileno())
         part.replace(self._directory / "known" / key)
+
+
+def _read(kind: type[T], tool: str, ran: Ran) -> T:
+    if ran.result is None:
+        raise _NotNow(_held("bad-result", tool, "the tool left no result"))
+    try:
+        return documents.decode(kind, ran.result)
+    except Unusable as error:
+        raise _NotNow(_held("bad-result", f"{tool}: {error}", "report it; the tool is ours")) from None
 
 
 def _indexes(lock: bytes | None) -> Mapping[str, str]:

@@ -199,7 +199,8 @@ class Runner:
         try:
             golden = self.goldens.open(job.golden)
             layout = _Layout(runner=self, job=job, manifest=manifest, draft=draft)
-            mounts = (*self.goldens.mounts(golden), *layout.mounts(body, self.goldens.helpers(golden)))
+            fixed = (*self.goldens.mounts(golden), self.goldens.tools(golden, manifest.name, body))
+            mounts = (*fixed, *layout.mounts())
         except (NotFound, Tampered):
             raise
         except (Unusable, OSError) as error:
@@ -314,12 +315,10 @@ class _Layout:
         self._draft = draft
         self.laid: dict[str, Digest] = {}
 
-    def mounts(self, body: bytes, helpers: Mapping[str, bytes]) -> tuple[Mount, ...]:
+    def mounts(self) -> tuple[Mount, ...]:
         """Every mount but golden's, outer ones first."""
-        programs = {**helpers, f"{self._manifest.name}.py": body}
         out = self._runner.drafts.give(self._draft / "out")
         return (
-            Mount(source=str(self._files("tools", programs)), target="/tools"),
             Mount(source=str(self._files("in", self._inputs())), target="/in"),
             Mount(source=str(out), target="/out", writable=True),
             *self._trees(),

@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from greenroom.tools import _body, _files, _proposals, _scope
+    from greenroom.tools import _body, _files, _formats, _proposals, _scope
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     import _body
     import _files
+    import _formats
     import _proposals
     import _scope
 
@@ -36,7 +37,7 @@ _COMMENTED = re.compile(
 )
 _ON_PURPOSE = re.compile(r"(?:^|/)(?:fixtures?|test[-_]?data|__snapshots__)/|invalid|broken|malformed")
 _TEMPLATE = re.compile(r"\{\{|\{%|<%|\$\{\{?\s*cookiecutter|@@[A-Z]")
-_JSONC = re.compile(r"^\s*(?://|/\*)", re.MULTILINE)
+_JSONC = re.compile(r"^[^\S\n]*(?://|/\*)", re.MULTILINE)
 _TOML_PLACE = re.compile(r"\(at line (\d+), column (\d+)\)|\(at end of document\)")
 
 
@@ -128,7 +129,7 @@ def _json(text: str) -> Fault | None:
 
 def _toml(text: str) -> Fault | None:
     try:
-        tomllib.loads(text, parse_float=len)
+        _formats.toml(text, parse_float=len)
     except tomllib.TOMLDecodeError as error:
         place = _TOML_PLACE.search(str(error))
         line, column = (int(place[1]), int(place[2])) if place and place[1] else (text.count("\n") + 1, 0)

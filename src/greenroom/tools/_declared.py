@@ -6,14 +6,14 @@ import ast
 import os
 import re
 import sys
-import tomllib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from greenroom.tools import _needs
+    from greenroom.tools import _formats, _needs
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    import _formats
     import _needs
 
 EXTRA_MARKER = re.compile(r"""\(?\s*extra\s*==\s*["']([^"']{1,100})["']\s*\)?""")
@@ -24,7 +24,7 @@ def read_pyproject(findings: _needs.Findings) -> None:
     text = findings.read("pyproject.toml")
     if text is None:
         return
-    data = tomllib.loads(text)
+    data = _formats.toml(text)
     project, tool = _needs.table(data, "project"), _needs.table(data, "tool")
     points = {**_needs.table(project, "entry-points")}
     if _needs.table(project, "scripts"):

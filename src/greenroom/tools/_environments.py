@@ -11,16 +11,16 @@ import os
 import re
 import shlex
 import sys
-import tomllib
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import configparser
 
-    from greenroom.tools import _needs
+    from greenroom.tools import _formats, _needs
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    import _formats
     import _needs
 
 MAX_NESTING = 5
@@ -44,7 +44,7 @@ def read_tox_of_setup_cfg(findings: _needs.Findings) -> None:
 
 def read_tox_of_pyproject(findings: _needs.Findings) -> None:
     """Both forms of pyproject.toml: tox.ini as a text, and tables."""
-    tox = _needs.table(_needs.table(tomllib.loads(findings.read("pyproject.toml") or ""), "tool"), "tox")
+    tox = _needs.table(_needs.table(_formats.toml(findings.read("pyproject.toml") or ""), "tool"), "tox")
     text = tox.get("legacy_tox_ini")
     take_tox_ini(findings, text if isinstance(text, str) else None, "pyproject.toml")
     take_tox_tables(findings, tox, "pyproject.toml")
@@ -52,7 +52,7 @@ def read_tox_of_pyproject(findings: _needs.Findings) -> None:
 
 def read_tox_toml(findings: _needs.Findings) -> None:
     """tox.toml."""
-    take_tox_tables(findings, tomllib.loads(findings.read("tox.toml") or ""), "tox.toml")
+    take_tox_tables(findings, _formats.toml(findings.read("tox.toml") or ""), "tox.toml")
 
 
 def take_tox_ini(findings: _needs.Findings, text: str | None, file: str) -> None:

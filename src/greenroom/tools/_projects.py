@@ -11,17 +11,17 @@ import configparser
 import os
 import re
 import sys
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from greenroom.tools import _body
+    from greenroom.tools import _body, _formats
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     import _body
+    import _formats
 
 MAX_BYTES = 1024 * 1024
 MAX_LIST = 1_000
@@ -65,20 +65,20 @@ def toml(root: Path, name: str) -> dict[str, Any]:
     if data is None:
         return {}
     try:
-        return tomllib.loads(data.decode("utf-8"))
+        return _formats.toml(data.decode("utf-8"))
     except (ValueError, RecursionError):
         return {}
 
 
 def ini(root: Path, name: str) -> configparser.RawConfigParser:
     """An INI file of the tree, or an empty one."""
-    parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
+    parser = _formats.Lenient()
     data = _body.read_if_there(root / name, MAX_BYTES)
     if data is not None:
         try:
             parser.read_string(data.decode("utf-8"))
         except (ValueError, configparser.Error):
-            return configparser.RawConfigParser()
+            return _formats.Lenient()
     return parser
 
 

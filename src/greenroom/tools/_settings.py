@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from greenroom.tools import _body
+    from greenroom.tools import _body, _formats
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     import _body
+    import _formats
 
 FILE = "greenroom.toml"
 MAX_BYTES = 64 * 1024
@@ -39,7 +40,7 @@ def read(data: bytes) -> dict[str, Any]:
         return _fault(f"it has more than {MAX_BYTES} bytes")
     try:
         text = data.decode("utf-8")
-        plain = tomllib.loads(text)
+        plain = _formats.toml(text)
     except UnicodeDecodeError:
         return _fault("it is not UTF-8")
     except tomllib.TOMLDecodeError as error:

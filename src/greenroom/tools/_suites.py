@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import os
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -34,6 +35,13 @@ _DROP = re.compile(
     r"|self-contained-html|pdb|trace|looponfail|benchmark-\S+|codspeed|mypy\S*|flake8|pylint|black|isort|ruff\S*"
     r"|profile\S*|cov-fail-under|exitfirst)(?:=.*)?"
 )
+MAX_ADDOPTS = 20_000
+"""How many characters the options are read from: shlex takes a time that grows with the square of a word's length."""
+MAX_PATHS = 1_000
+"""How many paths one pattern names at most."""
+_WILD = frozenset("*?[")
+MAX_STARS = 4
+"""How many stars a pattern of paths has at most: the time that it takes grows with the power of their number."""
 _SOURCE_ROOTS = ("src", "lib", "python")
 
 
@@ -101,6 +109,17 @@ def pytest_settings(work: Path) -> dict[str, Any] | None:
     return {} if (work / "conftest.py").is_file() else None
 
 
+def test_paths(work: Path, settings: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Where the settings (`testpaths`) have pytest look: paths that are there, patterns resolved; nothing: anywhere."""
+    found: list[str] = []
+    for name in _words((settings or {}).get("testpaths")):
+        if not _inside(work, name):
+            continue
+        paths = itertools.islice(work.glob(name), MAX_PATHS) if set(name) & _WILD else [work / os.path.normpath(name)]
+        found += [path.relative_to(work).as_posix() for path in paths]
+    return tuple(dict.fromkeys(found))
+
+
 def settings_file(work: Path) -> Path | None:
     """The file that pytest itself would take its settings from."""
     for name in ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini"):
@@ -116,6 +135,8 @@ def settings_file(work: Path) -> Path | None:
 
 def addopts(value: Any) -> tuple[list[str], list[str]]:
     """Options of the project that choose tests, and those left out: how to show, measure and spread them."""
+    if isinstance(value, str) and len(value) > MAX_ADDOPTS:
+        return [], [value[:200]]
     try:
         words = list(value) if isinstance(value, list) else shlex.split(str(value or ""), comments=False)
     except ValueError:
@@ -179,7 +200,7 @@ def _sort(path: Path) -> str:
     if tree is None:
         return "helper"
     text = data.decode("utf-8", "replace")
-    if re.search(r"^\s*(?:import|from)\s+(?:pytest|_pytest|nose)\b", text, re.M):
+    if re.search(r"^[^\S\n]*(?:import|from)\s+(?:pytest|_pytest|nose)\b", text, re.M):
         return "pytest"
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test"):
@@ -215,11 +236,13 @@ def _directories(tests: Iterable[str]) -> tuple[str, ...]:
 
 
 def _words(value: Any) -> list[str]:
-    if isinstance(value, list):
-        return [item for item in value if isinstance(item, str)]
-    return str(value or "").split()
+    words = value if isinstance(value, list) else str(value or "").split()
+    return [word for word in words[: _projects.MAX_LIST] if isinstance(word, str)]
 
 
 def _inside(work: Path, name: str) -> bool:
-    plain = not name.startswith(("/", "-", "~")) and ".." not in name.split("/")
-    return plain and (any(work.glob(name)) if set(name) & set("*?[") else (work / name).exists())
+    if len(name) > _projects.MAX_ITEM or name.startswith(("/", "-", "~")) or ".." in name.split("/"):
+        return False
+    if not set(name) & _WILD:
+        return (work / name).exists()
+    return name.count("*") <= MAX_STARS and any(work.glob(name))

@@ -11,6 +11,7 @@ import ast
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,6 +28,17 @@ else:
 Place = tuple[str, _strictness.Test]
 Arrived = dict[str, list[Place]]
 """By name, the tests that files of green gained: where each stands, and what it says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """The paths that pytest is given on either side by the settings (`testpaths`); everywhere where there are none."""
+
+    base: tuple[str, ...] = ()
+    green: tuple[str, ...] = ()
+
+
+EVERYWHERE = Looked()
 MAX_FINDINGS = 500
 _BLOCK_POINTS = 60
 _COLLECTION_HOOKS = frozenset(
@@ -56,13 +68,15 @@ def run(request: _body.Request) -> Mapping[str, Any]:
     base, green = request.mount("base"), request.mount("green")
     changed = [change for change in _files.changes(base, green) if _files.is_test(change.path)]
     arrived = _arrived(changed)
-    findings = [finding for change in changed for finding in compare(change, arrived)]
-    findings += _settings(_suites.pytest_settings(base), _suites.pytest_settings(green))
+    before, after = _suites.pytest_settings(base), _suites.pytest_settings(green)
+    looked = Looked(base=_suites.test_paths(base, before), green=_suites.test_paths(green, after))
+    findings = [finding for change in changed for finding in compare(change, arrived, looked)]
+    findings += _settings(before, after)
     findings += _coverage_settings(request)
     return {"findings": findings[:MAX_FINDINGS], "tools": {"python": sys.version.split()[0]}}
 
 
-def compare(change: _files.Changed, arrived: Arrived) -> Iterator[Mapping[str, Any]]:
+def compare(change: _files.Changed, arrived: Arrived, looked: Looked = EVERYWHERE) -> Iterator[Mapping[str, Any]]:
     """What became less strict in one test file; of `arrived` what was moved from it is taken."""
     path = _files.show(change.path)
     if not change.path.endswith(".py"):
@@ -74,17 +88,19 @@ def compare(change: _files.Changed, arrived: Arrived) -> Iterator[Mapping[str, A
         yield _finding("test-file-unreadable", path, 0, "the file on base cannot be parsed", points=20)
         return
     if change.green.data is None:
-        yield from _deleted(path, _strictness.tests(before), arrived)
+        yield from _deleted(path, _strictness.tests(before), arrived, looked)
         return
     if after is None:
         yield _finding("test-deleted", path, 0, "the file can no longer be parsed", blocks=True)
         return
-    yield from _compare_modules(path, before, after, arrived)
+    yield from _compare_modules(path, before, after, arrived, looked)
 
 
-def _compare_modules(path: str, before: ast.Module, after: ast.Module, arrived: Arrived) -> Iterator[Mapping[str, Any]]:
+def _compare_modules(
+    path: str, before: ast.Module, after: ast.Module, arrived: Arrived, looked: Looked
+) -> Iterator[Mapping[str, Any]]:
     old, new = _strictness.tests(before), _strictness.tests(after)
-    yield from _deleted(path, {name: node for name, node in old.items() if name not in new}, arrived)
+    yield from _deleted(path, {name: node for name, node in old.items() if name not in new}, arrived, looked)
     for name, node in old.items():
         if name in new and not _strictness.same(node, new[name]):
             yield from _loosened(path, name, node, new[name])
@@ -131,10 +147,12 @@ def _assigned(module: ast.Module) -> dict[str, str]:
     return found
 
 
-def _deleted(path: str, tests: Mapping[str, _strictness.Test], arrived: Arrived) -> Iterator[Mapping[str, Any]]:
+def _deleted(
+    path: str, tests: Mapping[str, _strictness.Test], arrived: Arrived, looked: Looked = EVERYWHERE
+) -> Iterator[Mapping[str, Any]]:
     """A test of the same name that another file gained is moved, not deleted; it stays as strict as it was."""
     for name, test in tests.items():
-        place = _moved(path, test, arrived.get(name, []))
+        place = _moved(path, test, arrived.get(name, []), looked)
         if place is None:
             yield _finding("test-deleted", path, test.tree.lineno, f"{name} is gone", blocks=True)
         else:
@@ -142,12 +160,13 @@ def _deleted(path: str, tests: Mapping[str, _strictness.Test], arrived: Arrived)
             yield from _loosened(place[0], name, test, place[1])
 
 
-def _moved(path: str, test: _strictness.Test, places: list[Place]) -> Place | None:
+def _moved(path: str, test: _strictness.Test, places: list[Place], looked: Looked) -> Place | None:
     """Takes, of the tests of its name that arrived, the one that `test` became: the same, else the least loosened.
 
     Each stands for one test that is gone. A file that no test runner looks at is no place for one.
     """
-    fit = [place for place in places if _collected(place[0]) or not _collected(path)]
+    there = _collected(path, looked.base)
+    fit = [place for place in places if _collected(place[0], looked.green) or not there]
     taken = next((place for place in fit if _strictness.same(test, place[1])), None)
     taken = taken or min(fit, key=lambda place: len(list(_strictness.loosened(test, place[1]))), default=None)
     if taken is not None:
@@ -155,8 +174,10 @@ def _moved(path: str, test: _strictness.Test, places: list[Place]) -> Place | No
     return taken
 
 
-def _collected(path: str) -> bool:
-    """True for a file that pytest reads where no setting says otherwise."""
+def _collected(path: str, roots: Sequence[str]) -> bool:
+    """True for a file that pytest reads when it is given `roots`, where no other setting says otherwise."""
+    if roots and not any(root in (".", path) or path.startswith(f"{root}/") for root in roots):
+        return False
     *folders, name = path.split("/")
     if any(part.startswith(".") for part in (*folders, name)):
         return False

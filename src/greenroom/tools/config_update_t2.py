@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from greenroom.tools import _body, _system
+    from greenroom.tools import _body, _formats, _system
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     import _body
+    import _formats
     import _system
 
 MAX_BYTES = 1024 * 1024
@@ -65,7 +66,7 @@ def _json(path: Path, data: bytes, key: str, value: str) -> tuple[Any, bytes]:
 def _ini(path: Path, data: bytes, key: str, value: str) -> tuple[Any, bytes]:
     if path.suffix not in (".ini", ".cfg", ".conf"):
         raise _body.Refusal("config-kind-unknown", path.name, "name a .json, .ini, .cfg or .conf file")
-    parser = configparser.ConfigParser(interpolation=None, strict=True)
+    parser = _formats.Strict()
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     try:
         parser.read_string(data.decode("utf-8"))

@@ -3,7 +3,9 @@
 Blobs: `*.whl`, and `project.json` of ``{"name", "version", "entry_points": {group: {name: object}}}`` or null.
 Leaves `site` beside the result: what `pip install --target` makes of the wheels, and an entry of
 `importlib.metadata` for the project itself, so that it finds its own version and plug-ins without being installed.
-Result: ``{"wheels": [file names], "project": name or ""}``; a broken wheel is refused as `bad-wheel`.
+What a wheel brings under a name of git's is left out: no tree may hold it, and no code needs it.
+Result: ``{"wheels": [file names], "project": name or "", "left_out": [paths], "left_out_more": number}``; a broken
+wheel is refused as `bad-wheel`.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
 import zipfile
 from collections.abc import Mapping
@@ -18,14 +21,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from greenroom.tools import _body
+    from greenroom.tools import _body, _files
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     import _body
+    import _files
 
 MAX_MEMBERS = 100_000
 MAX_UNPACKED_BYTES = 2 * 1024 * 1024 * 1024
 MAX_PROJECT_BYTES = 256 * 1024
+MAX_LEFT_OUT = 20
+"""How many of the entries that were left out are named; `left_out_more` counts the others."""
+MAX_SHOWN = 200
+GIT = frozenset({b".git", b"git~1"})
+"""Names, in lower case, that no tree of the store may hold (`greenroom.domain.trees`)."""
 PIP = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); from pip._internal.cli.main import main; "
     "sys.exit(main(sys.argv[1:]))"
@@ -38,14 +47,21 @@ def run(request: _body.Request) -> Mapping[str, Any]:
     project = read_project(request.blobs / "project.json")
     for wheel in wheels:
         check(wheel)
+    left_out: list[str] = []
     if not request.dry_run:
         site = request.out / "site"
         site.mkdir()
         if wheels:
             run_pip(wheels, site, request.golden)
+            left_out = leave_out(site)
         if project:
             describe(site, project)
-    return {"wheels": [wheel.name for wheel in wheels], "project": project["name"] if project else ""}
+    return {
+        "wheels": [wheel.name for wheel in wheels],
+        "project": project["name"] if project else "",
+        "left_out": left_out[:MAX_LEFT_OUT],
+        "left_out_more": max(0, len(left_out) - MAX_LEFT_OUT),
+    }
 
 
 def read_project(path: Path) -> dict[str, Any] | None:
@@ -88,6 +104,25 @@ def run_pip(wheels: list[Path], site: Path, golden: Path) -> None:
     if ended.code != 0:
         said = ended.stderr.decode("utf-8", "replace").strip()[-500:]
         raise _body.Refusal("install-failed", said or f"pip ended with {ended.code}", "require another version of it")
+
+
+def leave_out(site: Path) -> list[str]:
+    """Remove every entry of `site` with a name of git's; their paths below `site`, sorted, each bounded."""
+    found: list[Path] = []
+    for folder, folders, files in os.walk(site):
+        found += [Path(folder, name) for name in (*folders, *files) if of_git(name)]
+        folders[:] = [name for name in folders if not of_git(name)]
+    for path in found:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    return [_files.show(str(path.relative_to(site)))[:MAX_SHOWN] for path in sorted(found)]
+
+
+def of_git(name: str) -> bool:
+    """Whether `name` is one that git, on some file system, takes for its own directory."""
+    return os.fsencode(name).lower() in GIT
 
 
 def describe(site: Path, project: dict[str, Any]) -> None:

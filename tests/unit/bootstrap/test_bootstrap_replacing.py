@@ -124,7 +124,7 @@ def test_what_a_killed_run_left_half_written_is_removed(db: Path) -> None:
 def test_a_disk_that_is_full_leaves_no_half_copy(db: Path, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The copy that could not be finished is taken away; the database stays as it was."""
 
-    def full(read: int, write: int) -> None:
+    def full(read: int, write: int, *bound: object) -> None:
         os.write(write, b"half")
         raise OSError(28, "No space left on device")
 

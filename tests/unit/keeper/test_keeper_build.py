@@ -234,7 +234,7 @@ def test_arguments_of_type_digest_are_files_for_the_tool(house: House) -> None:
 
     def tool(sight: Sight) -> None:
         seen["patch"] = (sight.path("/in") / "patch").read_bytes()
-        seen["tools"] = {p.name: p.read_bytes() for p in sight.path("/tools").iterdir()}
+        seen["tools"] = {p.name: p.read_bytes() for p in sight.path("/tools").iterdir() if p.is_file()}
         seen["args"] = sight.request["args"]
         sight.result({})
 

@@ -57,7 +57,7 @@ def lacking(*names: str, rule: str = "no-wheel") -> Callable[[Sequence[str]], He
     return answer
 
 
-def preparer(house: House, found: Any, fetch: Fetch) -> Preparer:
+def preparer(house: House, found: Any, fetch: Fetch, **installed: Any) -> Preparer:
     """A preparer whose tools are played here: the installed tree has one file for each input."""
 
     def play(sight: Sight) -> None:
@@ -67,7 +67,7 @@ def preparer(house: House, found: Any, fetch: Fetch) -> Preparer:
         site.mkdir()
         for path in sight.path("/in").iterdir():
             (site / path.name).write_bytes(path.read_bytes())
-        return sight.result({"wheels": [], "project": ""})
+        return sight.result({"wheels": [], "project": "", **installed})
 
     house.walls.tool = play
     house.tool(FIND, b"find", roots=("out",))
@@ -187,6 +187,28 @@ def test_what_only_tests_need_is_left_out_with_a_note(house: House) -> None:
         "without odd (extra:test): no-wheel odd",
         "without rare (extra:test): no-wheel rare",
     )
+
+
+def test_what_no_tree_may_hold_is_left_out_with_a_note(house: House) -> None:
+    """The card names what of a dependency is not there; the same wheels give the same golden."""
+    left_out = {"left_out": ["lib/static/.git", "x" * 400], "left_out_more": 3}
+    tree = house.tree({})
+    answers = [preparer(house, needs("six"), Broker(), **left_out).prepare(tree)]
+    (known,) = (house.directory / "prepare" / "known").iterdir()
+    known.unlink()
+    answers.append(preparer(house, needs("six"), Broker(), **left_out).prepare(tree))
+    assert answers[0] == answers[1]
+    named, long, more = made(house, answers[0])[0].notes
+    assert named == "without lib/static/.git of a dependency: a tree may not hold a .git"
+    assert (len(long), more) == (300, "without 3 more such entries of dependencies")
+
+
+@pytest.mark.parametrize("wrong", [{"left_out": "x"}, {"left_out_more": "3"}, {"wheels": None}, {"odd": 1}])
+def test_a_malformed_word_of_the_install_is_held(house: House, wrong: Any) -> None:
+    """What the install says of hostile wheels is read strictly."""
+    held = preparer(house, needs("six"), Broker(), **wrong).prepare(house.tree({}))
+    assert isinstance(held, Held)
+    assert held.rule == "bad-result"
 
 
 def test_a_culprit_that_is_not_named_is_found_one_by_one(house: House) -> None:

@@ -165,7 +165,8 @@ def can(path):
         return True
     except OSError:
         return False
-places = ('/mnt/work/b.py', '/mnt/work/tests/b.py', '/mnt/work/tests/test_a.py', '/golden/x', '/in/x', '/tools/x')
+places = ('/mnt/work/b.py', '/mnt/work/tests/b.py', '/mnt/work/tests/test_a.py', '/golden/x', '/in/x', '/tools/x',
+          '/tools/_body.py', '/tools/__pycache__/x.pyc')
 said = {place: can(place) for place in places}
 """
     found = say(walled, code, executes=True)

@@ -257,6 +257,40 @@ def test_moved_tests_of_one_name_are_paired_by_what_they_say(body: Any) -> None:
     assert blocking(body, base, {"tests/test_c.py": BASE, "tests/test_d.py": other}) == set()
 
 
+INI = {"pytest.ini": "[pytest]\ntestpaths = ./tests/unit\n"}
+PYPROJECT = {"pyproject.toml": '[tool.pytest.ini_options]\ntestpaths = ["tests/un*", "gone"]\n'}
+
+
+@pytest.mark.parametrize("settings", [INI, PYPROJECT])
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ("tests/unit/test_a.py", "tests/unit/deep/test_a.py", set()),
+        ("tests/unit/test_a.py", "tests/unit2/test_a.py", {"test-deleted"}),
+        ("tests/unit/test_a.py", "tests/test_a.py", {"test-deleted"}),
+        ("tests/test_a.py", "tests/unit/test_a.py", set()),
+        ("tests/test_a.py", "other/test_a.py", set()),
+    ],
+)
+def test_a_test_that_left_the_paths_of_the_settings_is_deleted(
+    body: Any, settings: dict[str, str], before: str, after: str, expected: set[str]
+) -> None:
+    """Where `testpaths` has pytest look, a file elsewhere is no place for a test that ran; what ran nowhere may go
+    anywhere."""
+    there = {**settings, "tests/unit/test_z.py": HEAD}
+    if settings is PYPROJECT and after.startswith("tests/unit2"):
+        expected = set()  # the pattern names that folder too
+    assert blocking(body, {**there, before: BASE}, {**there, after: BASE}) == expected
+
+
+@pytest.mark.parametrize("paths", ["nowhere", "", "../elsewhere", "/tests"])
+def test_paths_of_the_settings_that_lead_nowhere_bound_nothing(body: Any, paths: str) -> None:
+    """pytest looks everywhere then, and so does the run of the tests."""
+    there = {"pytest.ini": f"[pytest]\ntestpaths = {paths}\n"}
+    base, green = {**there, "tests/test_a.py": BASE}, {**there, "other/test_a.py": BASE}
+    assert blocking(body, base, green) == set()
+
+
 def test_code_outside_the_tests_is_left_alone(body: Any) -> None:
     """Assertions of the product are not tests."""
     assert blocking(body, {"a.py": "def test():\n    assert x\n"}, {"a.py": "def test():\n    pass\n"}) == set()

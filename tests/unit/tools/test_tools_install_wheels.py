@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from greenroom.release.trees import StoreTrees
+from greenroom.testing.store import MemoryStore
+
 Body = Callable[..., Any]
 
 
@@ -29,6 +32,8 @@ def wheel(name: str, version: str, **files: str) -> tuple[str, bytes]:
         archive.writestr(zipfile.ZipInfo(f"{info}/WHEEL"), text)
         archive.writestr(zipfile.ZipInfo(f"{info}/entry_points.txt"), "[console_scripts]\nsay = " + name + ":main\n")
         archive.writestr(zipfile.ZipInfo(f"{info}/RECORD"), "")
+        for path, text in files.items():
+            archive.writestr(zipfile.ZipInfo(path), text)
     return f"{name}-{version}-py3-none-any.whl", out.getvalue()
 
 
@@ -37,6 +42,8 @@ def blobs(*wheels: tuple[str, bytes], project: object = None) -> dict[str, bytes
 
 
 APP = {"name": "My.App", "version": "2.0", "entry_points": {"pytest11": {"app": "app.plugin"}}}
+
+WHOLE = {"left_out": [], "left_out_more": 0}
 
 
 def content(site: Path) -> dict[str, bytes]:
@@ -52,6 +59,7 @@ def test_wheels_are_installed_the_same_each_time(body: Body, tmp_path: Path) -> 
     assert first.result == {
         "wheels": ["alpha-1.0-py3-none-any.whl", "beta-2.0-py3-none-any.whl"],
         "project": "My.App",
+        **WHOLE,
     }
     one, two = (tmp_path / f"cell{n}" / "out" for n in (1, 2))
     assert sorted(os.listdir(one)) == ["result.json", "site"]
@@ -69,10 +77,41 @@ def test_wheels_are_installed_the_same_each_time(body: Body, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
+def test_what_a_wheel_holds_of_git_is_left_out_and_named(body: Body, tmp_path: Path) -> None:
+    """A .git file, a .git directory and their other spellings go, in every wheel; names that only begin so stay."""
+    odd = {
+        "lib/static/.git": "gitdir: ../x\n",
+        "lib/.GIT/hooks/pre-commit": "x",
+        "lib/.GIT/config": "x",
+        "lib/GIT~1/config": "x",
+        "alpha-1.0.data/purelib/deep/.git/HEAD": "x",
+    }
+    kept = {"lib/.gitignore": "x", "lib/.git2/config": "x", "lib/static/a.js": "x"}
+    given = blobs(wheel("alpha", "1.0", **odd, **kept), wheel("beta", "2.0", **{"beta_data/.git/HEAD": "x"}))
+    first, second = body("install_wheels_t1", blobs=given), body("install_wheels_t1", blobs=given)
+    assert (first.code, first.stderr) == (0, "")
+    left_out = ["beta_data/.git", "deep/.git", "lib/.GIT", "lib/GIT~1", "lib/static/.git"]
+    assert (first.result["left_out"], first.result["left_out_more"]) == (left_out, 0)
+    assert second.result == first.result
+    one, two = (tmp_path / f"cell{n}" / "out" / "site" for n in (1, 2))
+    assert set(kept) <= set(content(one))
+    assert set(content(one)) == set(content(two))
+    assert StoreTrees(MemoryStore()).seal(str(one))
+
+
+@pytest.mark.slow
+def test_only_so_many_entries_that_are_left_out_are_named(body: Body, tmp_path: Path) -> None:
+    """A wheel full of them cannot flood the card; all of them go."""
+    ran = body("install_wheels_t1", blobs=blobs(wheel("alpha", "1.0", **{f"d{n:02}/.git": "x" for n in range(25)})))
+    assert (ran.result["left_out"][-1], ran.result["left_out_more"]) == ("d19/.git", 5)
+    assert not list((tmp_path / "cell1" / "out" / "site").rglob(".git"))
+
+
+@pytest.mark.slow
 def test_the_project_finds_its_own_metadata(body: Body, tmp_path: Path) -> None:
     """importlib.metadata knows the project's version and plug-ins, though it is not installed."""
     ran = body("install_wheels_t1", blobs=blobs(project=APP))
-    assert ran.result == {"wheels": [], "project": "My.App"}
+    assert ran.result == {"wheels": [], "project": "My.App", **WHOLE}
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); import importlib.metadata as m; "
         "print(m.version('my-app'), [e.value for e in m.entry_points(group='pytest11') if e.name == 'app'])"
@@ -95,7 +134,7 @@ def test_a_wheel_of_the_projects_own_name_wins(body: Body, tmp_path: Path) -> No
 def test_a_rehearsal_writes_nothing(body: Body, tmp_path: Path) -> None:
     """A dry run checks the wheels and leaves no site."""
     ran = body("install_wheels_t1", blobs=blobs(wheel("alpha", "1.0"), project=None), dry_run=True)
-    assert ran.result == {"wheels": ["alpha-1.0-py3-none-any.whl"], "project": ""}
+    assert ran.result == {"wheels": ["alpha-1.0-py3-none-any.whl"], "project": "", **WHOLE}
     assert os.listdir(tmp_path / "cell1" / "out") == ["result.json"]
 
 
