@@ -1,4 +1,7 @@
-"""The ports: what the flow needs from the rooms around it. Each has one conformance suite and one fake."""
+"""The ports: what the flow needs from the rooms around it. Each has a fake.
+
+`tests/contract` holds one suite for each that more than one thing stands behind; it runs on the real one and the fake.
+"""
 
 from __future__ import annotations
 
