@@ -3,11 +3,13 @@
 It is loaded by name (``-p``) in the process of the suite, so it imports nothing of ours. Sentinels are tests that must
 fail: one before all others and one at the end of each directory's tests. Each stands in a module of the suite itself,
 so that the hooks and fixtures of every conftest.py hold for one of them: what turns failures into passes, or into
-nothing, shows by them. Lines are flushed as they come, so a suite that kills its process leaves what it did until then.
+nothing, shows by them. At the end it tells which files the tests came from. Lines are flushed as they come, so a suite
+that kills its process leaves what it did until then.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -36,6 +38,42 @@ class _Lines:
         cls.file.flush()
 
 
+class _Suite:
+    """Where the collected tests are: the files they were collected from, and all that is code of theirs."""
+
+    def __init__(self) -> None:
+        self.sources: Any = importlib.import_module("greenroom_sources").Sources(os.getcwd())
+
+    def collected(self, items: list[pytest.Item]) -> None:
+        """Note where each test comes from: its file, its function, its classes and its fixtures."""
+        for item in items:
+            if not isinstance(item, pytest.Function):
+                # An example in the docstring of code, as a rule.
+                (self.sources.other if item.path.suffix == ".py" else self.sources.test)(str(item.path))
+                continue
+            self.sources.test(str(item.path))
+            self.sources.code(item.function)
+            for cls in getattr(item.cls, "__mro__", ()):
+                self.sources.module(getattr(cls, "__module__", None))
+            for several in item._fixtureinfo.name2fixturedefs.values():
+                for fixture in several:
+                    self.sources.code(fixture.func)
+
+    def plugins(self, plugins: set[Any]) -> None:
+        """Note the plugins that are files of the tree; every conftest is one."""
+        for plugin in plugins:
+            path = getattr(plugin, "__file__", None)
+            if isinstance(path, str):
+                self.sources.other(path)
+
+    def told(self) -> dict[str, Any]:
+        """The line for the report."""
+        return dict(self.sources.told())
+
+
+_SUITE = _Suite()
+
+
 def node_name(nodeid: str) -> str:
     """A node id that is the same in the next run: no addresses, bounded, no control characters."""
     steady = _ADDRESS.sub("0x", nodeid).encode("unicode_escape").decode("ascii")
@@ -49,6 +87,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     last = {module.path.parent: (at + 1, module) for at, module in modules}
     places = [*((at, module) for at, module in modules[:1]), *last.values()]
     _Lines.write(event="collected", count=len(items), sentinels=len(places))
+    _SUITE.collected(items)
     made = [(at, _sentinel(module, number)) for number, (at, module) in enumerate(places)]
     for at, sentinel in sorted(made, key=lambda pair: pair[0], reverse=True):
         items.insert(at, sentinel)
@@ -92,7 +131,8 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: Any) -> None:
     """The session came to its end: the lines that the probes saw, where there are any."""
-    del session
+    _SUITE.plugins(session.config.pluginmanager.get_plugins())
+    _Lines.write(event="files", **_SUITE.told())
     probes = getattr(sys.modules.get("greenroom_probes"), "ACTIVE", None)
     if probes is not None:
         _Lines.write(event="lines", ran=probes.ran(), unseen=sorted(probes.unseen))

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from greenroom.tools import _body, _files, _projects, _python
+    from greenroom.tools import _body, _files, _projects, _python, _testfiles
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     import _body
     import _files
     import _projects
     import _python
+    import _testfiles
 
 Framework = Literal["pytest", "unittest", "none"]
 
@@ -59,7 +60,7 @@ def detect(work: Path) -> Suite:
         return Suite(framework="none", notes=("the test files hold no tests",))
     settings = configured or {}
     kept, dropped = addopts(settings.get("addopts"))
-    paths = [path for path in _words(settings.get("testpaths")) if _inside(work, path)]
+    paths = [path for path in words(settings.get("testpaths")) if _inside(work, path)]
     files = () if paths else _odd_names(tests, settings)
     notes = tuple(f"left out of addopts: {option}" for option in dropped)
     return Suite(framework="pytest", args=(*kept, *(paths or files or ["."])), notes=notes)
@@ -99,6 +100,11 @@ def pytest_settings(work: Path) -> dict[str, Any] | None:
         if parser.has_section(section):
             return dict(parser.items(section))
     return {} if (work / "conftest.py").is_file() else None
+
+
+def test_patterns(work: Path) -> list[str]:
+    """The patterns by which pytest's settings of the tree choose files."""
+    return words((pytest_settings(work) or {}).get("python_files"))[: _testfiles.MAX_PATTERNS]
 
 
 def settings_file(work: Path) -> Path | None:
@@ -147,7 +153,7 @@ def source_roots(work: Path) -> list[Path]:
         "where"
     )
     package_dir = _projects.table(_projects.toml(work, "pyproject.toml"), "tool", "setuptools", "package-dir").get("")
-    listed = [*_words(where), *_words(package_dir)]
+    listed = [*words(where), *words(package_dir)]
     for line in (_projects.ini(work, "setup.cfg").get("options", "package_dir", fallback="") or "").splitlines():
         key, _, value = line.partition("=")
         if not key.strip() and value.strip():
@@ -214,7 +220,8 @@ def _directories(tests: Iterable[str]) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def _words(value: Any) -> list[str]:
+def words(value: Any) -> list[str]:
+    """A list of texts, or a text split at white space, as pytest reads its settings."""
     if isinstance(value, list):
         return [item for item in value if isinstance(item, str)]
     return str(value or "").split()

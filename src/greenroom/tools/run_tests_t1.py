@@ -25,11 +25,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from greenroom.tools import _body, _coverage, _metadata, _suites
+    from greenroom.tools import _body, _coverage, _found, _metadata, _suites
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     import _body
     import _coverage
+    import _found
     import _metadata
     import _suites
 
@@ -60,6 +61,7 @@ class Report:
     ended: bool = False
     ran: dict[str, set[int]] | None = None
     unseen: set[str] = field(default_factory=set)
+    files: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +105,7 @@ def run(request: _body.Request) -> Mapping[str, Any]:
             **_result(suite.framework, report.outcomes, sentinel, notes),
             "coverage": stage.wanted.result(report.ran, report.unseen) if stage.wanted else None,
             "alone": same and stage.alone,
+            "suite": _found.suite(report.files, settings_root) if report.ended else None,
         }
     finally:
         _body.discard(home)
@@ -124,6 +127,7 @@ def _lay_out(request: _body.Request, work: Path, settings_root: Path, home: Path
     plugins = home / "plugins"
     plugins.mkdir()
     (plugins / f"{_PLUGIN}.py").write_bytes((Path(__file__).parent / "_reporter.py").read_bytes())
+    (plugins / "greenroom_sources.py").write_bytes((Path(__file__).parent / "_sources.py").read_bytes())
     (home / "tmp").mkdir()
     metadata = _metadata.write(settings_root, home / "metadata")
     places = [*_suites.source_roots(work), home / "metadata", *([request.deps] if request.deps else [])]
@@ -207,6 +211,8 @@ def _read_line(report: Report, line: Mapping[str, Any]) -> None:
     elif event == "lines" and isinstance(line.get("ran"), dict) and isinstance(line.get("unseen"), list):
         report.ran = {path: {n for n in seen if isinstance(n, int)} for path, seen in _lists(line["ran"])}
         report.unseen = {path for path in line["unseen"] if isinstance(path, str)}
+    elif event == "files":
+        report.files = line
     elif event == "end":
         report.ended, report.running = True, ""
     elif event == "start" and isinstance(name, str):
