@@ -28,7 +28,6 @@ SUITES: Mapping[str, Mapping[str, str]] = {
         "test_other.py": UNITTEST.replace("calc.double(2), 4", "calc.double(0), 0"),
         "calc.py": CODE,
     },
-    "calc_tests.py": {"calc_tests.py": UNITTEST, "tests.py": "import unittest  # none yet\n", "calc.py": CODE},
 }
 """Repositories by the file of their tests."""
 

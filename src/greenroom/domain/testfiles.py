@@ -83,7 +83,7 @@ def _named(name: str) -> bool:
 
 
 def chosen(path: str, patterns: Sequence[str]) -> bool:
-    """True for a Python file that one of `patterns` names; a pattern that says nothing (`*.py`) names none.
+    """True for a Python file that one of `patterns` names; one that says nothing of the name (`*.py`) names none.
 
     As in pytest, a pattern without a slash is for the name, one with a slash for the end of the path.
     """
