@@ -20,6 +20,12 @@ PROJECT = '[project]\nname = "calc"\nversion = "1"\n'
 SPECS = f'{PROJECT}[tool.pytest.ini_options]\ntestpaths = ["specs"]\npython_files = ["spec_*.py"]\n'
 DOCTESTS = f'{PROJECT}[tool.pytest.ini_options]\naddopts = "--doctest-modules"\n'
 DOCUMENTED = 'def double(number):\n    """Twice.\n\n    >>> double(2)\n    4\n    """\n    return number * 2\n'
+EXAMPLES = {
+    "pyproject.toml": DOCTESTS,
+    "calc.py": DOCUMENTED,
+    "other.py": "ONE = 1\n",
+    "tests/test_other.py": "import other\n\n\ndef test_one():\n    assert other.ONE == 1\n",
+}
 SUITES: Mapping[str, Mapping[str, str]] = {
     "specs/spec_calc.py": {"pyproject.toml": SPECS, "specs/spec_calc.py": PYTEST, "calc.py": CODE},
     "tests.py": {"tests.py": UNITTEST, "calc.py": CODE},
@@ -59,7 +65,7 @@ def test_e2e_broken_logic_with_its_test_bent_is_refused(autonomous: House, path:
 def test_e2e_tests_inside_the_code_ask_for_a_person(autonomous: House) -> None:
     """Examples stand in the file that they test and cannot be laid over: logic there never goes live by itself."""
     house = autonomous
-    place = house.repository("examples", {"pyproject.toml": DOCTESTS, "calc.py": DOCUMENTED, "other.py": "ONE = 1\n"})
+    place = house.repository("examples", EXAMPLES)
     house.take_in(place)
     with house.unmoved(place):
         wrong = DOCUMENTED.replace("* 2", "* 3").replace("    4\n", "    6\n")

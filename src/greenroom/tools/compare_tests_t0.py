@@ -49,6 +49,9 @@ _SELECTING = (
     "norecursedirs",
     "addopts",
     "xfail_strict",
+    "usefixtures",
+    "doctest_optionflags",
+    "collect_imported_tests",
 )
 
 
@@ -56,8 +59,8 @@ def run(request: _body.Request) -> Mapping[str, Any]:
     """The ScanResult document."""
     base, green = request.mount("base"), request.mount("green")
     patterns = _suites.test_patterns(base)
-    changed = [change for change in _files.changes(base, green) if _compared(change, patterns)]
     named = _strictness.naming(_suites.words((_suites.pytest_settings(base) or {}).get("python_functions")))
+    changed = [change for change in _files.changes(base, green) if _compared(change, patterns, named)]
     arrived = _arrived(changed, named)
     findings = [finding for change in changed for finding in compare(change, arrived, named)]
     findings += _settings(_suites.pytest_settings(base), _suites.pytest_settings(green))
@@ -65,12 +68,12 @@ def run(request: _body.Request) -> Mapping[str, Any]:
     return {"findings": findings[:MAX_FINDINGS], "tools": {"python": sys.version.split()[0]}}
 
 
-def _compared(change: _files.Changed, patterns: Sequence[str]) -> bool:
+def _compared(change: _files.Changed, patterns: Sequence[str], named: _strictness.Naming) -> bool:
     """True for files of tests by their names, and for what unittest would take for one where it holds tests."""
     path = _files.show(change.path)
     if _files.is_test(change.path, patterns):
         return True
-    return _testfiles.chosen(path, (_testfiles.UNITTEST,)) and bool(_tests(change.base.text, _strictness.TESTS))
+    return _testfiles.chosen(path, (_testfiles.UNITTEST,)) and bool(_tests(change.base.text, named))
 
 
 def compare(change: _files.Changed, arrived: Arrived, named: _strictness.Naming) -> Iterator[Mapping[str, Any]]:
