@@ -39,36 +39,46 @@ class _Lines:
 
 
 class _Suite:
-    """Where the collected tests are: the files they were collected from, and all that is code of theirs."""
+    """Where the collected tests are: the files they were collected from, and all that is code of theirs.
+
+    Items and plugins can be of any making: where one breaks the look at it, nothing is told, and the suite goes on.
+    """
 
     def __init__(self) -> None:
         self.sources: Any = importlib.import_module("greenroom_sources").Sources(os.getcwd())
 
     def collected(self, items: list[pytest.Item]) -> None:
         """Note where each test comes from: its file, its function, its classes and its fixtures."""
-        for item in items:
-            if not isinstance(item, pytest.Function):
-                # An example in the docstring of code, as a rule.
-                (self.sources.other if item.path.suffix == ".py" else self.sources.test)(str(item.path))
-                continue
-            self.sources.test(str(item.path))
-            self.sources.code(item.function)
-            for cls in getattr(item.cls, "__mro__", ()):
-                self.sources.module(getattr(cls, "__module__", None))
-            for several in item._fixtureinfo.name2fixturedefs.values():
-                for fixture in several:
-                    self.sources.code(fixture.func)
+        try:
+            for item in items:
+                self._note(item)
+        except Exception:
+            self.sources = None
 
-    def plugins(self, plugins: set[Any]) -> None:
-        """Note the plugins that are files of the tree; every conftest is one."""
-        for plugin in plugins:
-            path = getattr(plugin, "__file__", None)
-            if isinstance(path, str):
-                self.sources.other(path)
+    def _note(self, item: pytest.Item) -> None:
+        if not isinstance(item, pytest.Function):
+            # An example in the docstring of code, as a rule.
+            (self.sources.other if item.path.suffix == ".py" else self.sources.test)(str(item.path))
+            return
+        self.sources.test(str(item.path))
+        self.sources.code(item.function)
+        for cls in getattr(item.cls, "__mro__", ()):
+            self.sources.module(getattr(cls, "__module__", None))
+        for several in item._fixtureinfo.name2fixturedefs.values():
+            for fixture in several:
+                self.sources.code(fixture.func)
 
-    def told(self) -> dict[str, Any]:
-        """The line for the report."""
-        return dict(self.sources.told())
+    def told(self, plugins: set[Any]) -> None:
+        """Write the line for the report, with the plugins that are files of the tree; every conftest is one."""
+        try:
+            for plugin in plugins:
+                path = getattr(plugin, "__file__", None)
+                if isinstance(path, str):
+                    self.sources.other(path)
+            line = dict(self.sources.told())
+        except Exception:
+            return
+        _Lines.write(event="files", **line)
 
 
 _SUITE = _Suite()
@@ -131,8 +141,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: Any) -> None:
     """The session came to its end: the lines that the probes saw, where there are any."""
-    _SUITE.plugins(session.config.pluginmanager.get_plugins())
-    _Lines.write(event="files", **_SUITE.told())
+    _SUITE.told(session.config.pluginmanager.get_plugins())
     probes = getattr(sys.modules.get("greenroom_probes"), "ACTIVE", None)
     if probes is not None:
         _Lines.write(event="lines", ran=probes.ran(), unseen=sorted(probes.unseen))

@@ -24,6 +24,7 @@ class Sources:
         self._root = os.path.realpath(root)
         self._tests: set[str] = set()
         self._others: set[str] = set()
+        self._known: dict[str, frozenset[str]] = {}
 
     def test(self, path: str) -> None:
         """A file that tests were collected from; what a link leads to counts, too."""
@@ -68,12 +69,12 @@ class Sources:
             "refers": {path: found for path, found in refers.items() if found},
         }
 
-    def _inside(self, path: str) -> set[str]:
-        found = set()
-        for each in (os.path.abspath(path), os.path.realpath(path)):
-            if each.startswith(self._root + os.sep):
-                found.add(os.path.relpath(each, self._root).encode("utf-8", "surrogateescape").hex())
-        return found
+    def _inside(self, path: str) -> frozenset[str]:
+        if path not in self._known:
+            both = {os.path.abspath(path), os.path.realpath(path)}
+            inside = (os.path.relpath(each, self._root) for each in both if each.startswith(self._root + os.sep))
+            self._known[path] = frozenset(each.encode("utf-8", "surrogateescape").hex() for each in inside)
+        return self._known[path]
 
 
 def _file(module: Any) -> str | None:
