@@ -21,7 +21,6 @@ def suite(files: Mapping[str, Any] | None, settings_root: Path) -> Mapping[str, 
     """The SuiteFiles document, or None where the process told nothing, or of too much."""
     if files is None:
         return None
-    settings = _suites.pytest_settings(settings_root) or {}
     patterns = _suites.test_patterns(settings_root)
     tests, others = set(_paths(files.get("tests"))), set(_paths(files.get("others")))
     told = files.get("refers")
@@ -29,7 +28,7 @@ def suite(files: Mapping[str, Any] | None, settings_root: Path) -> Mapping[str, 
     beyond = {path for path in tests if _testfiles.root_of(path) is None}
     serving = {path for path in (*others, *_paths(files.get("framed"))) if _testfiles.root_of(path) is None} - beyond
     used = set(_used_by_code(refers, beyond))
-    places = set(_places(tests, _suites.words(settings.get("testpaths")), refers))
+    places = set(_places(tests, _suites.listed(settings_root, "testpaths"), refers))
     found = [sorted(each) for each in (beyond, serving | used, places)]
     if any(len(each) > _testfiles.MAX_LISTED for each in found):
         return None

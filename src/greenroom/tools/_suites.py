@@ -60,7 +60,7 @@ def detect(work: Path) -> Suite:
         return Suite(framework="none", notes=("the test files hold no tests",))
     settings = configured or {}
     kept, dropped = addopts(settings.get("addopts"))
-    paths = [path for path in words(settings.get("testpaths")) if _inside(work, path)]
+    paths = [path for path in _words(settings.get("testpaths")) if _inside(work, path)]
     files = () if paths else _odd_names(tests, settings)
     notes = tuple(f"left out of addopts: {option}" for option in dropped)
     return Suite(framework="pytest", args=(*kept, *(paths or files or ["."])), notes=notes)
@@ -102,9 +102,14 @@ def pytest_settings(work: Path) -> dict[str, Any] | None:
     return {} if (work / "conftest.py").is_file() else None
 
 
+def listed(work: Path, key: str) -> list[str]:
+    """The words of one of pytest's settings of the tree, as pytest reads a list."""
+    return _words((pytest_settings(work) or {}).get(key))
+
+
 def test_patterns(work: Path) -> list[str]:
     """The patterns by which pytest's settings of the tree choose files."""
-    return words((pytest_settings(work) or {}).get("python_files"))[: _testfiles.MAX_PATTERNS]
+    return listed(work, "python_files")[: _testfiles.MAX_PATTERNS]
 
 
 def settings_file(work: Path) -> Path | None:
@@ -153,7 +158,7 @@ def source_roots(work: Path) -> list[Path]:
         "where"
     )
     package_dir = _projects.table(_projects.toml(work, "pyproject.toml"), "tool", "setuptools", "package-dir").get("")
-    listed = [*words(where), *words(package_dir)]
+    listed = [*_words(where), *_words(package_dir)]
     for line in (_projects.ini(work, "setup.cfg").get("options", "package_dir", fallback="") or "").splitlines():
         key, _, value = line.partition("=")
         if not key.strip() and value.strip():
@@ -220,8 +225,7 @@ def _directories(tests: Iterable[str]) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def words(value: Any) -> list[str]:
-    """A list of texts, or a text split at white space, as pytest reads its settings."""
+def _words(value: Any) -> list[str]:
     if isinstance(value, list):
         return [item for item in value if isinstance(item, str)]
     return str(value or "").split()

@@ -59,7 +59,7 @@ def run(request: _body.Request) -> Mapping[str, Any]:
     """The ScanResult document."""
     base, green = request.mount("base"), request.mount("green")
     patterns = _suites.test_patterns(base)
-    named = _strictness.naming(_suites.words((_suites.pytest_settings(base) or {}).get("python_functions")))
+    named = _strictness.naming(_suites.listed(base, "python_functions"))
     changed = [change for change in _files.changes(base, green) if _compared(change, patterns, named)]
     arrived = _arrived(changed, named)
     findings = [finding for change in changed for finding in compare(change, arrived, named)]
