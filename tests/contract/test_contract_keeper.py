@@ -15,6 +15,7 @@ from greenroom.domain.outcomes import TestRun
 from greenroom.domain.plan import ArgRule, Caps, ToolManifest
 from greenroom.domain.ports import Cell, CheckRun, Outcome
 from greenroom.domain.proof import Predicate, Receipt, RunOutput
+from greenroom.domain.testfiles import SuiteFiles
 from greenroom.domain.verdict import Refused
 from greenroom.domain.vocabulary import Tier, Trust, Undo
 from greenroom.keeper.service import KeeperService
@@ -50,7 +51,8 @@ TOOL = digest_of("tool", documents.encode(MANIFEST))
 
 
 def _suite(outcome: Any) -> TestRun:
-    return TestRun(framework="pytest", python="3.11", outcomes={"t::a": outcome}, sentinel="failed")
+    suite = SuiteFiles(others=("plugin.py",))
+    return TestRun(framework="pytest", python="3.11", outcomes={"t::a": outcome}, sentinel="failed", suite=suite)
 
 
 @dataclass
@@ -213,3 +215,19 @@ def test_contract_keeper_says_which_trees_lay_there(desk: Desk) -> None:
         receipt = desk.receipt(desk.keeper.check(run))
         assert receipt.mounted == {"work": green, "base": base}
         assert receipt.laid == {"work": laid, "base": base}
+
+
+def test_contract_keeper_takes_where_tests_are_from_its_own_run_on_base(desk: Desk) -> None:
+    """The suite of an overlay is the receipt of the same check on base: it tells, and any other is refused."""
+    desk.script = ["passed"]
+    base, green = (tree_of(desk.store, {b"a.py": b, b"plugin.py": b}) for b in (b"1", b"2"))
+    golden = desk.keeper.prepare(base)
+    first = desk.keeper.check(desk.ask(trees={"work": base}, golden=golden))
+    both = {"work": green, "base": base}
+    over = desk.ask(role="base-on-green", trees=both, golden=golden, overlay=("base", "work"), suite=first)
+    assert desk.receipt(desk.keeper.check(over)).unproven == ("plugin.py",)
+    assert desk.receipt(desk.keeper.check(replace(over, suite=None))).unproven is None
+    other = desk.keeper.check(desk.ask(trees={"work": green}, golden=golden))
+    refused = desk.keeper.check(replace(over, suite=other))
+    assert isinstance(refused, Refused)
+    assert refused.rule == "bad-suite"

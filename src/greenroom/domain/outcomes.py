@@ -15,6 +15,7 @@ from greenroom.domain.coverage import Coverage, facts_of
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Unusable
 from greenroom.domain.proof import Contribution, Evidence, EvidenceVerdict, Receipt, Seal
+from greenroom.domain.testfiles import SuiteFiles
 from greenroom.domain.verdict import Held, Passed, Refused, Verdict
 
 AGAIN = "-again"
@@ -27,8 +28,14 @@ OWN, ON_GREEN = "own-tests", "base-on-green"
 LIVE = "live-tests"
 BROKEN = "broken-build"
 """The fact that names the receipts of a build which broke off, parted by spaces. They are no evidence."""
+UNPROVEN, UNPROVEN_POINTS = "tests-in-change", 10
+"""The finding that a changed file gives or serves base's tests and was not laid over, and what it adds to the risk."""
 _SHOWN = ("base", "base-on-green", "own", "diff")
 
+MAX_UNPROVEN = 20
+"""How many such files a card names."""
+_OVERLAID = ("tests", "live-tests")
+_STANDS = "changed, and base's tests come from it or rest on it as it stands there"
 TestOutcome = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed"]
 LineClass = Literal["comment", "docs", "lint", "logic", "config", "tests", "binary"]
 
@@ -41,6 +48,7 @@ class TestRun:
     True where that other tree made no difference: settings, options and metadata come out of the tree itself as they
     were taken, and no probe stood in it. `bounds` names tests that failed because they wrote or printed more than the
     run may: the process of the suite says so itself, so it tells a person why they failed and never excuses them.
+    `suite` is where the run found its tests beyond names; None where it cannot tell.
     """
 
     __test__ = False
@@ -52,6 +60,7 @@ class TestRun:
     coverage: Coverage | None = None
     alone: bool = False
     bounds: Mapping[str, Literal["disk", "output"]] = field(default_factory=dict)
+    suite: SuiteFiles | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -322,6 +331,7 @@ def _compare(
     findings = tuple(Contribution(name="flaky-test", points=5, why=t[:300]) for t in names[:20])
     if recovered:
         return _evidence(check, about, runs, "flaky", findings, facts)
+    findings = (*findings, *_unproven(runs))
     if share < min_share:
         return _evidence(check, about, runs, "broken-before", findings, facts | {"why": "too-few-tests-pass-on-base"})
     return _evidence(check, about, runs, "pass", findings, facts)
@@ -335,6 +345,27 @@ def _worst_first(names: Iterable[str], run: TestRun) -> list[str]:
 def _failure(name: str, run: TestRun, otherwise: str) -> str:
     """The rule of a failed test: that of the bound which it met, else `otherwise`."""
     return LIMITS.get(run.bounds.get(name, ""), otherwise)
+
+
+def _unproven(runs: Sequence[Run]) -> tuple[Contribution, ...]:
+    """The changed files that base's tests stand on and that were Green's own in a run."""
+    paths = sorted({path for run in runs for path in run.receipt.unproven or ()})
+    return tuple(
+        Contribution(name=UNPROVEN, points=UNPROVEN_POINTS if not at else 0, why=f"{path[:300]} {_STANDS}")
+        for at, path in enumerate(paths[:MAX_UNPROVEN])
+    )
+
+
+def unproven_by(runs: Sequence[Run]) -> str:
+    """Why base's tests are no proof of the tree that `runs` were on, though they pass; empty where they are one.
+
+    Not known counts as no proof.
+    """
+    over = [run.receipt for run in runs if run.receipt.check in _OVERLAID and run.receipt.role.startswith(ON_GREEN)]
+    if any(receipt.unproven is None for receipt in over):
+        return "the runs do not say which files base's tests come from"
+    paths = sorted({path for receipt in over for path in receipt.unproven or ()})
+    return f"{paths[0][:300]} {_STANDS}" if paths else ""
 
 
 def _own_tests(check: str, about: Digest, runs: Sequence[Run], min_share: int) -> Evidence:

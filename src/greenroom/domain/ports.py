@@ -173,9 +173,10 @@ class CheckRun:
     """One run that a check asks the keeper for.
 
     `trees` are mounted as throwaway copies at /mnt/<name>; `overlay` names a (from, onto) pair of mounts: the
-    tests, conftest files and test configuration of the first replace, read-only, those of the second. All members
-    together determine the run: it is made once, and asked for again it is the same receipt. `occasion` makes it a run
-    of its own for one promotion.
+    tests, conftest files and test configuration of the first replace, read-only, those of the second. `suite` is the
+    receipt of the run of the first's tests, which tells where tests are that no name tells of. All members together
+    determine the run: it is made once, and asked for again it is the same receipt. `occasion` makes it a run of its own
+    for one promotion.
     """
 
     check: str
@@ -186,6 +187,7 @@ class CheckRun:
     golden: Digest
     overlay: tuple[str, str] | None = None
     occasion: Digest | None = None
+    suite: Digest | None = None
 
 
 class Keeper(Protocol):

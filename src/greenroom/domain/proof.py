@@ -80,6 +80,8 @@ class Receipt:
     unless earlier attempts at the very run ended without a result or were cut. `occasion` is what the run was made
     for, where a run of another occasion would not do: the spent warrant, for the runs of a watch. `laid` names by mount
     name the trees that lay there when the run began: those of `mounted`, but where an overlay made another tree.
+    `unproven`, of a run with an overlay, are the files that differ between the two trees, give or serve the tests that
+    were laid over, and were not laid over: for them these tests are no proof. None where that is not known.
     """
 
     run: str
@@ -99,6 +101,7 @@ class Receipt:
     attempt: int = 1
     occasion: Digest | None = None
     laid: Mapping[str, Digest] = field(default_factory=dict)
+    unproven: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

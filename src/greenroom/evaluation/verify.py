@@ -224,9 +224,10 @@ class KeeperEvaluator:
         return [self._run(case, "diff")]
 
     def _compared(self, case: _Case) -> Sequence[Run]:
-        runs = [self._run(case, "base"), self._run(case, "base-on-green")]
+        base = self._run(case, "base")
+        runs = [base, self._run(case, "base-on-green", suite=base.digest)]
         if all(_ended(run) for run in runs) and _differ(runs[0], runs[1]):
-            runs += [self._run(case, "base", AGAIN), self._run(case, "base-on-green", AGAIN)]
+            runs += [self._run(case, "base", AGAIN), self._run(case, "base-on-green", AGAIN, suite=base.digest)]
         return runs
 
     def _own(self, case: _Case) -> Sequence[Run]:
@@ -235,7 +236,7 @@ class KeeperEvaluator:
             runs += [self._run(case, "base"), self._run(case, "own", AGAIN)]
         return runs
 
-    def _asked(self, case: _Case, role: str, suffix: str = "") -> CheckRun:
+    def _asked(self, case: _Case, role: str, suffix: str = "", suite: Digest | None = None) -> CheckRun:
         ask = _ask(case.check)
         trees = {"base": case.base, "green": case.green}
         return CheckRun(
@@ -247,10 +248,11 @@ class KeeperEvaluator:
             golden=case.golden,
             overlay=ask.overlay.get(role),
             occasion=case.occasion,
+            suite=suite,
         )
 
-    def _run(self, case: _Case, role: str, suffix: str = "") -> Run:
-        answer = self._answer(case.green, self._asked(case, role, suffix))
+    def _run(self, case: _Case, role: str, suffix: str = "", suite: Digest | None = None) -> Run:
+        answer = self._answer(case.green, self._asked(case, role, suffix, suite))
         if isinstance(answer, Refused):
             raise _Denied(answer)
         return open_run(self._store, self._attestor, answer)

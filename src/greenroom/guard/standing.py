@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from greenroom.domain.digest import Digest
+from greenroom.domain.outcomes import unproven_by
 from greenroom.domain.proof import Evidence, Warrant
 from greenroom.domain.standing import covering, made_again_by
 from greenroom.domain.verdict import Held, Instant
@@ -104,7 +105,7 @@ def _verified_twice(room: Room, made: Recomputed) -> Given | Held:
     first = {item.check: item for item in made.found.evidence}
     checks = tuple(check for check in first if check != RESEAL)
     second = EvidenceRoom(room.store, room.attestor).recompute(case, checks, dossier.again, ())
-    why = _differs(first, second)
+    why = _differs(first, second) or unproven_by(made.found.runs) or unproven_by(second.runs)
     level = rules.policy.weigh(made.plan, (*filter(None, (first.get(RESEAL),)), *second.evidence), None).level
     if not why and level > made.risk.level:
         why = "the second verify makes it a higher level"

@@ -37,8 +37,10 @@ _DAY_NS = 86_400_000_000_000
 
 
 def key_of(run: CheckRun) -> str:
-    """SHA-256, in hex, of all that determines `run`. An empty text is as good as no argument."""
+    """SHA-256, in hex, of all that determines `run`. An empty text is as good as no argument, no suite as no member."""
     plain = documents.to_plain(run)
+    if plain["suite"] is None:
+        del plain["suite"]
     plain["args"] = {name: value for name, value in plain["args"].items() if value != ""}
     return hashlib.sha256(documents.encode(plain)).hexdigest()
 
@@ -102,6 +104,7 @@ class Once:
                 trees=run.trees,
                 overlay=run.overlay,
                 occasion=run.occasion,
+                suite=run.suite,
             ),
             record=_Record(self._runner, self._attempts, key),
         )

@@ -17,11 +17,11 @@ from greenroom.domain.digest import Digest, digest_of, prefix_of
 from greenroom.domain.errors import Bug, NotFound, Tampered, Unusable
 from greenroom.domain.outcomes import RESULTS
 from greenroom.domain.plan import ToolManifest
-from greenroom.domain.ports import Attestor, Cell, Clock, Mount, Outcome, Store, Trees, Walls
+from greenroom.domain.ports import Attestor, Cell, CheckRun, Clock, Mount, Outcome, Store, Trees, Walls
 from greenroom.domain.proof import Predicate, Receipt, RunOutput
 from greenroom.domain.trees import Manifest
 from greenroom.domain.verdict import Instant, Refused
-from greenroom.keeper import overlay, results
+from greenroom.keeper import overlay, results, suites
 from greenroom.keeper.admission import check_body, missing_layer, refuse_args, refuse_tool
 from greenroom.keeper.drafts import Drafts
 from greenroom.keeper.golden import ENVIRONMENT, PYTHON, Golden, Goldens
@@ -31,7 +31,6 @@ Manifests = Callable[[Digest], tuple[ToolManifest, bytes] | None]
 """The manifest that a digest names in the signed policy, and the tool's body; None for any other digest."""
 
 MAX_INPUT_BYTES = 512 * 1024 * 1024
-MAX_PROTECTED = 32
 VARIABLES = "environment"
 """The argument of a tool that names variables of the box's environment, parted by spaces."""
 _BAD_RESULT = "bad-result"
@@ -45,7 +44,8 @@ class Job:
     `directories` are mounted at /mnt/<name> as they are; `mounted` names what they hold, for the receipt.
     `inputs` are blobs at /in/<name> besides the arguments of type digest. `sealed` names a directory that the tool
     writes below /out and that becomes a tree. A rehearsal (`dry_run`) can write nothing but /out. `occasion` names
-    what the run is made for, where a run of another occasion will not do.
+    what the run is made for, where a run of another occasion will not do. `suite` is the receipt of the run that tells
+    where the tests of an overlay are.
     """
 
     check: str
@@ -61,6 +61,7 @@ class Job:
     sealed: str | None = None
     dry_run: bool = False
     occasion: Digest | None = None
+    suite: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +206,7 @@ class Runner:
             raise
         except (Unusable, OSError) as error:
             return refusal_of(error)
-        attempt = _Attempt(record=record, number=record.begin(), began=self.clock.now(), laid=layout.laid)
+        attempt = _Attempt(record=record, number=record.begin(), began=self.clock.now(), layout=layout)
         self.crash_point("run.laid-out")
         given = self._variables(str(job.args.get(VARIABLES, "")).split()) if manifest.executes else {}
         outcome = self.walls.run(_cell(job, manifest, golden, mounts, given), self.gate.shut)
@@ -270,7 +271,8 @@ class Runner:
             ended=self.clock.now(),
             attempt=attempt.number,
             occasion=job.occasion,
-            laid=attempt.laid,
+            laid=attempt.layout.laid,
+            unproven=attempt.layout.unproven,
         )
 
 
@@ -279,7 +281,7 @@ class _Attempt:
     record: Record
     number: int
     began: Instant
-    laid: Mapping[str, Digest]
+    layout: _Layout
 
 
 class _Pile:
@@ -306,7 +308,10 @@ def _output(outcome: Outcome, left: results.Left, needed: _Pile, said: _Pile) ->
 
 
 class _Layout:
-    """The directories of one run, and the mounts that show them to the cell; `laid` are the trees in them."""
+    """The directories of one run, and the mounts that show them to the cell; `laid` are the trees in them.
+
+    `unproven` is what the receipt says of the overlay.
+    """
 
     def __init__(self, *, runner: Runner, job: Job, manifest: ToolManifest, draft: Path) -> None:
         self._runner = runner
@@ -314,6 +319,8 @@ class _Layout:
         self._manifest = manifest
         self._draft = draft
         self.laid: dict[str, Digest] = {}
+        self.unproven: tuple[str, ...] | None = None
+        self._suite = overlay.BY_NAME
 
     def mounts(self) -> tuple[Mount, ...]:
         """Every mount but golden's, outer ones first."""
@@ -347,7 +354,10 @@ class _Layout:
             source, onto = self._job.overlay
             if source not in trees or onto not in trees or source == onto:
                 raise Unusable("bad-overlay", "an overlay names two mounted trees", where=f"{source[:40]}, {onto[:40]}")
-            trees[onto] = overlay.overlaid(trees[source], trees[onto])
+            known = suites.told(self._runner.store, self._runner.attestor, _asked(self._job))
+            self._suite = known or overlay.BY_NAME
+            self.unproven = overlay.unproven(trees[source], trees[onto], known) if known is not None else None
+            trees[onto] = overlay.overlaid(trees[source], trees[onto], self._suite)
         if trees:
             (self._draft / "mnt").mkdir()
             (self._draft / "mnt").chmod(0o711)
@@ -365,8 +375,8 @@ class _Layout:
         tree = self._runner.store.put("tree", manifest.encode())
         self.laid[name] = tree
         self._runner.trees.materialise(tree, str(path), uid=self._runner.drafts.uid)
-        roots = overlay.read_only(manifest) if self._manifest.executes and self._writable(name) else ()
-        if len(roots) > MAX_PROTECTED:
+        roots = overlay.read_only(manifest, self._suite) if self._manifest.executes and self._writable(name) else ()
+        if len(roots) > overlay.MAX_PROTECTED:
             yield Mount(source=str(path), target=f"/mnt/{name}")
             return
         yield self._mount(name, path)
@@ -379,6 +389,21 @@ class _Layout:
 
     def _writable(self, name: str) -> bool:
         return name in self._manifest.roots and not self._job.dry_run
+
+
+def _asked(job: Job) -> CheckRun:
+    """What a check asked for, of which `job` was made."""
+    return CheckRun(
+        check=job.check,
+        role=job.role,
+        tool=job.tool,
+        args=job.args,
+        trees=job.trees,
+        golden=job.golden,
+        overlay=job.overlay,
+        occasion=job.occasion,
+        suite=job.suite,
+    )
 
 
 def check_mount_name(name: str) -> None:

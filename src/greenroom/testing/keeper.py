@@ -9,17 +9,19 @@ from typing import Any
 
 from greenroom.domain import documents, vocabulary
 from greenroom.domain.digest import Digest, digest_of, prefix_of
-from greenroom.domain.errors import NotFound, Tampered
+from greenroom.domain.errors import NotFound, Tampered, Unusable
 from greenroom.domain.plan import Plan, Step
 from greenroom.domain.ports import Attestor, CheckRun, Clock, Store
 from greenroom.domain.proof import Import, Predicate, Receipt, RunOutput, Seal, Usage
 from greenroom.domain.trees import Entry, File, Link, manifest_of, parse_manifest
 from greenroom.domain.verdict import Held, Refused
 from greenroom.domain.vocabulary import Subject, Trust
+from greenroom.keeper import suites
 from greenroom.keeper.attempts import Tally
 from greenroom.keeper.golden import ENVIRONMENT, Golden
 from greenroom.keeper.once import exhausted, key_of
-from greenroom.keeper.overlay import overlaid
+from greenroom.keeper.overlay import BY_NAME, overlaid, unproven
+from greenroom.keeper.runs import refusal_of
 
 Files = Mapping[bytes, bytes]
 Apply = Callable[[Plan, MutableMapping[bytes, bytes]], Refused | None]
@@ -167,7 +169,13 @@ class FakeKeeper:
         if isinstance(result, Refused):
             return result
         request = {"args": dict(run.args), "overlay": run.overlay}
-        ended: dict[str, Any] = {"occasion": run.occasion, "attempt": 1 + tally.bad, "laid": self._laid(run)}
+        try:
+            laid = self._laid(run)
+        except (NotFound, Tampered):
+            raise
+        except Unusable as error:
+            return refusal_of(error)
+        ended: dict[str, Any] = {"occasion": run.occasion, "attempt": 1 + tally.bad, **laid}
         if result is None:
             ended |= {"ended_by": "wall", "exit": 137}
         receipt = self._receipt(run.check, run.role, run.tool, run.golden, run.trees, request, result, **ended)
@@ -177,17 +185,19 @@ class FakeKeeper:
         self._tallies[key] = Tally(bad=tally.bad + (result is None), concluded=concluded)
         return receipt
 
-    def _laid(self, run: CheckRun) -> Mapping[str, Digest]:
-        """The trees as the real keeper lays them; as they are where the store does not have them."""
+    def _laid(self, run: CheckRun) -> Mapping[str, Any]:
+        """What the real keeper says of the trees that it lays; as they are where the store does not have them."""
         if run.overlay is None:
-            return dict(run.trees)
+            return {"laid": dict(run.trees)}
         source, onto = run.overlay
         try:
             trees = {name: parse_manifest(self._store.get(run.trees[name])) for name in run.overlay}
         except NotFound:
-            return dict(run.trees)
-        tree = self._store.put("tree", overlaid(trees[source], trees[onto]).encode())
-        return {**run.trees, onto: tree}
+            return {"laid": dict(run.trees)}
+        told = suites.told(self._store, self._attestor, run)
+        tree = self._store.put("tree", overlaid(trees[source], trees[onto], told or BY_NAME).encode())
+        known = None if told is None else unproven(trees[source], trees[onto], told)
+        return {"laid": {**run.trees, onto: tree}, "unproven": known}
 
     def _papers(self, envelope: Digest) -> Mapping[Digest, bytes]:
         signed = self._attestor.open(self._store.get(envelope), Predicate.RECEIPT, "keeper")

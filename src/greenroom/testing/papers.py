@@ -534,6 +534,7 @@ class Papers:
             "request": request,
             "result": result,
             "golden": self.plan.golden,
+            "unproven": () if over else None,
         }
         given = usual | members
         return self.house.receipt(check, role, given.pop("mounted"), given.pop("result"), **given)

@@ -17,6 +17,7 @@ from greenroom.domain.ports import Attestor, Changes, CheckRun, Clock, Store
 from greenroom.domain.proof import Import, Predicate
 from greenroom.domain.proposal import Proposal
 from greenroom.domain.settings import Read
+from greenroom.domain.testfiles import SuiteFiles
 from greenroom.domain.verdict import Refused
 from greenroom.domain.vocabulary import ChangeId, Subject, Trust
 from greenroom.pipeline.flow import Flow, Watcher
@@ -161,7 +162,11 @@ def _suite(role: str, behaviour: Behaviour) -> TestRun:
     breaks = behaviour == "fail" or (behaviour == "flaky" and not role.endswith(AGAIN))
     found: TestOutcome = "failed" if on_green and breaks else "passed"
     return TestRun(
-        framework="pytest", python="3.11", outcomes={"test_a.py::a": found, "test_a.py::b": "passed"}, sentinel="failed"
+        framework="pytest",
+        python="3.11",
+        outcomes={"test_a.py::a": found, "test_a.py::b": "passed"},
+        sentinel="failed",
+        suite=SuiteFiles(),
     )
 
 

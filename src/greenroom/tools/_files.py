@@ -7,22 +7,22 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from greenroom.tools import _body
+    from greenroom.tools import _body, _testfiles
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     import _body
+    import _testfiles
 
 MAX_FILES = 100_000
 MAX_TEXT_BYTES = 1024 * 1024
 _MAX_DIFF_LINES = 4_000
 
-_TEST_DIRS = frozenset({"tests", "test", "testing"})
 _VENDORED = frozenset(
     {
         "vendor",
@@ -64,19 +64,12 @@ def walk(root: Path) -> Iterator[str]:
 
 def show(path: str) -> str:
     """`path` as text that JSON and a screen can carry."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    return _testfiles.shown(path)
 
 
-def is_test(path: str) -> bool:
-    """True for what lies in a tests directory or is named like a test, conftest included."""
-    parts = path.split("/")
-    name = parts[-1]
-    if any(part in _TEST_DIRS for part in parts[:-1]) or name == "conftest.py":
-        return True
-    return name.endswith(".py") and (
-        name.startswith("test_") or name.endswith(("_test.py", "_tests.py")) or name in ("test.py", "tests.py")
-    )
+def is_test(path: str, patterns: Sequence[str] = ()) -> bool:
+    """True for what lies in a tests directory, is named like a test, or by `patterns`; conftest included."""
+    return _testfiles.is_test(show(path), patterns)
 
 
 def is_config(path: str) -> bool:

@@ -4,7 +4,7 @@ It is loaded by name (``-p``) in the process of the suite, so it imports nothing
 beside it. Sentinels are tests that must
 fail: one before all others and one at the end of each directory's tests. Each stands in a module of the suite itself,
 so that the hooks and fixtures of every conftest.py hold for one of them: what turns failures into passes, or into
-nothing, shows by them.
+nothing, shows by them. At the end it tells which files the tests came from.
 """
 
 from __future__ import annotations
@@ -32,6 +32,52 @@ _lines = _room.Lines(_REPORT)
 _errors: dict[str, BaseException] = {}
 
 
+class _Suite:
+    """Where the collected tests are: the files they were collected from, and all that is code of theirs.
+
+    Items and plugins can be of any making: where one breaks the look at it, nothing is told, and the suite goes on.
+    """
+
+    def __init__(self) -> None:
+        self.sources: Any = importlib.import_module("greenroom_sources").Sources(os.getcwd())
+
+    def collected(self, items: list[pytest.Item]) -> None:
+        """Note where each test comes from: its file, its function, its classes and its fixtures."""
+        try:
+            for item in items:
+                self._note(item)
+        except Exception:
+            self.sources = None
+
+    def _note(self, item: pytest.Item) -> None:
+        if not isinstance(item, pytest.Function):
+            # An example in the docstring of code, as a rule.
+            (self.sources.other if item.path.suffix == ".py" else self.sources.test)(str(item.path))
+            return
+        self.sources.test(str(item.path))
+        self.sources.code(item.function)
+        for cls in getattr(item.cls, "__mro__", ()):
+            self.sources.module(getattr(cls, "__module__", None))
+        for several in item._fixtureinfo.name2fixturedefs.values():
+            for fixture in several:
+                self.sources.code(fixture.func)
+
+    def told(self, plugins: set[Any]) -> None:
+        """Write the line for the report, with the plugins that are files of the tree; every conftest is one."""
+        try:
+            for plugin in plugins:
+                path = getattr(plugin, "__file__", None)
+                if isinstance(path, str):
+                    self.sources.other(path)
+            line = dict(self.sources.told())
+        except Exception:
+            return
+        _lines.write(event="files", **line)
+
+
+_SUITE = _Suite()
+
+
 def node_name(nodeid: str) -> str:
     """A node id that is the same in the next run: no addresses, bounded, no control characters."""
     steady = _ADDRESS.sub("0x", nodeid).encode("unicode_escape").decode("ascii")
@@ -45,6 +91,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     last = {module.path.parent: (at + 1, module) for at, module in modules}
     places = [*((at, module) for at, module in modules[:1]), *last.values()]
     _lines.write(event="collected", count=len(items), sentinels=len(places))
+    _SUITE.collected(items)
     made = [(at, _sentinel(module, number)) for number, (at, module) in enumerate(places)]
     for at, sentinel in sorted(made, key=lambda pair: pair[0], reverse=True):
         items.insert(at, sentinel)
@@ -99,7 +146,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: Any) -> None:
     """The session came to its end: the lines that the probes saw, where there are any."""
-    del session
+    _SUITE.told(session.config.pluginmanager.get_plugins())
     probes = getattr(sys.modules.get("greenroom_probes"), "ACTIVE", None)
     if probes is not None:
         _lines.write(event="lines", ran=probes.ran(), unseen=sorted(probes.unseen))

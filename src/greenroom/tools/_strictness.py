@@ -5,10 +5,13 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+Naming = Callable[[str], bool]
+"""Whether a function of that name is one of those meant."""
 Loosened = tuple[str, int, str]
 
 _SKIPS = re.compile(
@@ -36,6 +39,7 @@ _BROAD = frozenset({"Exception", "BaseException"})
 _ALWAYS = 1 << 62
 """After every place of a file: where a name bound from inside a function counts."""
 _MAX_BOUND = 20
+_MAX_NAMINGS, _MAX_NAMING = 64, 200
 _COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 Place = tuple[int, int]
 """Line and column."""
@@ -58,9 +62,25 @@ class Test:
     unbound: tuple[str, ...] = ()
 
 
-def tests(module: ast.Module) -> dict[str, Test]:
-    """The tests by qualified name: functions called test*, and such methods of classes."""
-    found = dict(_walk(module.body, "", (), (), wanted=True))
+def naming(options: Sequence[str]) -> Naming:
+    """What is called like a test: test*, and what pytest's `python_functions` adds (beginnings, or globs)."""
+    kept = [option for option in options[:_MAX_NAMINGS] if 0 < len(option) <= _MAX_NAMING]
+
+    def named(name: str) -> bool:
+        return name.startswith("test") or any(
+            fnmatchcase(name, option) if set(option) & set("*?[") else name.startswith(option) for option in kept
+        )
+
+    return named
+
+
+TESTS = naming(())
+"""What is called like a test where no setting says otherwise."""
+
+
+def tests(module: ast.Module, named: Naming = TESTS) -> dict[str, Test]:  # noqa: PT028 - a function of the tool
+    """The tests by qualified name: functions called like one, and such methods of classes."""
+    found = dict(_walk(module.body, "", (), (), named))
     parts = {name: _outward(name) for name in found}
     bound: dict[str, list[Bound]] = {part: [] for several in parts.values() for part in several}
     for each in _bindings(module, bound):
@@ -73,26 +93,26 @@ def tests(module: ast.Module) -> dict[str, Test]:
     return found
 
 
-def helpers(module: ast.Module) -> dict[str, Test]:
+def helpers(module: ast.Module, named: Naming = TESTS) -> dict[str, Test]:
     """The other functions of a test module by qualified name."""
-    return dict(_walk(module.body, "", (), (), wanted=False))
+    return dict(_walk(module.body, "", (), (), lambda name: not named(name)))
 
 
 def _walk(
-    body: list[ast.stmt], prefix: str, marks: tuple[ast.expr, ...], under: tuple[str, ...], *, wanted: bool
+    body: list[ast.stmt], prefix: str, marks: tuple[ast.expr, ...], under: tuple[str, ...], wanted: Naming
 ) -> Iterator[tuple[str, Test]]:
     for node in body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            if node.name.startswith("test") is wanted:
+            if wanted(node.name):
                 yield prefix + node.name, Test(tree=node, marks=(*marks, *node.decorator_list), under=under)
         elif isinstance(node, ast.ClassDef):
             inner = (*marks, *node.decorator_list)
-            yield from _walk(node.body, f"{prefix}{node.name}.", inner, under, wanted=wanted)
+            yield from _walk(node.body, f"{prefix}{node.name}.", inner, under, wanted)
         elif isinstance(node, ast.If | ast.Try | ast.With):
             for part in ("body", "orelse", "finalbody"):
                 statements = getattr(node, part, [])
                 if statements:
-                    yield from _walk(statements, prefix, marks, (*under, _condition(node, part)), wanted=wanted)
+                    yield from _walk(statements, prefix, marks, (*under, _condition(node, part)), wanted)
 
 
 def _condition(node: ast.If | ast.Try | ast.With, part: str) -> str:

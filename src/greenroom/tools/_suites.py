@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from greenroom.tools import _body, _files, _projects, _python
+    from greenroom.tools import _body, _files, _projects, _python, _testfiles
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     import _body
     import _files
     import _projects
     import _python
+    import _testfiles
 
 Framework = Literal["pytest", "unittest", "none"]
 
@@ -118,6 +119,16 @@ def test_paths(work: Path, settings: Mapping[str, Any] | None) -> tuple[str, ...
         paths = itertools.islice(work.glob(name), MAX_PATHS) if set(name) & _WILD else [work / os.path.normpath(name)]
         found += [path.relative_to(work).as_posix() for path in paths]
     return tuple(dict.fromkeys(found))
+
+
+def listed(work: Path, key: str) -> list[str]:
+    """The words of one of pytest's settings of the tree, as pytest reads a list."""
+    return _words((pytest_settings(work) or {}).get(key))
+
+
+def test_patterns(work: Path) -> list[str]:
+    """The patterns by which pytest's settings of the tree choose files."""
+    return listed(work, "python_files")[: _testfiles.MAX_PATTERNS]
 
 
 def settings_file(work: Path) -> Path | None:

@@ -75,16 +75,37 @@ def main(starts: list[str]) -> int:
     result = _Result(os.environ.pop("GREENROOM_REPORT"))
     token = os.environ.pop("GREENROOM_SENTINEL")
     probes = _probes()
+    sources = importlib.import_module("greenroom_sources").Sources(os.getcwd())
     loader = unittest.TestLoader()
     suite = unittest.TestSuite()
     for start in starts:
         suite.addTests(_load(loader, start))
+    _note(suite, sources)
     result.write(event="collected", count=suite.countTestCases(), sentinels=2)
     unittest.TestSuite([_sentinel(f"test_{token}_0"), suite, _sentinel(f"test_{token}_1")]).run(result)
+    result.write(event="files", **sources.told())
     if probes is not None:
         result.write(event="lines", ran=probes.ran(), unseen=sorted(probes.unseen))
     result.write(event="end", exit=0 if result.wasSuccessful() else 1)
     return 0
+
+
+def _note(suite: Any, sources: Any) -> None:
+    """Where each test comes from: its module, its method, its classes; of an example, the code it stands in."""
+    for test in suite:
+        if isinstance(test, unittest.TestSuite):
+            _note(test, sources)
+            continue
+        example = getattr(getattr(test, "_dt_test", None), "filename", None)
+        if isinstance(example, str):
+            (sources.other if example.endswith(".py") else sources.test)(example)
+            continue
+        path = getattr(sys.modules.get(type(test).__module__), "__file__", None)
+        if isinstance(path, str):
+            sources.test(path)
+        sources.code(getattr(type(test), str(getattr(test, "_testMethodName", "")), None))
+        for cls in type(test).__mro__[1:]:
+            sources.module(cls.__module__)
 
 
 def _probes() -> Any:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from greenroom.tools import _body, _families, _files, _lint, _python, _shell, _strings, _typos
+    from greenroom.tools import _body, _families, _files, _lint, _python, _shell, _strings, _suites, _typos
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     import _body
@@ -27,6 +27,7 @@ else:
     import _python
     import _shell
     import _strings
+    import _suites
     import _typos
 
 MAX_FILES = 5_000
@@ -40,18 +41,22 @@ def run(request: _body.Request) -> Mapping[str, Any]:
     if len(changed) > MAX_FILES:
         raise _body.Refusal("diff-too-large", f"{len(changed)} files", f"change at most {MAX_FILES} files at once")
     reproduce = request.text("reproduce", "")
+    patterns = _suites.test_patterns(base)
     reproduced = bool(reproduce) and bool(changed) and _reproduced(request.golden, base, changed, reproduce)
     return {
         "files": [
-            classify(base, green, change, lint=reproduced and reproduce.startswith("ruff:")) for change in changed
+            classify(base, green, change, patterns, lint=reproduced and reproduce.startswith("ruff:"))
+            for change in changed
         ],
         "reproduced_by": reproduce if reproduced else None,
     }
 
 
-def classify(base: Path, green: Path, change: _files.Changed, *, lint: bool) -> Mapping[str, Any]:
-    """The FileDiff of one changed file."""
-    line_class, why = _class_of(base, green, change)
+def classify(
+    base: Path, green: Path, change: _files.Changed, patterns: Sequence[str], *, lint: bool
+) -> Mapping[str, Any]:
+    """The FileDiff of one changed file; `patterns` are those by which base's settings choose test files."""
+    line_class, why = _class_of(base, green, change, _files.is_test(change.path, patterns))
     if lint and line_class not in ("comment", "docs"):
         line_class, why = "lint", "the same fix was made again from base"
     lines = _files.changed_lines(change.base.text or "", change.green.text or "")
@@ -64,7 +69,7 @@ def classify(base: Path, green: Path, change: _files.Changed, *, lint: bool) -> 
     }
 
 
-def _class_of(base: Path, green: Path, change: _files.Changed) -> tuple[str, str]:
+def _class_of(base: Path, green: Path, change: _files.Changed, test: bool) -> tuple[str, str]:
     path = change.path
     modes = {change.base.mode, change.green.mode} - {"none"}
     if len(modes) > 1 or modes & {"link", "other"}:
@@ -72,8 +77,8 @@ def _class_of(base: Path, green: Path, change: _files.Changed) -> tuple[str, str
     if any(side.data is not None and side.text is None for side in (change.base, change.green)):
         return "binary", "not UTF-8 text"
     if path.endswith((".py", ".pyi")):
-        return _python_class(change)
-    if _files.is_test(path):
+        return _python_class(change, test)
+    if test:
         return "tests", "a file of the tests"
     if _files.is_config(path):
         return "config", "a file that configures tools, builds or agents"
@@ -84,8 +89,8 @@ def _class_of(base: Path, green: Path, change: _files.Changed) -> tuple[str, str
     return "docs", "prose"
 
 
-def _python_class(change: _files.Changed) -> tuple[str, str]:
-    sort = ("tests", "code of the tests") if _files.is_test(change.path) else ("logic", "code")
+def _python_class(change: _files.Changed, test: bool) -> tuple[str, str]:
+    sort = ("tests", "code of the tests") if test else ("logic", "code")
     before, after = change.base.text, change.green.text
     if before is None or after is None:
         return sort[0], "a file of code is added or removed" if sort[

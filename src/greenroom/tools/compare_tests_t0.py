@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from greenroom.tools import _body, _files, _projects, _python, _strictness, _suites
+    from greenroom.tools import _body, _files, _projects, _python, _strictness, _suites, _testfiles
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     import _body
@@ -24,6 +24,7 @@ else:
     import _python
     import _strictness
     import _suites
+    import _testfiles
 
 Place = tuple[str, _strictness.Test]
 Arrived = dict[str, list[Place]]
@@ -60,23 +61,38 @@ _SELECTING = (
     "norecursedirs",
     "addopts",
     "xfail_strict",
+    "usefixtures",
+    "doctest_optionflags",
+    "collect_imported_tests",
 )
 
 
 def run(request: _body.Request) -> Mapping[str, Any]:
     """The ScanResult document."""
     base, green = request.mount("base"), request.mount("green")
-    changed = [change for change in _files.changes(base, green) if _files.is_test(change.path)]
-    arrived = _arrived(changed)
     before, after = _suites.pytest_settings(base), _suites.pytest_settings(green)
     looked = Looked(base=_suites.test_paths(base, before), green=_suites.test_paths(green, after))
-    findings = [finding for change in changed for finding in compare(change, arrived, looked)]
+    patterns = _suites.test_patterns(base)
+    named = _strictness.naming(_suites.listed(base, "python_functions"))
+    changed = [change for change in _files.changes(base, green) if _compared(change, patterns, named)]
+    arrived = _arrived(changed, named)
+    findings = [finding for change in changed for finding in compare(change, arrived, named, looked)]
     findings += _settings(before, after)
     findings += _coverage_settings(request)
     return {"findings": findings[:MAX_FINDINGS], "tools": {"python": sys.version.split()[0]}}
 
 
-def compare(change: _files.Changed, arrived: Arrived, looked: Looked = EVERYWHERE) -> Iterator[Mapping[str, Any]]:
+def _compared(change: _files.Changed, patterns: Sequence[str], named: _strictness.Naming) -> bool:
+    """True for files of tests by their names, and for what unittest would take for one where it holds tests."""
+    path = _files.show(change.path)
+    if _files.is_test(change.path, patterns):
+        return True
+    return _testfiles.chosen(path, (_testfiles.UNITTEST,)) and bool(_tests(change.base.text, named))
+
+
+def compare(
+    change: _files.Changed, arrived: Arrived, named: _strictness.Naming, looked: Looked = EVERYWHERE
+) -> Iterator[Mapping[str, Any]]:
     """What became less strict in one test file; of `arrived` what was moved from it is taken."""
     path = _files.show(change.path)
     if not change.path.endswith(".py"):
@@ -88,30 +104,32 @@ def compare(change: _files.Changed, arrived: Arrived, looked: Looked = EVERYWHER
         yield _finding("test-file-unreadable", path, 0, "the file on base cannot be parsed", points=20)
         return
     if change.green.data is None:
-        yield from _deleted(path, _strictness.tests(before), arrived, looked)
+        yield from _deleted(path, _strictness.tests(before, named), arrived, looked)
         return
     if after is None:
         yield _finding("test-deleted", path, 0, "the file can no longer be parsed", blocks=True)
         return
-    yield from _compare_modules(path, before, after, arrived, looked)
+    yield from _compare_modules(path, before, after, arrived, named, looked)
 
 
 def _compare_modules(
-    path: str, before: ast.Module, after: ast.Module, arrived: Arrived, looked: Looked
+    path: str, before: ast.Module, after: ast.Module, arrived: Arrived, named: _strictness.Naming, looked: Looked
 ) -> Iterator[Mapping[str, Any]]:
-    old, new = _strictness.tests(before), _strictness.tests(after)
+    old, new = _strictness.tests(before, named), _strictness.tests(after, named)
     yield from _deleted(path, {name: node for name, node in old.items() if name not in new}, arrived, looked)
     for name, node in old.items():
         if name in new and not _strictness.same(node, new[name]):
             yield from _loosened(path, name, node, new[name])
     for line, message in _strictness.module_skips(before, after):
         yield _finding("test-skipped", path, line, message, blocks=True)
-    yield from _helpers(path, before, after)
+    yield from _helpers(path, before, after, named)
 
 
-def _helpers(path: str, before: ast.Module, after: ast.Module) -> Iterator[Mapping[str, Any]]:
+def _helpers(
+    path: str, before: ast.Module, after: ast.Module, named: _strictness.Naming
+) -> Iterator[Mapping[str, Any]]:
     """Helpers' assertions hold for every test that calls them; hooks decide what runs and what is reported."""
-    old, new = _strictness.helpers(before), _strictness.helpers(after)
+    old, new = _strictness.helpers(before, named), _strictness.helpers(after, named)
     for name, node in new.items():
         if name in _COLLECTION_HOOKS and (name not in old or not _strictness.same(old[name], node)):
             yield _finding("collection-changed", path, node.tree.lineno, f"the hook {name} changed", blocks=True)
@@ -191,12 +209,12 @@ def _loosened(path: str, name: str, before: _strictness.Test, after: _strictness
         yield _finding(rule, path, line, f"{name}: {message}", blocks=rule != "expectation-changed")
 
 
-def _arrived(changed: Sequence[_files.Changed]) -> Arrived:
+def _arrived(changed: Sequence[_files.Changed], named: _strictness.Naming) -> Arrived:
     """The tests that files of green gained."""
     found: Arrived = {}
     for change in changed:
-        known = _tests(change.base.text)
-        for name, test in _tests(change.green.text).items():
+        known = _tests(change.base.text, named)
+        for name, test in _tests(change.green.text, named).items():
             if name not in known:
                 found.setdefault(name, []).append((_files.show(change.path), test))
     return found
@@ -221,9 +239,9 @@ def _coverage_settings(request: _body.Request) -> Iterator[Mapping[str, Any]]:
         yield _finding("coverage-lowered", "pyproject.toml", 0, f"fail_under: {before} became {after}", points=20)
 
 
-def _tests(text: str | None) -> Mapping[str, _strictness.Test]:
+def _tests(text: str | None, named: _strictness.Naming) -> Mapping[str, _strictness.Test]:
     module = _python.parse(text) if text else None
-    return _strictness.tests(module) if module else {}
+    return _strictness.tests(module, named) if module else {}
 
 
 def _modules(change: _files.Changed) -> tuple[ast.Module | None, ast.Module | None]:

@@ -25,11 +25,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from greenroom.tools import _body, _coverage, _metadata, _room, _suites
+    from greenroom.tools import _body, _coverage, _found, _metadata, _room, _suites
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     import _body
     import _coverage
+    import _found
     import _metadata
     import _room
     import _suites
@@ -63,6 +64,7 @@ class Report:
     ended: bool = False
     ran: dict[str, set[int]] | None = None
     unseen: set[str] = field(default_factory=set)
+    files: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +109,7 @@ def run(request: _body.Request) -> Mapping[str, Any]:
             "coverage": stage.wanted.result(report.ran, report.unseen) if stage.wanted else None,
             "alone": same and stage.alone,
             "bounds": report.bounds,
+            "suite": _found.suite(report.files, settings_root) if report.ended else None,
         }
     finally:
         _body.discard(home)
@@ -127,7 +130,7 @@ def _suite(request: _body.Request, settings_root: Path) -> _suites.Suite:
 def _lay_out(request: _body.Request, work: Path, settings_root: Path, home: Path) -> tuple[Stage, str]:
     plugins = home / "plugins"
     plugins.mkdir()
-    for name, source in ((_PLUGIN, "_reporter.py"), (_ROOM, "_room.py")):
+    for name, source in ((_PLUGIN, "_reporter.py"), (_ROOM, "_room.py"), ("greenroom_sources", "_sources.py")):
         (plugins / f"{name}.py").write_bytes((Path(__file__).parent / source).read_bytes())
     (home / "tmp").mkdir()
     metadata = _metadata.write(settings_root, home / "metadata")
@@ -213,6 +216,8 @@ def _read_line(report: Report, line: Mapping[str, Any]) -> None:
     elif event == "lines" and isinstance(line.get("ran"), dict) and isinstance(line.get("unseen"), list):
         report.ran = {path: {n for n in seen if isinstance(n, int)} for path, seen in _lists(line["ran"])}
         report.unseen = {path for path in line["unseen"] if isinstance(path, str)}
+    elif event == "files":
+        report.files = line
     elif event == "end":
         report.ended, report.running = True, ""
     elif event == "start" and isinstance(name, str):

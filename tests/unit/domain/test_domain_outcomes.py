@@ -15,6 +15,8 @@ from greenroom.domain.errors import Unusable
 from greenroom.domain.outcomes import (
     MAX_COUNTED,
     TRIED_AGAIN_POINTS,
+    UNPROVEN,
+    UNPROVEN_POINTS,
     DiffClass,
     FileDiff,
     Finding,
@@ -25,6 +27,7 @@ from greenroom.domain.outcomes import (
     conclude,
     conclude_reseal,
     runs_of,
+    unproven_by,
     verdict_on,
 )
 from greenroom.domain.proof import EndedBy, Evidence, Receipt, Seal, Usage
@@ -438,3 +441,22 @@ def test_an_attempt_of_a_lent_run_counts_once() -> None:
     runs = [run_of("base", {"a": "passed"}), _attempt(green, 3)]
     assert [item.name for item in conclude("tests", TREE, runs).findings] == ["tried-again"]
     assert not conclude("own-tests", TREE, runs_of("own-tests", TREE, runs)).findings
+
+
+def test_a_changed_file_that_base_s_tests_rest_on_is_a_finding() -> None:
+    """The tests pass, and the card says for which files that is no proof; not known is not silence."""
+    base, green = run_of("base", {"a": "passed"}), run_of("base-on-green", {"a": "passed"})
+
+    def told(paths: tuple[str, ...] | None) -> list[Run]:
+        return [base, replace(green, receipt=replace(green.receipt, unproven=paths))]
+
+    found = conclude("tests", TREE, told(("b.py", "a.py")))
+    assert found.verdict == "pass"
+    assert [(item.name, item.why.split()[0], item.points) for item in found.findings] == [
+        (UNPROVEN, "a.py", UNPROVEN_POINTS),
+        (UNPROVEN, "b.py", 0),
+    ]
+    assert unproven_by(told(("b.py", "a.py"))).startswith("a.py changed")
+    assert unproven_by(told(None)) == "the runs do not say which files base's tests come from"
+    assert conclude("tests", TREE, told(())).findings == ()
+    assert unproven_by(told(())) == ""

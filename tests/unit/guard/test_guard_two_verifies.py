@@ -124,3 +124,22 @@ def test_guard_takes_no_forged_second_verify(box: PaperHouse) -> None:
     made = papers(box)
     forged = again(made, by=box.stranger["keeper"])
     assert ask(box, made, forged).rule == "statement-forged"
+
+
+@pytest.mark.parametrize("unproven", [("calc.py",), None])
+@pytest.mark.parametrize("time", ["first", "second"])
+def test_guard_asks_a_person_where_base_s_tests_are_no_proof(
+    box: PaperHouse, time: str, unproven: tuple[str, ...] | None
+) -> None:
+    """A changed file that base's tests rest on was Green's own in either verify, or the receipt does not say."""
+    made = papers(box)
+    second = again(made)
+    if time == "first":
+        made.receipts["green"] = made.test_run("base-on-green", unproven=unproven)
+    else:
+        second = again(made, unproven=unproven)
+    answer = ask(box, made, second)
+    assert answer.rule == "needs-approval"
+    assert ("calc.py" if unproven else "do not say") in answer.where
+    made.approve()
+    assert not isinstance(box.guard.warrant(made.dossier()), Refused | Held)

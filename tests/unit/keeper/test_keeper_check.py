@@ -16,7 +16,7 @@ from greenroom.domain.ports import CheckRun
 from greenroom.domain.proof import Predicate, Receipt, RunOutput
 from greenroom.domain.verdict import Refused
 from greenroom.domain.vocabulary import Trust
-from greenroom.keeper import runs
+from greenroom.keeper import overlay, runs
 
 
 def ask(house: House, tool: Digest, **more: Any) -> CheckRun:
@@ -230,7 +230,7 @@ def test_base_and_green_run_under_the_same_conditions(house: House) -> None:
 def test_tests_in_too_many_places_make_the_whole_copy_read_only(house: House) -> None:
     """A cell takes a bounded number of mounts; protection is never given up for it."""
     house.walls.tool = lambda sight: sight.result({})
-    tree = house.tree({f"pkg{index}/test_it.py": b"" for index in range(runs.MAX_PROTECTED + 1)})
+    tree = house.tree({f"pkg{index}/test_it.py": b"" for index in range(overlay.MAX_PROTECTED + 1)})
     assert isinstance(house.keeper.check(ask(house, house.tool(executes=True), trees={"work": tree})), str)
     assert [(m.target, m.writable) for m in house.walls.cells[0].mounts if m.target.startswith("/mnt")] == [
         ("/mnt/work", False)
@@ -371,3 +371,59 @@ def test_a_keeper_that_closes_starts_nothing_more(house: House) -> None:
     )
     assert isinstance(refused, Refused)
     assert refused.rule == "keeper-closing"
+
+
+SPECS = {"tests": ["specs/spec_m.py"], "others": ["plugin.py"], "places": [], "patterns": ["spec_*.py"]}
+
+
+def told(house: House, suite: object, **more: Any) -> tuple[CheckRun, Receipt | Refused]:
+    """A run with an overlay whose suite is a run on base that told this, bent by `more`; and what came of it."""
+    base = house.tree({"specs/spec_m.py": b"base", "plugin.py": b"base", "m.py": b"base"})
+    green = house.tree({"specs/spec_m.py": b"green", "plugin.py": b"green", "m.py": b"green"})
+    plain = {"framework": "pytest", "python": "3", "outcomes": {}, "sentinel": "failed", "suite": suite}
+    house.walls.tool = lambda sight: sight.result(plain)
+    tool = more.pop("tool", None) or house.tool(executes=True)
+    first = ask(house, tool, **({"trees": {"work": base}} | more))
+    envelope = house.keeper.check(first)
+    assert not isinstance(envelope, Refused)
+    both = {"work": green, "base": base}
+    run = ask(house, tool, role="base-on-green", trees=both, overlay=("base", "work"), suite=envelope)
+    answer = house.keeper.check(run)
+    return run, answer if isinstance(answer, Refused) else house.opened(Receipt, answer, Predicate.RECEIPT)
+
+
+def test_the_overlay_lays_over_what_base_s_run_told_and_the_receipt_names_the_rest(house: House) -> None:
+    """The files that base's tests come from are base's; what they rest on besides, and changed, is signed."""
+    _, receipt = told(house, SPECS)
+    assert isinstance(receipt, Receipt)
+    laid = house.tree({"specs/spec_m.py": b"base", "plugin.py": b"green", "m.py": b"green"})
+    assert receipt.laid["work"] == laid
+    assert receipt.unproven == ("plugin.py",)
+    protected = [m.target for m in house.walls.cells[-1].mounts if not m.writable and "/work/" in m.target]
+    assert protected == ["/mnt/work/specs/spec_m.py"]
+
+
+def test_what_no_run_told_is_not_known(house: House) -> None:
+    """A run on base that tells nothing, or an overlay without a suite: the receipt does not claim that all is well."""
+    run, receipt = told(house, None)
+    assert isinstance(receipt, Receipt)
+    assert receipt.unproven is None
+    alone = house.keeper.check(dataclasses.replace(run, suite=None))
+    assert house.opened(Receipt, alone, Predicate.RECEIPT).unproven is None
+
+
+@pytest.mark.parametrize("bent", ["check", "role", "occasion", "trees", "args"])
+def test_a_suite_of_another_run_is_refused(house: House, bent: str) -> None:
+    """Nobody chooses which run tells where the tests are."""
+    text = ArgRule(type="text", allow="x", deny="", min_trust=Trust.UNTRUSTED, max_bytes=8, required=False)
+    tool = house.tool(executes=True, args={"only": text})
+    other: dict[str, Any] = {
+        "check": "live-tests",
+        "role": "own",
+        "occasion": house.tree({}),
+        "trees": {"work": house.tree({})},
+        "args": {"only": "x"},
+    }
+    _, answer = told(house, SPECS, **({"tool": tool} | {bent: other[bent]}))
+    assert isinstance(answer, Refused)
+    assert answer.rule == "bad-suite"

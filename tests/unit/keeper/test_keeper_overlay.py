@@ -3,9 +3,15 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from greenroom.domain import testfiles
 from greenroom.domain.digest import digest_of
 from greenroom.domain.trees import Entry, File, Link, Manifest, manifest_of
-from greenroom.keeper.overlay import overlaid, read_only, root_of
+from greenroom.keeper.overlay import MAX_PROTECTED, overlaid, read_only, unproven
+
+
+def root_of(path: bytes) -> str | None:
+    """By the one list."""
+    return testfiles.root_of(path.decode())
 
 
 def file(path: str, data: bytes = b"") -> File:
@@ -38,7 +44,7 @@ def test_what_counts_as_a_test() -> None:
         "tox.ini": "tox.ini",
         "pytest.ini": "pytest.ini",
     }
-    assert {path: (root_of(path.encode()) or b"").decode() for path in expected} == expected
+    assert {path: root_of(path.encode()) for path in expected} == expected
     assert [root_of(p) for p in (b"a.py", b"test_data.txt", b"contest.py", b"latest/x.py", b"setup.py")] == [None] * 5
 
 
@@ -79,3 +85,48 @@ def test_the_tests_of_an_overlay_are_exactly_base_s(base_paths: list[str], green
     found = overlaid(base, green)
     assert [e for e in found.entries if root_of(e.path)] == [e for e in base.entries if root_of(e.path)]
     assert {e for e in found.entries if not root_of(e.path)} <= set(green.entries)
+
+
+SUITE = testfiles.SuiteFiles(
+    tests=("specs/spec_a.py", "testa.py"), others=("plugin.py",), places=("specs",), patterns=("spec_*.py",)
+)
+
+
+def test_what_a_run_told_is_laid_over_and_the_rest_stays_green_s() -> None:
+    """The files of base's tests come from base; Green's further files of the settings' pattern are gone, no others."""
+    base = tree(file("specs/spec_a.py", b"1"), file("testa.py", b"1"), file("plugin.py", b"1"), file("a.py", b"1"))
+    green = tree(
+        file("specs/spec_a.py", b"2"), file("testa.py", b"2"), file("plugin.py", b"2"), file("a.py", b"2"),
+        file("specs/spec_new.py", b"2"), file("testbed.py", b"2"),
+    )  # fmt: skip
+    found = {entry.path.decode(): entry for entry in overlaid(base, green, SUITE).entries}
+    assert [p for p, e in found.items() if isinstance(e, File) and e.blob == digest_of("blob", b"1")] == [
+        "specs/spec_a.py",
+        "testa.py",
+    ]
+    assert set(found) == {"specs/spec_a.py", "testa.py", "plugin.py", "a.py", "testbed.py"}
+
+
+def test_what_changed_and_base_s_tests_rest_on_is_named() -> None:
+    """Changed, added or deleted: what serves the tests without being laid over, and nothing that stayed as it was."""
+    base = tree(file("plugin.py", b"1"), file("specs/old.py", b"1"), file("specs/same.py", b"1"), file("a.py", b"1"))
+    green = tree(file("plugin.py", b"2"), file("specs/new.py", b"2"), file("specs/same.py", b"1"), file("a.py", b"2"))
+    assert unproven(base, green, SUITE) == ("plugin.py", "specs/new.py", "specs/old.py")
+    assert unproven(base, base, SUITE) == ()
+    assert unproven(base, green, testfiles.SuiteFiles()) == ()
+
+
+def test_what_a_link_of_the_tests_leads_to_is_named() -> None:
+    """A link among tests comes from base; the file behind it is Green's."""
+    link = Link(path=b"tests/cases", target=b"../src/cases")
+    base, green = (tree(link, file("src/cases/one.json", b), file("src/a.py", b)) for b in (b"1", b"2"))
+    assert unproven(base, green, testfiles.SuiteFiles()) == ("src/cases/one.json",)
+
+
+def test_files_beyond_names_are_read_only_too() -> None:
+    """One by one where they are few, else by the directories that hold them."""
+    few = tree(file("tests/a.py"), file("specs/spec_a.py"), file("a.py"))
+    assert read_only(few, SUITE) == (b"specs/spec_a.py", b"tests")
+    names = tuple(f"specs/spec_{number}.py" for number in range(MAX_PROTECTED + 1))
+    many = testfiles.SuiteFiles(tests=names, patterns=("spec_*.py",))
+    assert read_only(tree(file("tests/a.py"), *map(file, names)), many) == (b"specs", b"tests")

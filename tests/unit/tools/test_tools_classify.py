@@ -61,6 +61,14 @@ def test_each_sort_of_change_has_its_class(
     assert classes(body, {path: before}, {path: after}) == {path: line_class}
 
 
+def test_what_settings_call_tests_is_of_the_tests(body: Any) -> None:
+    """By base's settings, in the same list as what is laid over; a pattern that fits all code says nothing."""
+    for pattern, line_class in (("spec_*.py", "tests"), ("*.py", "logic")):
+        settings = f'[tool.pytest.ini_options]\npython_files = ["{pattern}"]\n'
+        before, after = ({"pyproject.toml": settings, "specs/spec_a.py": f"A = {n}\n"} for n in (1, 2))
+        assert classes(body, before, after) == {"specs/spec_a.py": line_class}
+
+
 def test_text_inside_a_package_is_logic(body: Any) -> None:
     """Code may read a text file that is shipped beside it."""
     package = {"pkg/__init__.py": ""}

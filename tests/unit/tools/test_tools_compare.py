@@ -296,6 +296,27 @@ def test_code_outside_the_tests_is_left_alone(body: Any) -> None:
     assert blocking(body, {"a.py": "def test():\n    assert x\n"}, {"a.py": "def test():\n    pass\n"}) == set()
 
 
+SETTINGS = '[tool.pytest.ini_options]\npython_files = ["spec_*.py"]\npython_functions = ["check_"]\n'
+
+
+@pytest.mark.parametrize("path", ["specs/spec_a.py", "tests.py", "a_tests.py", "testa.py", "Tests/a.py"])
+def test_tests_that_settings_or_unittest_name_are_compared(body: Any, path: str) -> None:
+    """By one list with what is laid over; functions that settings call tests are tests."""
+    for name in ("test_a", "check_a"):
+        before = BASE.replace("test_a", name)
+        base = {path: before, "pyproject.toml": SETTINGS}
+        assert blocking(body, base, {**base, path: before.replace("x == 1", "x")}) == {"assertion-weakened"}
+        assert blocking(body, base, {**base, path: HEAD}) == {"test-deleted"}
+
+
+def test_code_that_only_looks_like_a_test_is_left_alone(body: Any) -> None:
+    """What unittest's pattern fits and holds no test is code; so is all where a pattern fits every file."""
+    assert blocking(body, {"testbed.py": "def f():\n    assert x\n"}, {"testbed.py": "def f():\n    pass\n"}) == set()
+    every = {"pyproject.toml": SETTINGS.replace("spec_*.py", "*.py")}
+    code = {"a.py": "def f():\n    assert x\n"}
+    assert blocking(body, every | code, every | {"a.py": "def f():\n    pass\n"}) == set()
+
+
 @given(st.text(alphabet="defasrt_x():\n =1@pymk.", max_size=120), st.text(alphabet="defasrt_x():\n =1", max_size=120))
 def test_any_two_modules_compare(before: str, after: str) -> None:
     """Whatever parses can be compared."""

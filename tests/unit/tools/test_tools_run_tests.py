@@ -12,6 +12,7 @@ import pytest
 from greenroom.domain import documents
 from greenroom.domain.coverage import facts_of
 from greenroom.domain.outcomes import TestRun
+from greenroom.domain.testfiles import SuiteFiles
 from greenroom.tools import run_tests_t1
 from greenroom.tools._coverage import Wanted
 from greenroom.tools.run_tests_t1 import Report, read_report
@@ -455,3 +456,109 @@ BY_UNITTEST = {
     "tests/__init__.py": "",
     "tests/test_a.py": "import unittest\nclass A(unittest.TestCase):\n    def test_ok(self):\n        pass\n",
 }
+
+
+CODE = "def f():\n    return 1\n"
+TEST = "import mod\n\n\ndef test_f():\n    assert mod.f() == 1\n"
+CASES = (
+    "import unittest\nimport mod\n\n\nclass T(unittest.TestCase):\n    def test_f(self):\n        assert mod.f() == 1\n"
+)
+
+
+def found_in(body: Any, tree: dict[str, str]) -> SuiteFiles:
+    """Where the run of a suite that passes found its tests."""
+    found = run(body, tree)
+    assert set(found.outcomes.values()) == {"passed"}, found
+    assert found.suite is not None
+    return found.suite
+
+
+def test_an_ordinary_suite_has_nothing_beyond_names(body: Any) -> None:
+    """Tests by the usual names, with conftest and helpers among them, in a package and beside it: names tell of all."""
+    tree = {
+        "pkg/__init__.py": "from pkg.mod import f\n",
+        "pkg/mod.py": CODE,
+        "pkg/tests/__init__.py": "",
+        "pkg/tests/helper.py": "import pytest\nONE = 1\n",
+        "pkg/tests/test_mod.py": (
+            "import pkg\nfrom pkg.tests.helper import ONE\ndef test_f():\n    assert pkg.f() == ONE\n"
+        ),
+        "tests/conftest.py": "import pytest\n@pytest.fixture\ndef one():\n    return 1\n",
+        "tests/test_more.py": "from pkg import f\ndef test_g(one):\n    assert f() == one\n",
+    }
+    assert found_in(body, tree) == SuiteFiles()
+    assert found_in(body, {"mod.py": CODE, "tests/test_mod.py": CASES}) == SuiteFiles()
+
+
+def test_tests_that_settings_choose_are_told(body: Any) -> None:
+    """The files, the patterns that chose them, and the directory that only settings name."""
+    settings = '[tool.pytest.ini_options]\ntestpaths = ["specs"]\npython_files = ["spec_*.py"]\n'
+    tree = {"pyproject.toml": settings, "mod.py": CODE, "specs/spec_mod.py": TEST, "specs/helper.py": ""}
+    expected = SuiteFiles(tests=("specs/spec_mod.py",), places=("specs",), patterns=("spec_*.py",))
+    assert found_in(body, tree) == expected
+
+
+def test_plugins_fixtures_and_inherited_tests_outside_the_tests_are_told(body: Any) -> None:
+    """What options and settings load, what gives fixtures, what a test class inherits, what uses a test framework."""
+    tree = {
+        "pyproject.toml": '[tool.pytest.ini_options]\naddopts = "-p loaded"\n',
+        "conftest.py": 'pytest_plugins = ["named"]\nfrom given import one\n',
+        "loaded.py": "",
+        "named.py": "",
+        "given.py": "import pytest\n@pytest.fixture\ndef one():\n    return 1\n",
+        "base.py": "class Cases:\n    def test_f(self, one):\n        assert one == 1\n",
+        "support.py": "from unittest import TestCase\ndef check():\n    pass\n",
+        "plain.py": "VALUE = 1\n",
+        "test_a.py": "import support, plain\nfrom base import Cases\nclass TestA(Cases):\n    pass\n",
+    }
+    assert found_in(body, tree) == SuiteFiles(others=("base.py", "given.py", "loaded.py", "named.py", "support.py"))
+
+
+def test_examples_in_code_and_in_text_are_told_apart(body: Any) -> None:
+    """Examples in a docstring stand in the code that they test; a text of examples is a test of its own."""
+    example = "\n>>> 1 + 1\n2\n"
+    options = '[tool.pytest.ini_options]\naddopts = "--doctest-modules --doctest-glob=*.rst"\n'
+    tree = {"pyproject.toml": options, "mod.py": f'"""Mod.\n{example}"""\n{CODE}', "docs/guide.rst": example} | {
+        "test_mod.py": TEST
+    }
+    assert found_in(body, tree) == SuiteFiles(tests=("docs/guide.rst",), others=("mod.py",))
+    loads = (
+        "import doctest\nimport mod\n\n\ndef load_tests(loader, tests, pattern):\n"
+        "    tests.addTests(doctest.DocTestSuite(mod))\n    return tests\n"
+    )
+    tree = {"mod.py": f'"""Mod.\n{example}"""\n{CODE}', "tests/test_mod.py": CASES + loads, "testmore.py": CASES}
+    assert found_in(body, tree).others == ("mod.py",)
+
+
+def test_unittest_s_own_pattern_is_told(body: Any) -> None:
+    """A file that unittest finds by `test*.py`, and one whose tests another inherits."""
+    own = f"from cases import T\n{CASES.replace('class T', 'class U')}"
+    tree = {"mod.py": CODE, "testmod.py": CASES, "test_x.py": own, "cases.py": CASES}
+    assert found_in(body, tree) == SuiteFiles(tests=("cases.py", "testmod.py"))
+
+
+def test_what_is_named_like_a_test_and_used_by_code_is_told(body: Any) -> None:
+    """A directory `testing` may be part of a product: base's tests prove nothing of what is laid over there."""
+    tree = {
+        "pkg/__init__.py": "from pkg.testing.tool import f\n",
+        "pkg/testing/__init__.py": "",
+        "pkg/testing/tool.py": CODE,
+        "tests/test_f.py": "import pkg\ndef test_f():\n    assert pkg.f() == 1\n",
+    }
+    assert found_in(body, tree) == SuiteFiles(others=("pkg/testing/tool.py",))
+
+
+def test_a_test_behind_a_link_is_told_where_it_stands(body: Any, tmp_path: Path) -> None:
+    """The link is named like a test, and what it leads to is not."""
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "mod.py").write_text(CODE)
+    (tmp_path / "conftest.py").write_text("")
+    (tmp_path / "real.py").write_text(TEST)
+    (tmp_path / "tests" / "test_mod.py").symlink_to("../real.py")
+    ran = body("run_tests_t1", {}, work=tmp_path)
+    assert ran.result["suite"]["tests"] == ["real.py"], ran.result
+
+
+def test_a_suite_that_dies_tells_nothing(body: Any) -> None:
+    """Where the tests are is not known then, and nothing else is claimed."""
+    assert run(body, {"test_a.py": "import os\ndef test_a():\n    os._exit(3)\n"}).suite is None
