@@ -12,7 +12,7 @@ from tool_scans import scanned
 
 from greenroom.domain import documents
 from greenroom.domain.outcomes import DiffClass
-from greenroom.tools import _families, _projects
+from greenroom.tools import _families, _pythons
 
 pytestmark = pytest.mark.slow
 
@@ -85,9 +85,9 @@ def test_a_bare_python_3_classifier_names_no_version(tmp_path: Path) -> None:
         "setup(classifiers=['Programming Language :: Python :: 3', 'Programming Language :: Python :: 3 :: Only'{}])\n"
     )
     (tmp_path / "setup.py").write_text(setup.format(""))
-    assert _projects.declared_python(tmp_path) is None
+    assert _pythons.declared_python(tmp_path) is None
     (tmp_path / "setup.py").write_text(setup.format(", 'Programming Language :: Python :: 3.9'"))
-    assert _projects.declared_python(tmp_path) == (3, 9)
+    assert _pythons.declared_python(tmp_path) == (3, 9)
 
 
 def test_files_beyond_the_lowest_python_are_dropped(body: Any) -> None:
