@@ -89,7 +89,8 @@ CASES: Mapping[str, tuple[Mapping[str, str], str, int]] = {
         {"ruff.toml": SELECT, "sub/ruff.toml": 'extend = "../ruff.toml"\nlint.ignore = ["F401"]\n'}, "F401", 3),
     "nested pyproject": (
         {"ruff.toml": SELECT,
-         "sub/deep/pyproject.toml": '[tool.ruff]\ntarget-version = "py38"\nlint.select = ["F541", "UP"]\n'}, "UP045", 4),
+         "sub/deep/pyproject.toml": '[tool.ruff]\ntarget-version = "py38"\nlint.select = ["F541", "UP"]\n'},
+        "UP045", 4),
     "a pyproject without ruff is none": ({"ruff.toml": SELECT, "sub/pyproject.toml": "[tool.other]\n"}, "", 0),
     "include": ({"ruff.toml": 'include = ["sub/**/*.py", "a.py"]\n' + SELECT}, "F541", 3),
     "exclude in place of the defaults": ({"ruff.toml": 'exclude = ["gen"]\n' + SELECT}, "F541", 5),
