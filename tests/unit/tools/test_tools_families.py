@@ -160,11 +160,21 @@ def test_no_rule_has_two_owners() -> None:
         {"a.py": "from typing import List\n\nx = []  # type: List[int]\n"},
         {"a.py": "import os  # noqa\n"},
         {"a.py": "import readline\n"},
+        {"a.py": "import string\n\nprint(eval('string.digits'))\n"},
+        {"a.py": "import string\n\nexec(input())\n"},
+        {"a.py": "import builtins\nimport string\n\nbuiltins.exec(input())\n"},
+        {"a.py": "import string\nfrom builtins import eval as calculate\n\ncalculate(input())\n"},
+        {"a.py": "import string\n\nprint(list(map(eval, input())))\n"},
     ],
 )
 def test_imports_that_only_look_unused_stay(body: Any, tree: dict[str, str]) -> None:
-    """Re-exports, fall-backs, imports for checkers, fixtures, doctests, type comments and side effects stay."""
+    """Re-exports, fall-backs, imports for checkers, fixtures, doctests, type comments, side effects and eval's stay."""
     assert "ruff:F401" not in rules(scan(body, "ruff", tree))
+
+
+def test_methods_called_eval_keep_no_import(body: Any) -> None:
+    """A model's `eval()` runs no text."""
+    assert rules(scan(body, "ruff", {"a.py": "import string\n\nmodel.eval()\nre.exec(1)\n"})) == ["ruff:F401"]
 
 
 def test_levels_follow_the_syntax_tree(body: Any) -> None:
