@@ -14,6 +14,7 @@ import os
 import re
 import sys
 import tokenize
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,8 @@ _LEGAL = ("license", "licence", "copying", "notice", "authors", "contributors", 
 _FOREIGN_DIRS = frozenset(
     {"locale", "locales", "translations", "i18n", "l10n", "lang", "po", "wordlists", "dictionaries"}
 )
+_UNREAD = {".ipynb": "notebooks", **dict.fromkeys((".sh", ".bash", ".zsh", ".ksh"), "shell scripts")}
+"""Files with comments and strings that are not read, by their suffixes."""
 _LETTERS = re.compile(r"[A-Za-z]+")
 _SPLIT = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
@@ -78,7 +81,7 @@ class Speller:
     @property
     def notes(self) -> list[Mapping[str, str]]:
         """What the scan went without, each with its remedy."""
-        return self._judge.notes()
+        return [*self._judge.notes(), *_unread(self._base)]
 
     def fixes(self) -> Iterator[tuple[_proposals.Fix, list[tuple[str, str]]]]:
         """Each file with a typo: the file mended, and the corrections made."""
@@ -264,6 +267,14 @@ def title(fix: _proposals.Fix, made: list[tuple[str, str]], where: str = "") -> 
     more = f" and {len(pairs) - 4} more" if len(pairs) > 4 else ""
     noun = "typo" if len(made) == 1 else f"{len(made)} typos"
     return f"Mend {noun} in {where}{fix.path}: {', '.join(pairs[:4])}{more}"
+
+
+def _unread(base: Path) -> Iterator[Mapping[str, str]]:
+    """The kinds of files whose text nothing here reads, with the number of their files."""
+    found = Counter(_UNREAD[end] for end in (os.path.splitext(path)[1] for path in _files.walk(base)) if end in _UNREAD)
+    for kind, count in sorted(found.items()):
+        remedy = "run codespell on them yourself; their comments and strings are not looked at for typos"
+        yield {"rule": "not-read", "where": f"{kind}: {count} file{'s' if count > 1 else ''}", "remedy": remedy}
 
 
 def _words(fix: _proposals.Fix, made: list[tuple[str, str]]) -> _proposals.Words:

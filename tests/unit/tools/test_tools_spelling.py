@@ -120,3 +120,15 @@ def test_files_outside_the_tree_are_not_read(tmp_path: Path) -> None:
     text = f"ignore-words = ../words.txt,{tmp_path}/words.txt,x/../../words.txt\nexclude-file = ~/x"
     found = _spelling.read(lay(root, settings(".codespellrc", text)))
     assert (found.words, found.files) == (frozenset(), {"ignore-words": (), "exclude-file": ()})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("generator", ["codespell", "strings"])
+def test_kinds_of_files_that_are_not_read_are_named(body: Any, generator: str) -> None:
+    """Notebooks and shell scripts have text that nobody looks at; the table says so."""
+    tree = {"a.ipynb": "{}", "b/run.sh": "# to recieve it\n", "c.bash": "", "d.py": "x = 1\n"}
+    found = scanned(body, generator, tree)
+    assert [(note["rule"], note["where"]) for note in found["notes"]] == [
+        ("not-read", "notebooks: 1 file"),
+        ("not-read", "shell scripts: 2 files"),
+    ]
