@@ -81,8 +81,8 @@ MAX_SCRIPTS = 200
 MAX_SCRIPT_BYTES = 256 * 1024
 _SHEBANG = re.compile(rb"#![ \t]*/(?:[\w.-]+/)*(?:env[ \t]+(?:-S[ \t]+)?)?([\w-]+)")
 NO_PROPOSER = (
-    "nothing is proposed there: no proposer reads it; a plug-in that does is a Python package with an entry point"
-    " in the group `greenroom.proposers`, installed beside Greenroom (docs/proposers.md)"
+    "nothing is proposed there; a plug-in that reads it is a Python package with an entry point in the group"
+    " `greenroom.proposers`, installed beside Greenroom (docs/proposers.md)"
 )
 
 

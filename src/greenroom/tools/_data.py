@@ -39,7 +39,7 @@ _ON_PURPOSE = re.compile(
     r"(?:^|/)(?:docs?|examples?|samples?)/(?:.*[/_.-])?(?:invalid|broken|malformed)(?![A-Za-z])", re.IGNORECASE
 )
 _TEMPLATE = re.compile(r"\{\{|\{%|<%|\$\{\{?\s*cookiecutter|@@[A-Z]")
-_ORDINARY = re.compile(r"\$\{\{(?!\s*cookiecutter)[^}\n]*\}\}|\"(?:\\.|[^\"\\\n])*\"|'[^'\n]*'")
+_ORDINARY = re.compile(r"\$\{\{(?!\s*cookiecutter)[^}\n]{0,200}\}\}|\"[^\"\n]*\"|'[^'\n]*'")
 """What looks like a template and is none: expressions of workflows, and texts in quotes."""
 _NEVER_TEMPLATES = ".github/"
 _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|-?(?:NaN|Infinity)')

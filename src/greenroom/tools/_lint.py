@@ -32,7 +32,7 @@ else:
     import _scope
 
 _IMPORT_RULES = frozenset({"F401", "F811"})
-_CHUNK = 500
+_CHUNK = 250
 _SHOWN = 10
 _UNUSABLE = "ruff-settings-unusable"
 

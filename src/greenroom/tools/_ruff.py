@@ -75,8 +75,8 @@ class Ruff:
 
     def shown(self, tree: Path) -> set[str]:
         """The files below `tree` that ruff would lint."""
-        listed = self.check(tree, ["--show-files", "."]).decode("utf-8", "surrogateescape").splitlines()
-        return {os.path.relpath(path, tree) for path in listed}
+        listed = self.check(tree, ["--show-files", "."]).decode("utf-8", "surrogateescape").split("\n")
+        return {os.path.relpath(path, tree) for path in listed if path}
 
     def check(self, tree: Path, args: Sequence[str]) -> bytes:
         """What ``ruff check`` prints."""

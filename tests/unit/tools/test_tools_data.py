@@ -154,3 +154,10 @@ def test_readers_take_any_text(text: str, read: Any) -> None:
     """A reader answers with a fault or none, whatever it reads, and places lie inside the text."""
     fault = read(text)
     assert fault is None or (0 <= fault.line <= text.count("\n") + text.count("\r") + 2 and fault.column >= 0)
+
+
+@pytest.mark.parametrize("unit", ['"', "'", '\\"', "${{", "{{ ", '"a": '])
+def test_marks_of_templates_are_looked_for_in_time(unit: str) -> None:
+    """A megabyte of quotes and of what begins an expression is read line by line, once."""
+    text = unit * (1_000_000 // len(unit))
+    assert _data._is_template("a.yaml", text) in (True, False)
