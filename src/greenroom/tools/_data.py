@@ -29,6 +29,10 @@ else:
 
 MAX_YAML_EVENTS = 500_000
 MAX_NESTING = 200
+_ORDINARY = re.compile(r"\$\{\{(?!\s*cookiecutter)[^}\n]{0,200}\}\}|\"[^\"\n]*\"|'[^'\n]*'")
+"""What looks like a template and is none: expressions of workflows, and texts in quotes."""
+_NEVER_TEMPLATES = ".github/"
+_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|-?(?:NaN|Infinity)')
 _COMMENTED = re.compile(
     r"(?:.*/)?(?:\.vscode|\.devcontainer|\.zed)/.*|(?:.*/)?(?:[tj]sconfig[^/]*|devcontainer|deno|turbo|renovate|nx"
     r"|angular|api-extractor[^/]*|wrangler|language-configuration|\.[^/]*rc|\.jshintrc|\.eslintrc|\.swcrc|\.hintrc"
@@ -39,10 +43,6 @@ _ON_PURPOSE = re.compile(
     r"(?:^|/)(?:docs?|examples?|samples?)/(?:.*[/_.-])?(?:invalid|broken|malformed)(?![A-Za-z])", re.IGNORECASE
 )
 _TEMPLATE = re.compile(r"\{\{|\{%|<%|\$\{\{?\s*cookiecutter|@@[A-Z]")
-_ORDINARY = re.compile(r"\$\{\{(?!\s*cookiecutter)[^}\n]{0,200}\}\}|\"[^\"\n]*\"|'[^'\n]*'")
-"""What looks like a template and is none: expressions of workflows, and texts in quotes."""
-_NEVER_TEMPLATES = ".github/"
-_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|-?(?:NaN|Infinity)')
 _JSONC = re.compile(r"^\s*(?://|/\*)", re.MULTILINE)
 _TOML_PLACE = re.compile(r"\(at line (\d+), column (\d+)\)|\(at end of document\)")
 
