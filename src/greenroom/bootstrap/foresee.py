@@ -21,10 +21,17 @@ from greenroom.domain.settings import REPOSITORY_FILE
 from greenroom.domain.vocabulary import Kind, Subject, address_of
 
 DATA = (
-    *("pyproject.toml", "setup.cfg", "tox.ini", "pytest.ini", "requirements*.txt", ".gitignore", ".editorconfig"),
-    *(REPOSITORY_FILE, "ruff.toml", ".ruff.toml", ".codespellrc", ".shellcheckrc"),
+    *("pyproject.toml", "setup.cfg", "setup.py", "PKG-INFO", "tox.ini", "pytest.ini", "requirements*.txt"),
+    *(REPOSITORY_FILE, "ruff.toml", ".ruff.toml", ".flake8", ".codespellrc", ".shellcheckrc", "shellcheckrc"),
+    *(".gitignore", ".gitattributes", ".editorconfig"),
 )
 """Files of a repository that are read as data, by name; none is run."""
+NESTED = (
+    *("pyproject.toml", "setup.cfg", "setup.py", "PKG-INFO", "ruff.toml", ".ruff.toml"),
+    *(".gitignore", ".gitattributes", ".editorconfig", ".shellcheckrc", "shellcheckrc"),
+)
+"""Those that are read from every directory."""
+NAMED = "the files of the tree that ruff's `extend` and codespell's `ignore-words` and `exclude-file` name"
 STORED: Mapping[str, str] = {
     "store/": "the imported tree, patches, plans, receipts, outputs of runs, cards; by digest",
     "log/": "entries about the import and each stage: names, rules, times and digests, never content",
@@ -105,22 +112,28 @@ def _reads(place: Mapping[str, Any]) -> list[Mapping[str, str]]:
     return [
         {"where": place["path"], "what": what},
         {"where": place["path"], "what": f"as data, where they are there: {', '.join(DATA)}"},
+        {"where": place["path"], "what": f"as data, from directories below too: {', '.join(NESTED)}"},
+        {"where": place["path"], "what": f"as data: {NAMED}"},
         {"where": "pip's configuration", "what": "indexes, proxies and certificates, as `pip config list` shows them"},
     ]
 
 
 def _fetches(environment: Mapping[str, str]) -> Mapping[str, Any]:
     from greenroom.brokers.fetch import Fetcher
-    from greenroom.brokers.hosts import hosts_of
+    from greenroom.brokers.hosts import directories_of, hosts_of, proxies_of
     from greenroom.brokers.settings import read_settings
 
     why = "wheels of what the project and its tests require, where the box has them not yet; no other file leaves"
     argv = Fetcher(python=platform.python_version(), environment=environment).words(Path("LIST"), Path("DIR"))
+    settings: Mapping[str, str] = {}
+    hosts, problem = {}, ""
     try:
-        hosts, problem = dict(hosts_of(read_settings(environment), environment)), ""
+        settings = read_settings(environment)
+        hosts = dict(hosts_of(settings, environment))
     except (GreenroomError, OSError) as error:
-        hosts, problem = {}, str(error)
-    return {"hosts": hosts, "problem": problem, "what": why, "argv": argv}
+        problem = str(error)
+    through = {"proxies": proxies_of(settings, environment), "directories": directories_of(settings)}
+    return {"hosts": hosts, **through, "problem": problem, "what": why, "argv": argv}
 
 
 def _runs(names: Sequence[str], wish: Mapping[str, Any], command: str) -> Iterator[Mapping[str, Any]]:

@@ -139,7 +139,8 @@ def _unread(house: House, chosen: Iterable[str], scene: Scene) -> list[dict[str,
             reading[name] = suffixes_of(make(scene.golden))
         except Unusable:
             continue
-    return unread(parse_manifest(house.store.get(scene.brought.tree, MAX_MANIFEST_BYTES)), reading, chosen)
+    tree = parse_manifest(house.store.get(scene.brought.tree, MAX_MANIFEST_BYTES))
+    return unread(tree, reading, chosen, house.store.get)
 
 
 def _chosen(house: House, only: Sequence[str]) -> Mapping[str, Callable[[Digest], Proposer]]:

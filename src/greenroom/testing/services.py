@@ -333,7 +333,14 @@ class MemoryServices:
             "box": {"path": str(self.box.root), "there": True},
             "sandbox": {"available": self.walls, "setting": "x=0", "remedy": "set x to 1"},
             "reads": [{"where": place["path"], "what": "all"}],
-            "fetches": {"hosts": {"index.example": "package index"}, "problem": "", "what": "wheels", "argv": ["pip"]},
+            "fetches": {
+                "hosts": {"index.example": "package index"},
+                "proxies": ["http://proxy.example:3128"],
+                "directories": ["/srv/wheels"],
+                "problem": "",
+                "what": "wheels",
+                "argv": ["pip"],
+            },
             "runs": [{"tool": name, "argv": ["python"], "what": "", "often": "once"} for name in wish["only"]],
             "stores": [{"where": out or "the box", "what": "cards"}],
         }

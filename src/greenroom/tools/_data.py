@@ -1,4 +1,4 @@
-"""TOML, JSON and YAML that does not parse, as reports: what an author meant is nobody's to guess.
+"""TOML, JSON and YAML that does not parse or names a key twice, as reports: what was meant is nobody's to guess.
 
 TOML is read by tomllib, JSON by json, YAML by PyYAML's parser, of which only the events are taken: nothing is built, so
 no tag is looked up and no alias expanded. Files that are wrong on purpose (those of tests), templates, and JSON that
@@ -30,12 +30,19 @@ else:
 
 MAX_YAML_EVENTS = 500_000
 MAX_NESTING = 200
+_ORDINARY = re.compile(r"\$\{\{(?!\s*cookiecutter)[^}\n]{0,200}\}\}|\"[^\"\n]*\"|'[^'\n]*'")
+"""What looks like a template and is none: expressions of workflows, and texts in quotes."""
+_NEVER_TEMPLATES = ".github/"
+_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|-?(?:NaN|Infinity)')
 _COMMENTED = re.compile(
     r"(?:.*/)?(?:\.vscode|\.devcontainer|\.zed)/.*|(?:.*/)?(?:[tj]sconfig[^/]*|devcontainer|deno|turbo|renovate|nx"
     r"|angular|api-extractor[^/]*|wrangler|language-configuration|\.[^/]*rc|\.jshintrc|\.eslintrc|\.swcrc|\.hintrc"
     r"|\.babelrc|\.mocharc|biome|typedoc)\.json|.*\.code-workspace"
 )
-_ON_PURPOSE = re.compile(r"(?:^|/)(?:fixtures?|test[-_]?data|__snapshots__)/|invalid|broken|malformed")
+_OF_TESTS = re.compile(r"(?:^|/)(?:fixtures?|test[-_]?data|__snapshots__)/")
+_ON_PURPOSE = re.compile(
+    r"(?:^|/)(?:docs?|examples?|samples?)/(?:.*[/_.-])?(?:invalid|broken|malformed)(?![A-Za-z])", re.IGNORECASE
+)
 _TEMPLATE = re.compile(r"\{\{|\{%|<%|\$\{\{?\s*cookiecutter|@@[A-Z]")
 _JSONC = re.compile(r"^[^\S\n]*(?://|/\*)", re.MULTILINE)
 _TOML_PLACE = re.compile(r"\(at line (\d+), column (\d+)\)|\(at end of document\)")
@@ -43,12 +50,13 @@ _TOML_PLACE = re.compile(r"\(at line (\d+), column (\d+)\)|\(at end of document\
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """Where and why a file does not parse; `rule` set where that is no finding."""
+    """Where and why a file is wrong, `what` in a word; `rule` set where that is no finding."""
 
     line: int = 0
     column: int = 0
     message: str = ""
     rule: str = ""
+    what: str = "syntax"
 
 
 class TooDeep(ValueError):
@@ -92,18 +100,25 @@ def _look(path: str, kind: str, text: str, read: Callable[[str], Fault | None], 
         fault = Fault(rule="nested-too-deep")
     if fault is None:
         return
-    if fault.rule or _TEMPLATE.search(text):
+    if fault.rule or (fault.what == "syntax" and _is_template(path, text)):
         tally.findings += 1
         tally.drop(fault.rule or "template")
         return
     name = {".yml": "yaml"}.get(kind, kind[1:])
-    tally.report(rule=f"{name}:syntax", path=path, line=fault.line, column=fault.column, message=fault.message)
+    tally.report(rule=f"{name}:{fault.what}", path=path, line=fault.line, column=fault.column, message=fault.message)
 
 
 def _left_out(path: str) -> str:
-    if _files.is_test(path) or _ON_PURPOSE.search(path):
+    if _files.is_test(path) or _OF_TESTS.search(path):
         return "tests"
+    if _ON_PURPOSE.search(path):
+        return "wrong-on-purpose"
     return "json-with-comments" if _COMMENTED.fullmatch(path) else ""
+
+
+def _is_template(path: str, text: str) -> bool:
+    """True for a text that a program makes a file of: its marks stand outside of quotes and expressions."""
+    return not path.startswith(_NEVER_TEMPLATES) and bool(_TEMPLATE.search(_ORDINARY.sub('""', text)))
 
 
 def _text(data: bytes) -> str | None:
@@ -118,13 +133,52 @@ def _text(data: bytes) -> str | None:
 
 def _json(text: str) -> Fault | None:
     # the size of a number is no matter of syntax, and reading a long one takes long
+    odd: list[str] = []
     try:
-        json.loads(text, parse_int=len, parse_float=len)
+        json.loads(text, parse_int=len, parse_float=len, parse_constant=odd.append, object_pairs_hook=_unique(odd))
     except json.JSONDecodeError as error:
         if _JSONC.search(text):
             return Fault(rule="json-with-comments")
         return Fault(line=error.lineno, column=error.colno, message=error.msg)
-    return None
+    return _odd_json(text) if odd else None
+
+
+def _unique(odd: list[str]) -> Callable[[list[tuple[str, Any]]], None]:
+    """A hook that notes the first key of each object that stands in it twice."""
+
+    def hook(pairs: list[tuple[str, Any]]) -> None:
+        if len({key for key, _ in pairs}) < len(pairs):
+            odd.append("key")
+
+    return hook
+
+
+def _odd_json(text: str) -> Fault | None:
+    """The first value that JSON does not have, or else the first key that its object has already; `text` parses."""
+    doubled: Fault | None = None
+    objects: list[set[str] | None] = []
+    before: re.Match[str] | None = None
+    for token in _JSON_TOKEN.finditer(text):
+        said = token[0]
+        if said[-1] in "Ny":
+            return _at(text, token.start(), f"{said} is no value of JSON", "syntax")
+        if said in "{[":
+            objects.append(set() if said == "{" else None)
+        elif said in "}]":
+            objects.pop()
+        elif said == ":" and before is not None and doubled is None:
+            key, keys = str(json.loads(before[0])), objects[-1]
+            if keys is not None and key in keys:
+                doubled = _at(text, before.start(), f"the key {key!r} stands here twice", "duplicate-key")
+            elif keys is not None:
+                keys.add(key)
+        before = token
+    return doubled
+
+
+def _at(text: str, offset: int, message: str, what: str) -> Fault:
+    line = text.count("\n", 0, offset) + 1
+    return Fault(line=line, column=offset - text.rfind("\n", 0, offset), message=message, what=what)
 
 
 def _toml(text: str) -> Fault | None:
@@ -150,11 +204,11 @@ def _yaml(golden: Path) -> tuple[Callable[[str], Fault | None], str]:
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
     def read(text: str) -> Fault | None:
-        deep = 0
+        keys = Keys()
         try:
             for event in itertools.islice(yaml.parse(text, Loader=loader), MAX_YAML_EVENTS):
-                deep += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-                if deep > MAX_NESTING:
+                keys.take(event, yaml)
+                if keys.depth > MAX_NESTING:
                     raise TooDeep
         except yaml.reader.ReaderError as error:
             line = text.count("\n", 0, error.position) + 1
@@ -167,6 +221,42 @@ def _yaml(golden: Path) -> tuple[Callable[[str], Fault | None], str]:
             return Fault(line=mark.line + 1 if mark else 0, column=mark.column + 1 if mark else 0, message=said)
         except yaml.YAMLError as error:
             return Fault(message=str(error))
-        return None
+        return keys.doubled
 
     return read, str(yaml.__version__)
+
+
+class Keys:
+    """The keys of the mappings in a stream of YAML's events; `doubled` is the first that its mapping has already."""
+
+    def __init__(self) -> None:
+        self._open: list[set[tuple[Any, ...]] | None] = []
+        self._is_key: list[bool] = []
+        self.doubled: Fault | None = None
+
+    @property
+    def depth(self) -> int:
+        """How many collections are open."""
+        return len(self._open)
+
+    def take(self, event: Any, yaml: Any) -> None:
+        """Take the next event; `yaml` is the module that it is of."""
+        if isinstance(event, yaml.CollectionEndEvent):
+            self._open.pop()
+            self._is_key.pop()
+        elif isinstance(event, yaml.NodeEvent):
+            if self._open and self._open[-1] is not None:
+                if self._is_key[-1] and isinstance(event, yaml.ScalarEvent):
+                    self._key(event, self._open[-1])
+                self._is_key[-1] = not self._is_key[-1]
+            if isinstance(event, yaml.CollectionStartEvent):
+                self._open.append(set() if isinstance(event, yaml.MappingStartEvent) else None)
+                self._is_key.append(True)
+
+    def _key(self, event: Any, keys: set[tuple[Any, ...]]) -> None:
+        # `1` and `"1"` are two keys; `<<` merges, as often as it stands there
+        key = (event.tag, tuple(event.implicit), event.value)
+        if key in keys and event.value != "<<" and self.doubled is None:
+            mark, message = event.start_mark, f"the key {event.value[:100]!r} stands here twice"
+            self.doubled = Fault(line=mark.line + 1, column=mark.column + 1, message=message, what="duplicate-key")
+        keys.add(key)

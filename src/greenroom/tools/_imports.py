@@ -1,4 +1,7 @@
-"""Which unused imports somebody needs all the same: re-exports, fixtures, imports that load the project's own code."""
+"""Which unused imports somebody needs all the same.
+
+Re-exports, fixtures, names for text that runs as code, and imports that load the project's own code.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,7 @@ _NAMED = re.compile(r"`([^`]+)`")
 _DOTTED = re.compile(r"\b([A-Za-z_]\w*)\.([A-Za-z_]\w*)\b")
 _UNSEEN = re.compile(r"^[ \t]*(?:>>>|\.\.\.).*$|#[ \t]*type:.*$", re.MULTILINE)
 _WORD = re.compile(r"[A-Za-z_]\w*")
+_RUN_TEXT = frozenset({"eval", "exec"})
 _EFFECTS = frozenset({"readline", "rlcompleter", "antigravity", "sitecustomize", "cgitb", "gevent", "eventlet"})
 
 
@@ -43,6 +47,8 @@ class Uses:
         if path.endswith("conftest.py") or _stem(path) in self._starred:
             return True
         module = _parse(self._tree / path)
+        if module and _runs_text(module):
+            return True
         arguments = _arguments(module) | _unseen(module, self._tree / path) if module else set()
         for message in messages:
             named = _NAMED.search(message)
@@ -82,6 +88,20 @@ def _packages(tree: Path) -> set[str]:
 
 def _arguments(module: ast.Module) -> set[str]:
     return {node.arg for node in ast.walk(module) if isinstance(node, ast.arg)} | set(_fixture_names(module))
+
+
+def _runs_text(module: ast.Module) -> bool:
+    """True for a module that runs text as code, which may use any name."""
+    return any(
+        (isinstance(node, ast.Name) and node.id in _RUN_TEXT)
+        or (isinstance(node, ast.Attribute) and node.attr in _RUN_TEXT and _is_builtins(node.value))
+        or (isinstance(node, ast.alias) and node.name in _RUN_TEXT)
+        for node in ast.walk(module)
+    )
+
+
+def _is_builtins(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id in ("builtins", "__builtins__")
 
 
 def _fixture_names(module: ast.Module) -> Iterator[str]:

@@ -1,58 +1,67 @@
 """Ruff's safe fixes for a tree, one rule at a time; `_families` says which rules a generator owns.
 
-Ruff sees a copy that holds Python files only, is told to ignore every configuration, and gets ours, into which the
-repository's own choices were translated as data. Fixes that a linter calls safe but that can break a program are left
-out here: imports that something else takes from the module, that pytest takes as fixtures, or that load code of the
-project's own.
+Ruff sees a copy that holds Python files only, and the repository's settings of it as `_ruffs` reduces them to data.
+Each file is linted for the lowest Python that the projects around it name. Fixes that a linter calls safe but that can
+break a program are left out here: imports that something else takes from the module, that pytest takes as fixtures, or
+that load code of the project's own.
 """
 
 from __future__ import annotations
 
 import ast
+import itertools
 import json
 import os
-import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from greenroom.tools import _body, _families, _imports, _projects, _proposals, _scope
+    from greenroom.tools import _body, _families, _files, _imports, _proposals, _pythons, _ruff, _ruffs, _scope
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     import _body
     import _families
+    import _files
     import _imports
-    import _projects
     import _proposals
+    import _pythons
+    import _ruff
+    import _ruffs
     import _scope
 
 _IMPORT_RULES = frozenset({"F401", "F811"})
-_CHUNK = 200
+_CHUNK = 250
+_SHOWN = 10
+_UNUSABLE = "ruff-settings-unusable"
 
 
 class Linter:
     """Ruff on a private copy of `base`, for the rules of one family; use as a context manager."""
 
     def __init__(self, golden: Path, base: Path, family: _families.Family) -> None:
-        self._ruff = golden / "bin" / "ruff"
         self._base = base
         self._family = family
         self._home = _body.scratch()
         self._tree = self._home / "tree"
-        self._settings = _projects.lint_settings(base)
-        self._declared = _projects.declared_python(base)
-        self._target = _projects.lowest_python(base)
+        self._ruff = _ruff.Ruff(golden, self._home)
+        self._configs = _ruffs.Configs(base, family.default, self._ruff.known, flake8=family.flake8)
+        self._floors = _pythons.Floors(base)
         self._scope = _scope.Scope(base)
-        self._sortable: bool | None = None
+        self._paths: list[str] = []
+        self._old: dict[str, _pythons.Version] = {}
         self.tally = _proposals.Tally()
 
     def __enter__(self) -> Linter:
-        """Copy what is linted: the Python files in scope."""
+        """Copy what is linted: the Python files in scope that no settings leave out."""
         self._tree.mkdir()
         for path, data in self._scope.files(lambda path: path.endswith((".py", ".pyi"))):
             self._put(path, data)
+            self._paths.append(path)
+        self._ruff.settle(self._configs)
+        self._configs.write(self._tree, _pythons.KNOWN[-1])
+        self._paths = list(self._permitted())
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -62,45 +71,45 @@ class Linter:
     @property
     def facts(self) -> Mapping[str, Any]:
         """What was read from the repository."""
-        return {
-            "settings": self._settings.source,
-            "ignore": list(self._settings.ignore),
-            "exclude": list(self._settings.exclude),
-            "python": "{}.{}".format(*self._target),
-        }
+        sources = {self._configs.source, *(found.path for found in self._configs.used)} - {""}
+        return {"settings": sorted(sources)[:_SHOWN], "python": "{}.{}".format(*_pythons.within(self._floors.of("")))}
 
     @property
     def scope(self) -> _scope.Scope:
-        """The files that were linted and those that were left out; complete once there were findings."""
+        """The files that were linted and those that were left out."""
         return self._scope
 
     @property
     def notes(self) -> list[Mapping[str, str]]:
         """Why there is nothing to find, where the repository itself says so."""
-        if self._too_old():
-            where = "Python {}.{}".format(*(self._declared or ()))
-            remedy = "declare a lowest Python of {}.{} or later (requires-python)".format(*_projects.LOWEST)
-            return [{"rule": "python-too-old", "where": where, "remedy": remedy}]
-        if not self._selected():
+        found: list[Mapping[str, str]] = []
+        if self._old:
+            path, version = min(self._old.items(), key=lambda item: (item[1], item[0]))
+            where = "Python {}.{}".format(*version) + (f", {_short(path)}" if "/" in path else "")
+            remedy = "declare a lowest Python of {}.{} or later (requires-python)".format(*_pythons.LOWEST)
+            found.append({"rule": "python-too-old", "where": where, "remedy": remedy})
+        for settings in self._configs.nearest:
+            problem = self._configs.problem(settings)
+            if problem:
+                remedy = f"write it so that ruff takes it ({problem}); nothing is proposed for the files that it is for"
+                found.append({"rule": _UNUSABLE, "where": _short(settings.path), "remedy": remedy})
+        root = self._configs.of("")
+        own, rules = self._configs.selects(root)
+        if own and not self._old and not self._configs.problem(root) and not self._ruff.any_of(self._family, rules):
             remedy = f"select {', '.join(self._family.default)} there to have it"
-            return [{"rule": "not-selected", "where": self._settings.source, "remedy": remedy}]
-        return []
+            found.append({"rule": "not-selected", "where": self._configs.source, "remedy": remedy})
+        return found[:_SHOWN]
 
     def version(self) -> str:
         """Ruff's version."""
-        return self._run(["--version"]).stdout.decode("ascii", "replace").strip().removeprefix("ruff ")
+        return self._ruff.version()
 
     def findings(self) -> Mapping[str, Mapping[str, int]]:
         """How many findings with a safe fix each rule has in each file."""
-        select = self._selected()
-        if not self._scope.scanned or not select or self._too_old():
-            return {}
-        self._leave_excluded()
-        ignore = [rule for rule in self._settings.ignore if self._family.known.fullmatch(rule) and rule != "ALL"]
-        ended = self._check(["--output-format=json", "--exit-zero", "."], self._known(select), self._known(ignore))
         found: dict[str, dict[str, int]] = {}
         imports: dict[str, dict[str, list[str]]] = {rule: {} for rule in _IMPORT_RULES}
-        for item in json.loads(ended.stdout):
+        flags = ["--output-format=json", "--exit-zero", "--ignore", self._ruff.others(self._family)]
+        for item in itertools.chain.from_iterable(map(json.loads, self._check(flags, self._paths))):
             rule, fix = item.get("code") or "", item.get("fix") or {}
             if not self._family.supported.fullmatch(rule):
                 continue
@@ -119,8 +128,8 @@ class Linter:
     def fix(self, rule: str, counts: Mapping[str, int]) -> list[_proposals.Fix]:
         """The files of `counts` with every safe fix of `rule` applied; the copy is as before afterwards."""
         paths = sorted(counts)
-        for start in range(0, len(paths), _CHUNK):
-            self._check(["--fix-only", "--exit-zero", "--", *paths[start : start + _CHUNK]], [rule], [])
+        for _ in self._check(["--fix-only", "--exit-zero", "--select", rule], paths):
+            pass
         fixes = []
         for path in paths:
             before, after = (self._base / path).read_bytes(), (self._tree / path).read_bytes()
@@ -128,7 +137,7 @@ class Linter:
                 self.tally.drop("no-longer-there", counts[path])
                 continue
             self._put(path, before)
-            reason = self._unreadable(before, after)
+            reason = self._unreadable(path, before, after)
             if reason:
                 self.tally.drop(reason, counts[path])
             else:
@@ -136,6 +145,11 @@ class Linter:
                 fix = _proposals.Fix(path=path, before=before, after=after, count=counts[path], executable=executable)
                 fixes.append(fix)
         return fixes
+
+    def floor(self, path: str) -> _pythons.Version:
+        """The lowest Python that a file must run on, as the projects and the settings of ruff around it say."""
+        said = (self._floors.of(path), self._configs.target(self._configs.of(path)))
+        return _pythons.within(min((version for version in said if version), default=None))
 
     def _keep_safe(self, found: dict[str, dict[str, int]], imports: Mapping[str, Mapping[str, Sequence[str]]]) -> None:
         if not any(imports.values()):
@@ -146,92 +160,39 @@ class Linter:
                 if uses.needed(path, messages):
                     self.tally.drop("import-may-be-needed", found[rule].pop(path))
 
-    def _selected(self) -> list[str]:
-        """The selectors of the family that the repository wants: its own choice, or the default where it has none."""
-        family, settings = self._family, self._settings
-        own = settings.select is not None and (family.flake8 or settings.source not in _projects.FLAKE8_FILES)
-        chosen = [*((settings.select or ()) if own else family.default), *settings.extend_select]
-        if "ALL" in chosen and family is not _families.RUFF:
-            chosen += family.default
-            chosen.remove("ALL")
-        known = [rule for rule in dict.fromkeys(chosen) if family.known.fullmatch(rule)]
-        if self._can_sort():
-            return known
-        return [*(family.default if "ALL" in known else ()), *(rule for rule in known if not _sorts([rule]))]
+    def _permitted(self) -> Iterator[str]:
+        """The files that ruff would lint here; the others are counted by the rule that leaves them out."""
+        shown = self._ruff.shown(self._tree) if self._paths else set()
+        for path in self._paths:
+            declared = self._floors.of(path)
+            if self._configs.problem(self._configs.of(path)):
+                self._scope.leave(_UNUSABLE, scanned=1)
+            elif path not in shown:
+                self._scope.leave("lint-exclude", scanned=1)
+            elif self._family.modern and declared is not None and declared < _pythons.LOWEST:
+                self._scope.leave("python-too-old", scanned=1)
+                self._old[path] = declared
+            else:
+                yield path
 
-    def _can_sort(self) -> bool:
-        """False where this ruff does not know the repository's settings of sorting: then nothing is sorted."""
-        if self._sortable is None:
-            argv = ["check", "--isolated", "--no-cache", "--quiet", "--show-files", "--config"]
-            isort = self._settings.isort
-            self._sortable = not isort or self._run([*argv, f"lint.isort={_toml(isort)}", "."]).code == 0
-        return self._sortable
+    def _check(self, flags: Sequence[str], paths: Iterable[str]) -> Iterator[bytes]:
+        """What ruff says of the files, in parts: those that must run on the same Python go together."""
+        groups: dict[_pythons.Version, list[str]] = {}
+        for path in paths:
+            groups.setdefault(self.floor(path), []).append(path)
+        for version, members in sorted(groups.items()):
+            self._configs.write(self._tree, version)
+            for start in range(0, len(members), _CHUNK):
+                yield self._ruff.check(self._tree, [*flags, "--", *members[start : start + _CHUNK]])
 
-    def _too_old(self) -> bool:
-        return self._family.modern and self._declared is not None and self._declared < _projects.LOWEST
-
-    def _unreadable(self, before: bytes, after: bytes) -> str:
+    def _unreadable(self, path: str, before: bytes, after: bytes) -> str:
         """Why a fix is not taken: the file could be read and cannot any more, by us or by the lowest Python."""
         if not self._family.modern:
             return "no-longer-parses" if _parses(before) and not _parses(after) else ""
-        return "" if _parses(after) and _parses(after, self._target) else "not-for-the-lowest-python"
-
-    def _leave_excluded(self) -> None:
-        """Count the files that the repository's own lint settings exclude."""
-        if self._settings.exclude:
-            shown = self._check(["--show-files", "."], [], []).stdout.splitlines()
-            for _ in range(self._scope.scanned - len(shown)):
-                self._scope.leave("lint-exclude", scanned=1)
-
-    def _known(self, rules: Iterable[str]) -> list[str]:
-        """Selectors that this ruff knows; one that it does not would end the run."""
-        if not hasattr(self, "_codes"):
-            listed = json.loads(self._run(["rule", "--all", "--output-format", "json"]).stdout)
-            self._codes = tuple(str(item.get("code", "")) for item in listed)
-        return [rule for rule in rules if rule == "ALL" or any(code.startswith(rule) for code in self._codes)]
-
-    def _check(self, flags: Sequence[str], select: Sequence[str], ignore: Sequence[str]) -> _body.Ended:
-        argv = [
-            "check",
-            "--isolated",
-            "--no-cache",
-            "--no-respect-gitignore",
-            "--quiet",
-            "--force-exclude",
-            "--no-preview",
-        ]
-        argv += ["--select", ",".join(select)] if select else []
-        argv += ["--ignore", ",".join(ignore)] if ignore else []
-        for setting in self._config(select):
-            argv += ["--config", setting]
-        ended = self._run([*argv, *flags])
-        if ended.code:
-            raise RuntimeError(f"ruff ended with {ended.code}: {ended.stderr[:500]!r}")
-        return ended
-
-    def _config(self, select: Sequence[str]) -> Iterable[str]:
-        settings = self._settings
-        yield f"target-version={_toml('py{}{}'.format(*self._target))}"
-        per_file = {
-            glob: self._known(rule for rule in rules if self._family.known.fullmatch(rule))
-            for glob, rules in (settings.per_file or {}).items()
-            if _globs(glob)
-        }
-        yield f"lint.per-file-ignores={_toml({glob: rules for glob, rules in per_file.items() if rules})}"
-        if settings.exclude:
-            yield f"extend-exclude={_toml([glob for glob in settings.exclude if _globs(glob)])}"
-        if settings.line_length:
-            yield f"line-length={settings.line_length}"
-        if self._family.modern and settings.keep_runtime_typing:
-            yield "lint.pyupgrade.keep-runtime-typing=true"
-        if settings.isort and _sorts(select):
-            yield f"lint.isort={_toml(settings.isort)}"
-
-    def _run(self, args: Sequence[str]) -> _body.Ended:
-        ended = _body.program([str(self._ruff), *args], cwd=self._tree, env=_body.fixed_env(self._home), timeout_s=300)
-        if ended.timed_out or ended.code < 0:
-            raise RuntimeError(f"ruff ended with {ended.code}")
-        return ended
+        fit = _parses(after) and _parses(after, self.floor(path))
+        for version in self._configs.targets(self._configs.of(path)) if fit else ():
+            fit = fit and (_parses(after, version) or not _parses(before, version))
+        return "" if fit else "not-for-the-lowest-python"
 
     def _put(self, path: str, data: bytes) -> None:
         target = self._tree / path
@@ -302,22 +263,5 @@ def _parses(data: bytes, version: tuple[int, int] | None = None) -> bool:
     return True
 
 
-def _sorts(select: Iterable[str]) -> bool:
-    return any(rule == "ALL" or rule.startswith("I") for rule in select)
-
-
-_GLOB = re.compile(r"!?(?:[^\[\]{}\\]|\[!?[^\[\]/]+\]|\{[^\[\]{}]*\})+")
-
-
-def _globs(pattern: str) -> bool:
-    """Only well-formed patterns below the tree; another one would end the run."""
-    return bool(_GLOB.fullmatch(pattern)) and not pattern.startswith(("/", "~")) and ".." not in pattern.split("/")
-
-
-def _toml(value: Any) -> str:
-    """Plain data as inline TOML."""
-    if isinstance(value, Mapping):
-        return "{" + ",".join(f"{json.dumps(str(key))}={_toml(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(_toml(item) for item in value) + "]"
-    return json.dumps(value)
+def _short(path: str) -> str:
+    return _files.show(path)[: _proposals.MAX_MESSAGE]

@@ -1,7 +1,8 @@
 """Which files of a tree a generator may touch, and by which rule the others are left out.
 
-Everything is read from the tree as data: `.gitignore` by git itself, in a repository of our own that is empty, with
-nobody's configuration. A file that the tree holds and `.gitignore` names was put there by force; it is left alone.
+Everything is read from the tree as data: `.gitignore` and `.gitattributes` by git itself, in a repository of our own
+that is empty, with nobody's configuration. A file that the tree holds and `.gitignore` names was put there by force; it
+is left alone.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from greenroom.tools import _body, _files, _settings
+    from greenroom.tools import _body, _files, _foreign, _settings
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     import _body
     import _files
+    import _foreign
     import _settings
 
 _LOCKS = frozenset(
@@ -42,6 +44,7 @@ class Scope:
     def __init__(self, base: Path) -> None:
         self._base = base
         self._gitignored = gitignored(base)
+        self._foreign = _foreign.Foreign(base)
         self._allow, self._deny = _settings.paths(base)
         self.scanned = 0
         self.ignored: Counter[str] = Counter()
@@ -76,14 +79,13 @@ class Scope:
             return "gitignore", None
         if not _settings.permitted(path, self._allow, self._deny):
             return _settings.FILE, None
-        if _files.is_vendored(path):
-            return "vendored", None
-        if is_made(path):
-            return "generated", None
+        foreign = self._foreign.rule(path)
+        if foreign or is_made(path):
+            return foreign or "generated", None
         data = _body.read_if_there(self._base / path, _files.MAX_TEXT_BYTES)
         if data is None:
             return "too-large", None
-        return ("generated", None) if _files.is_generated(data) else ("", data)
+        return ("generated", None) if _foreign.is_generated(data) else ("", data)
 
 
 def is_made(path: str) -> bool:

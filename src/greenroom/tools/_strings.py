@@ -59,17 +59,20 @@ class Strings:
         self.tally = self._speller.tally
 
     @property
+    def notes(self) -> list[Mapping[str, str]]:
+        """What the scan went without, each with its remedy."""
+        return self._speller.notes
+
+    @property
     def facts(self) -> Mapping[str, Any]:
         """What was read from the repository."""
         return self._speller.facts
 
     def fixes(self) -> Iterator[tuple[_proposals.Fix, list[tuple[str, str]]]]:
         """Each file with such a typo: the file mended, and the corrections made."""
-        for path in _files.walk(self._base):
-            text = self._text(path)
-            if text is None:
-                continue
-            after, made = self._mend(text)
+        texts = ((path, self._text(path)) for path in _files.walk(self._base))
+        for path, text in self._speller.suspects(texts).items():
+            after, made = self._mend(path, text)
             if made:
                 executable = bool((self._base / path).stat().st_mode & 0o100)
                 before, mended = text.encode("utf-8"), after.encode("utf-8")
@@ -79,7 +82,9 @@ class Strings:
     def mended(self, path: str) -> bytes | None:
         """What the generator makes of one file of the tree, or None when it leaves it alone."""
         text = self._text(path)
-        return None if text is None else self._mend(text)[0].encode("utf-8")
+        if text is None:
+            return None
+        return (self._mend(path, text)[0] if self._speller.suspects([(path, text)]) else text).encode("utf-8")
 
     def _text(self, path: str) -> str | None:
         if not path.endswith(".py"):
@@ -93,13 +98,13 @@ class Strings:
             return None
         return text
 
-    def _mend(self, text: str) -> tuple[str, list[tuple[str, str]]]:
+    def _mend(self, path: str, text: str) -> tuple[str, list[tuple[str, str]]]:
         """The text without these typos, and what was corrected; unchanged where anything else would change too."""
         tree = _python.parse(text) if any(map(self._speller.knows, _lower(text))) else None
         spoken = list(_spoken(tree)) if tree else []
         made: list[tuple[str, str]] = []
         pieces, at = [], 0
-        for place, word, fixed in self._corrections(text, spoken) if spoken else ():
+        for place, word, fixed in self._corrections(path, text, spoken) if spoken else ():
             pieces += [text[at:place], fixed]
             at = place + len(word)
             made.append((word, fixed))
@@ -109,13 +114,15 @@ class Strings:
             return text, []
         return after, made
 
-    def _corrections(self, text: str, spoken: Sequence[ast.Constant]) -> Iterator[tuple[int, str, str]]:
+    def _corrections(self, path: str, text: str, spoken: Sequence[ast.Constant]) -> Iterator[tuple[int, str, str]]:
         for start, end in _spans(text, spoken):
             if _typos.NAME_LINE.search(text, start, end):
                 continue
             prose = _NOT_PROSE.sub(lambda match: " " * len(match[0]), text[start:end])
             for match in _typos.WORD.finditer(prose):
                 fixed = self._speller.correction(match[0], prose[: match.start()])
+                if not self._speller.is_reported(path, text, start + match.start(), match[0]):
+                    continue
                 if fixed is not None and match[0].lower() in self._words_in_use():
                     self._drop("word-used-elsewhere")
                 elif fixed is not None:
@@ -150,6 +157,7 @@ def generate(request: _body.Request) -> Mapping[str, Any]:
         "scanned": strings.scope.scanned,
         "ignored": strings.facts,
         "counts": strings.tally.counts(strings.scope),
+        "notes": strings.notes,
         "tools": _typos.tools(request.golden),
     }
 

@@ -14,20 +14,21 @@ import os
 import re
 import sys
 import tokenize
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from greenroom.tools import _body, _files, _projects, _proposals, _python, _scope
+    from greenroom.tools import _body, _files, _proposals, _python, _scope, _spelling
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     import _body
     import _files
-    import _projects
     import _proposals
     import _python
     import _scope
+    import _spelling
 
 MIN_WORD = 4
 SHORT_WORDS = frozenset(
@@ -49,6 +50,9 @@ _LEGAL = ("license", "licence", "copying", "notice", "authors", "contributors", 
 _FOREIGN_DIRS = frozenset(
     {"locale", "locales", "translations", "i18n", "l10n", "lang", "po", "wordlists", "dictionaries"}
 )
+_UNREAD = {".ipynb": "notebooks", **dict.fromkeys((".sh", ".bash", ".zsh", ".ksh"), "shell scripts")}
+"""Files with comments and strings that are not read, by their suffixes."""
+_LETTERS = re.compile(r"[A-Za-z]+")
 _SPLIT = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 
@@ -57,7 +61,9 @@ class Speller:
 
     def __init__(self, golden: Path, base: Path) -> None:
         self._base = base
-        self._settings = _projects.spell_settings(base)
+        self._settings = _spelling.read(base)
+        self._judge = _spelling.Judge(golden, base, self._settings)
+        self._told: dict[str, _spelling.Places] = {}
         self._fixes = _dictionary(golden)
         self._names: frozenset[str] | None = None
         self.scope = _scope.Scope(base)
@@ -72,12 +78,15 @@ class Speller:
             "skip": list(self._settings.skip),
         }
 
+    @property
+    def notes(self) -> list[Mapping[str, str]]:
+        """What the scan went without, each with its remedy."""
+        return [*self._judge.notes(), *_unread(self._base)]
+
     def fixes(self) -> Iterator[tuple[_proposals.Fix, list[tuple[str, str]]]]:
         """Each file with a typo: the file mended, and the corrections made."""
-        for path in _files.walk(self._base):
-            data = self._prose(path)
-            if data is None:
-                continue
+        texts = ((path, self._prose(path)) for path in _files.walk(self._base))
+        for path, data in self.suspects(texts).items():
             after, made = self.mend(path, data)
             if made:
                 executable = bool((self._base / path).stat().st_mode & 0o100)
@@ -87,12 +96,26 @@ class Speller:
                 )
                 yield fix, made
 
+    def suspects(self, texts: Iterable[tuple[str, str | None]]) -> Mapping[str, str]:
+        """Those of the texts, by path, that hold a misspelling; codespell is asked about them, once for all."""
+        found = {path: text for path, text in texts if text is not None and self._may_hold(text)}
+        asked = {path: text for path, text in found.items() if self._judge.asked(text)}
+        self._told.update(self._judge.reported(asked) if asked else {})
+        return {} if self._judge.problem else found
+
+    def is_reported(self, path: str, text: str, at: int, word: str) -> bool:
+        """False for a word that codespell, by the repository's settings, does not report there."""
+        told = self._told.get(path)
+        return told is None or (text.count("\n", 0, at) + 1, word.lower()) in told
+
     def mend(self, path: str, text: str) -> tuple[str, list[tuple[str, str]]]:
         """The text without its typos, and what was corrected; unchanged where a file would mean something else."""
         made: list[tuple[str, str]] = []
         pieces, at = [], 0
         for start, end in _spans(path, text):
             for place, word, fixed in self._corrections(text, start, end):
+                if not self.is_reported(path, text, place, word):
+                    continue
                 pieces += [text[at:place], fixed]
                 at = place + len(word)
                 made.append((word, fixed))
@@ -104,7 +127,9 @@ class Speller:
     def mended(self, path: str) -> bytes | None:
         """What the generator makes of one file of the tree, or None when it leaves it alone."""
         data = self._prose(path)
-        return None if data is None else self.mend(path, data)[0].encode("utf-8")
+        if data is None:
+            return None
+        return self.mend(path, data)[0].encode("utf-8") if self.suspects([(path, data)]) else data.encode("utf-8")
 
     def _corrections(self, text: str, start: int, end: int) -> Iterator[tuple[int, str, str]]:
         """The typos of one span, which lies in one line; a line about people or with a link is left alone."""
@@ -139,6 +164,9 @@ class Speller:
     def knows(self, word: str) -> bool:
         """True for a misspelling (lower case) with one correction."""
         return word in self._fixes
+
+    def _may_hold(self, text: str) -> bool:
+        return any(word.lower() in self._fixes for word in set(_LETTERS.findall(text)))
 
     def _project_names(self) -> frozenset[str]:
         """Words that are part of a name in the tree's Python; collected when first needed."""
@@ -204,6 +232,7 @@ def generate(request: _body.Request) -> Mapping[str, Any]:
         "scanned": speller.scope.scanned,
         "ignored": speller.facts,
         "counts": speller.tally.counts(speller.scope),
+        "notes": speller.notes,
         "tools": tools(request.golden),
     }
 
@@ -238,6 +267,14 @@ def title(fix: _proposals.Fix, made: list[tuple[str, str]], where: str = "") -> 
     more = f" and {len(pairs) - 4} more" if len(pairs) > 4 else ""
     noun = "typo" if len(made) == 1 else f"{len(made)} typos"
     return f"Mend {noun} in {where}{fix.path}: {', '.join(pairs[:4])}{more}"
+
+
+def _unread(base: Path) -> Iterator[Mapping[str, str]]:
+    """The kinds of files whose text nothing here reads, with the number of their files."""
+    found = Counter(_UNREAD[end] for end in (os.path.splitext(path)[1] for path in _files.walk(base)) if end in _UNREAD)
+    for kind, count in sorted(found.items()):
+        remedy = "run codespell on them yourself; their comments and strings are not looked at for typos"
+        yield {"rule": "not-read", "where": f"{kind}: {count} file{'s' if count > 1 else ''}", "remedy": remedy}
 
 
 def _words(fix: _proposals.Fix, made: list[tuple[str, str]]) -> _proposals.Words:

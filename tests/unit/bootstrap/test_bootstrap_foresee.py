@@ -16,12 +16,13 @@ import pytest
 from greenroom.agents.proposers import loader
 from greenroom.bootstrap import foresee as foreseeing
 from greenroom.bootstrap.local import LocalServices
-from greenroom.brokers.hosts import hosts_of
+from greenroom.brokers.hosts import directories_of, hosts_of, proxies_of
 from greenroom.config import Box
 from greenroom.domain.errors import Unusable
 from greenroom.domain.vocabulary import Kind, Subject, address_of
 from greenroom.evaluation.verify import ASKS
 from greenroom.policy.manifests import BUILTIN
+from greenroom.tools import _flake8, _pythons, _ruffs, _settings
 
 ROOT = Path(__file__).parents[3]
 NOT_BY_IMPROVE = {"config_update_t2", "db_migrate_t2", "factory_reset_t3"}
@@ -156,3 +157,36 @@ def test_hosts_are_told_without_credentials(
     found = hosts_of(settings, environment)
     assert set(found) == (hosts if hosts is not None else {"a.example", "b.example", "c.example"})
     assert "secret" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("settings", "environment", "proxies", "directories"),
+    [
+        ({}, {}, [], []),
+        ({"proxy": "me:secret@proxy.example:3128"}, {}, ["http://proxy.example:3128"], []),
+        ({}, {"https_proxy": "https://me:secret@a.example", "ALL_PROXY": "socks5://b.example:1080"},
+         ["socks5://b.example:1080", "https://a.example"], []),
+        ({"proxy": "http://[broken", "index-url": "file:///srv/a%20b"}, {"http_proxy": ""}, [], ["/srv/a b"]),
+        ({"index-url": "https://x.example/s", "find-links": "/srv/wheels ../more https://y.example"}, {}, [],
+         ["/srv/wheels", "../more"]),
+        ({"no-index": "1", "index-url": "/srv/index", "find-links": "file:/srv/wheels"}, {}, [], ["/srv/wheels"]),
+    ],
+)  # fmt: skip
+def test_proxies_and_directories_are_told_without_credentials(
+    settings: dict[str, str], environment: dict[str, str], proxies: list[str], directories: list[str]
+) -> None:
+    """A proxy by scheme, host and port; a place on this machine by its path."""
+    assert (proxies_of(settings, environment), directories_of(settings)) == (proxies, directories)
+
+
+def test_a_proxy_beside_the_index_is_named_as_both() -> None:
+    """One host may be asked for packages and be the way to others."""
+    found = hosts_of({"index-url": "https://pkg.example/simple", "proxy": "pkg.example:3128"}, {})
+    assert found == {"pkg.example": "package index; proxy"}
+
+
+def test_every_settings_file_that_a_tool_reads_is_foreseen() -> None:
+    """What the readers of settings name is in the list, with what these files name in their turn."""
+    assert {*_flake8.FILES, *_pythons.FILES, *_ruffs.NAMES, _settings.FILE, ".codespellrc"} <= set(foreseeing.DATA)
+    assert {*_pythons.FILES, *_ruffs.NAMES} <= set(foreseeing.NESTED) <= set(foreseeing.DATA)
+    assert all(f"`{name}`" in foreseeing.NAMED for name in ("extend", "ignore-words", "exclude-file"))

@@ -224,6 +224,8 @@ def test_cli_improve_dry_run_asks_the_box_for_nothing(door: Door, tmp_path: Path
     assert door(*words) == Exit.OK
     for said in (f"  {door.repo}: all", "from index.example (package index)", "typo, once: python", "/out: cards"):
         assert said in door.out
+    for said in ("through the proxy http://proxy.example:3128\n", "from the directory /srv/wheels\n"):
+        assert said in door.out
     assert "no sandbox can be made" not in door.out
     assert door.json(*words)["fetches"]["hosts"] == {"index.example": "package index"}
     door.services.walls = False

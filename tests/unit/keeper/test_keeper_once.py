@@ -116,6 +116,7 @@ def test_every_member_of_a_run_is_in_its_key(house: House) -> None:
         "golden": digest_of("golden", b"x"),
         "overlay": ("base", "work"),
         "occasion": digest_of("statement", b"x"),
+        "suite": digest_of("statement", b"y"),
     }
     assert set(bent) == {field.name for field in dataclasses.fields(CheckRun)}
     keys = {key_of(dataclasses.replace(run, **{name: value})) for name, value in bent.items()}

@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Unusable
 from greenroom.domain.scan import Counts, Note, Report, Scan
+from greenroom.domain.trees import File, Manifest
 from greenroom.pipeline import improving
-from greenroom.pipeline.languages import suffixes_of
+from greenroom.pipeline.languages import suffixes_of, unread
 from greenroom.testing.house import MemoryHouse
 
 SCAN = Scan(
@@ -89,6 +91,28 @@ def test_languages_that_nobody_read_are_named_with_a_remedy(house: MemoryHouse) 
     assert found["shell"]["remedy"] == "`--only looking` reads it"
     assert "plug-in" in found["Rust"]["remedy"]
     assert "shell" not in {each["language"] for each in house.improve(only=("looking",))["unread"]}
+
+
+def test_files_without_a_suffix_are_told_by_name_or_first_line() -> None:
+    """Dockerfiles by their names, executable scripts by their interpreters; a few more suffixes."""
+    blobs = {
+        "Dockerfile": b"", "api/Dockerfile.dev": b"", "web.Containerfile": b"", "dockerfile.py": b"",
+        "bin/a": b"#!/bin/zsh\n", "bin/b": b"#!/usr/bin/env -S bash -e\n", "bin/c": b"#!/usr/bin/perl -w\n",
+        "bin/d": b"#!/usr/bin/env python3\n", "bin/e": b"\x7fELF", "x.zsh": b"", "x.fish": b"",
+    }  # fmt: skip
+    store = {Digest(f"blob:{name}"): data for name, data in blobs.items()}
+    entries = tuple(
+        File(path=name.encode(), executable=name.startswith("bin/"), size=len(data), blob=Digest(f"blob:{name}"))
+        for name, data in sorted(blobs.items())
+    )
+    found = unread(Manifest(entries=entries), {"shell": (".sh",)}, (), store.__getitem__)
+    assert {each["language"]: each["files"] for each in found} == {
+        "Dockerfile": 2, "zsh": 2, "shell": 1, "Perl": 1, "fish": 1, "Python": 1
+    }  # fmt: skip
+    remedies = {each["language"]: each["remedy"] for each in found}
+    assert remedies["shell"] == "`--only shell` reads it"
+    assert "`greenroom.proposers`" in remedies["zsh"]
+    assert "docs/proposers.md" in remedies["zsh"]
 
 
 def test_an_answer_that_is_too_long_goes_without_reports() -> None:

@@ -37,6 +37,19 @@ def scan(body: Any, tree: dict[str, Any] | Path) -> Any:
         ("a.yaml", "a: [1, 2\n", "yaml:syntax", 2, 1),
         (".github/workflows/ci.yml", "on: push\n\tjobs: 1\n", "yaml:syntax", 2, 1),
         ("a.yaml", "a: *b\n\x07", "yaml:syntax", 2, 0),
+        (".github/workflows/ci.yml", "on: push\nif: ${{ x }}\n\tjobs: 1\n", "yaml:syntax", 3, 1),
+        (".github/workflows/ci.yml", "on: push\nrun: f {{ x }}\n\tjobs: 1\n", "yaml:syntax", 3, 1),
+        ("deploy.yml", "on: ${{ x }}\nb: '{{ y }}'\n\tjobs: 1\n", "yaml:syntax", 3, 1),
+        ("a.json", '{"a": "{{ b }}",}\n', "json:syntax", 1, 17),
+        ("broken.json", "{", "json:syntax", 1, 2),
+        ("web/invalidate_cache.json", "{", "json:syntax", 1, 2),
+        ("docs/invalidate.json", "{", "json:syntax", 1, 2),
+        ("a.json", '{"a": 1e400,\n "b": NaN}', "json:syntax", 2, 7),
+        ("a.json", '{"NaN": [-Infinity]}', "json:syntax", 1, 10),
+        ("a.json", '{"a": {"b": 1},\n "b": ":", "\\u0061": 2}', "json:duplicate-key", 2, 12),
+        ("a.json", '{"a": 1, "a": NaN}', "json:syntax", 1, 15),
+        ("a.yaml", "a: 1\nb:\n  - {a: 1, c: a}\na: 2\n", "yaml:duplicate-key", 4, 1),
+        ("a.yaml", "- a: {b: 1, b: 2}\n", "yaml:duplicate-key", 1, 13),
     ],
 )
 def test_what_does_not_parse_is_reported_with_its_place(
@@ -53,7 +66,8 @@ def test_what_does_not_parse_is_reported_with_its_place(
     [
         ("tests/data/a.json", "{", "tests"),
         ("fixtures/a.yaml", "[", "tests"),
-        ("docs/invalid-example.toml", "=", "tests"),
+        ("docs/invalid-example.toml", "=", "wrong-on-purpose"),
+        ("examples/broken/a.json", "{", "wrong-on-purpose"),
         (".vscode/settings.json", "{", "json-with-comments"),
         ("web/tsconfig.build.json", "{", "json-with-comments"),
         ("node_modules/a/package.json", "{", "vendored"),
@@ -76,6 +90,8 @@ def test_what_is_no_finding_is_counted_by_rule(body: Any, path: str, text: str |
     [
         ("a.json", "{{ name }}", "template"),
         ("a.yaml", "{% if x %}\na: [\n", "template"),
+        ("a.yaml", "a: '{{ x }}'\n{{ y }}: [\n", "template"),
+        ("a.yaml", "a: ${{ cookiecutter.x }}\n\tb\n", "template"),
         ("a.json", '// a comment\n{"a": 1}\n', "json-with-comments"),
         ("a.json", "[" * 100_000, "nested-too-deep"),
         ("a.toml", "a = " + "[" * 50_000, "nested-too-deep"),
@@ -94,7 +110,9 @@ def test_what_cannot_be_judged_is_dropped_with_the_reason(body: Any, path: str, 
     [
         ("a.json", b'\xef\xbb\xbf{"a": 1}\r\n'),
         ("a.json", b'{"a": ' + b"1" * 100_000 + b"}"),
-        ("a.json", b'{"a": 1e400, "b": NaN}'),
+        ("a.json", b'{"a": 1e400, "b": "NaN", "c": {"a": [{"a": 1}, {"a": 2}]}}'),
+        ("a.yaml", b"1: a\n'1': b\n<<: *x\n<<: *y\n---\n1: a\n"),
+        ("a.yaml", b"? {a: 1}\n: b\n? {a: 1}\n: c\na: {a: a}\n"),
         ("a.json", b""),
         ("a.json", b'["' + b"x" * 900_000 + b'"]'),
         ("a.toml", b"a = 1\r\nb = 2026-01-01\r\n"),
@@ -136,3 +154,10 @@ def test_readers_take_any_text(text: str, read: Any) -> None:
     """A reader answers with a fault or none, whatever it reads, and places lie inside the text."""
     fault = read(text)
     assert fault is None or (0 <= fault.line <= text.count("\n") + text.count("\r") + 2 and fault.column >= 0)
+
+
+@pytest.mark.parametrize("unit", ['"', "'", '\\"', "${{", "{{ ", '"a": '])
+def test_marks_of_templates_are_looked_for_in_time(unit: str) -> None:
+    """A megabyte of quotes and of what begins an expression is read line by line, once."""
+    text = unit * (1_000_000 // len(unit))
+    assert _data._is_template("a.yaml", text) in (True, False)

@@ -12,7 +12,7 @@ from tool_scans import scanned
 
 from greenroom.domain import documents
 from greenroom.domain.outcomes import DiffClass
-from greenroom.tools import _families, _projects
+from greenroom.tools import _families, _pythons
 
 pytestmark = pytest.mark.slow
 
@@ -85,9 +85,9 @@ def test_a_bare_python_3_classifier_names_no_version(tmp_path: Path) -> None:
         "setup(classifiers=['Programming Language :: Python :: 3', 'Programming Language :: Python :: 3 :: Only'{}])\n"
     )
     (tmp_path / "setup.py").write_text(setup.format(""))
-    assert _projects.declared_python(tmp_path) is None
+    assert _pythons.declared_python(tmp_path) is None
     (tmp_path / "setup.py").write_text(setup.format(", 'Programming Language :: Python :: 3.9'"))
-    assert _projects.declared_python(tmp_path) == (3, 9)
+    assert _pythons.declared_python(tmp_path) == (3, 9)
 
 
 def test_files_beyond_the_lowest_python_are_dropped(body: Any) -> None:
@@ -160,11 +160,21 @@ def test_no_rule_has_two_owners() -> None:
         {"a.py": "from typing import List\n\nx = []  # type: List[int]\n"},
         {"a.py": "import os  # noqa\n"},
         {"a.py": "import readline\n"},
+        {"a.py": "import string\n\nprint(eval('string.digits'))\n"},
+        {"a.py": "import string\n\nexec(input())\n"},
+        {"a.py": "import builtins\nimport string\n\nbuiltins.exec(input())\n"},
+        {"a.py": "import string\nfrom builtins import eval as calculate\n\ncalculate(input())\n"},
+        {"a.py": "import string\n\nprint(list(map(eval, input())))\n"},
     ],
 )
 def test_imports_that_only_look_unused_stay(body: Any, tree: dict[str, str]) -> None:
-    """Re-exports, fall-backs, imports for checkers, fixtures, doctests, type comments and side effects stay."""
+    """Re-exports, fall-backs, imports for checkers, fixtures, doctests, type comments, side effects and eval's stay."""
     assert "ruff:F401" not in rules(scan(body, "ruff", tree))
+
+
+def test_methods_called_eval_keep_no_import(body: Any) -> None:
+    """A model's `eval()` runs no text."""
+    assert rules(scan(body, "ruff", {"a.py": "import string\n\nmodel.eval()\nre.exec(1)\n"})) == ["ruff:F401"]
 
 
 def test_levels_follow_the_syntax_tree(body: Any) -> None:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from greenroom.domain.settings import framework_of
-from greenroom.tools import _metadata, _projects, _suites
+from greenroom.tools import _metadata, _projects, _pythons, _ruffs, _spelling, _suites
 
 
 def lay(root: Path, **files: str) -> Path:
@@ -31,7 +31,6 @@ def lay(root: Path, **files: str) -> Path:
         ({"PKG-INFO": "Name: a\nRequires-Python: >=3.9\n"}, (3, 9)),
         ({"pyproject__toml": '[project]\nrequires-python = ">=2.7"\n'}, (3, 7)),
         ({"pyproject__toml": '[project]\nclassifiers = ["Programming Language :: Python :: 3.10"]\n'}, (3, 10)),
-        ({"ruff__toml": 'target-version = "py310"\n'}, (3, 10)),
         ({"pyproject__toml": "[[["}, (3, 7)),
         ({}, (3, 7)),
     ],
@@ -40,25 +39,15 @@ def test_the_lowest_python_is_what_the_project_states(
     tmp_path: Path, files: dict[str, str], lowest: tuple[int, int]
 ) -> None:
     """Fixes are made for the lowest Python that the project supports; where it is silent, for ruff's lowest."""
-    assert _projects.lowest_python(lay(tmp_path, **files)) == lowest
+    assert _pythons.within(_pythons.declared_python(lay(tmp_path, **files))) == lowest
 
 
 def test_links_are_not_read(tmp_path: Path) -> None:
     """Settings behind a symbolic link are not the repository's."""
-    lay(tmp_path, real="[tool.ruff]\nexclude = ['x']\n")
+    lay(tmp_path, real="[tool.ruff]\nexclude = ['x']\n[tool.codespell]\nskip = 'x'\n")
     (tmp_path / "pyproject.toml").symlink_to("real")
-    assert _projects.lint_settings(tmp_path).source == ""
-
-
-def test_extended_settings_stay_inside_the_tree(tmp_path: Path) -> None:
-    """`extend` is followed to a file of the tree, and nowhere else."""
-    root = tmp_path / "root"
-    root.mkdir()
-    lay(root, ruff__toml='extend = "base.toml"\n', base__toml='[lint]\nignore = ["F401"]\n')
-    assert _projects.lint_settings(root).ignore == ("F401",)
-    lay(tmp_path, outside__toml='[lint]\nignore = ["F541"]\n')
-    lay(root, ruff__toml='extend = "../outside.toml"\n')
-    assert _projects.lint_settings(root).ignore == ()
+    assert _ruffs.Configs(tmp_path, ("F",), list, flake8=True).source == ""
+    assert _spelling.read(tmp_path).source == ""
 
 
 def test_options_that_hide_or_spread_tests_are_left_out() -> None:
@@ -119,9 +108,11 @@ def test_any_bytes_are_read(tmp_path: Path, name: str, data: bytes) -> None:
     path = tmp_path / name
     path.write_bytes(data)
     try:
-        assert (3, 7) <= _projects.lowest_python(tmp_path) <= (3, 14)
-        assert _projects.lint_settings(tmp_path).exclude is not None
-        assert _projects.spell_settings(tmp_path).words is not None
+        assert (3, 7) <= _pythons.within(_pythons.Floors(tmp_path).of("a.py")) <= (3, 14)
+        configs = _ruffs.Configs(tmp_path, ("F",), list, flake8=True)
+        configs.write(tmp_path / "copy", (3, 9))
+        assert configs.problem(configs.of("a.py")) is not None
+        assert _spelling.read(tmp_path).words is not None
         assert len(_projects.project_name(tmp_path)) == 2
         assert _suites.source_roots(tmp_path)[-1] == tmp_path
     finally:

@@ -19,16 +19,7 @@ def show(plan: Mapping[str, Any]) -> None:
     _head("read")
     for item in plan["reads"]:
         _line(f"{item['where']}: {item['what']}")
-    fetches = plan["fetches"]
-    _head("fetch, outside the sandbox")
-    _line(fetches["what"])
-    for host, what in fetches["hosts"].items():
-        _line(f"from {host} ({what})")
-    if fetches["problem"]:
-        _line(f"from hosts that cannot be told: {fetches['problem']}")
-    elif not fetches["hosts"]:
-        _line("from no host: the index is on this machine, or there is none")
-    _line(f"by: {shlex.join(fetches['argv'])}")
+    _fetches(plan["fetches"])
     _head("run, each in a sandbox without a network")
     for run in plan["runs"]:
         what = f" ({run['what']})" if run["what"] else ""
@@ -40,6 +31,22 @@ def show(plan: Mapping[str, Any]) -> None:
         print(f"there is no box at {safe(plan['box']['path'])} yet: greenroom init")
     if not plan["sandbox"]["available"]:
         print(f"no sandbox can be made here: {safe(plan['sandbox']['setting'])}; {safe(plan['sandbox']['remedy'])}")
+
+
+def _fetches(fetches: Mapping[str, Any]) -> None:
+    _head("fetch, outside the sandbox")
+    _line(fetches["what"])
+    for host, what in fetches["hosts"].items():
+        _line(f"from {host} ({what})")
+    for proxy in fetches["proxies"]:
+        _line(f"through the proxy {proxy}")
+    for directory in fetches["directories"]:
+        _line(f"from the directory {directory}")
+    if fetches["problem"]:
+        _line(f"from hosts that cannot be told: {fetches['problem']}")
+    elif not fetches["hosts"]:
+        _line("from no host: the index is on this machine, or there is none")
+    _line(f"by: {shlex.join(fetches['argv'])}")
 
 
 def _head(what: str) -> None:
