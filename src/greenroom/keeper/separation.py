@@ -89,7 +89,7 @@ def callers(users: Users | None, process: Literal["guard", "keeper", "desk"]) ->
         return frozenset({os.geteuid()})
     return {
         "guard": frozenset({0, users.executor}),
-        "keeper": frozenset({users.executor}),
+        "keeper": frozenset({0, users.executor}),
         "desk": frozenset({0}),
     }[process]
 

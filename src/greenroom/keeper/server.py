@@ -17,6 +17,7 @@ Handler = Callable[[Mapping[str, Any], tuple[int, ...], Callable[[Any], None], i
 """Arguments, descriptors, a progress sender and the peer's user id; the answer is plain JSON."""
 
 MAX_NAME = 128
+MAX_PATH = 4096
 
 
 class Call(Protocol):
@@ -29,8 +30,14 @@ class Call(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Present:
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Bring:
     subject: Subject
+    ticket: str
     branch: str | None = None
 
 
@@ -52,22 +59,22 @@ class _Nothing:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answer:
     digest: Digest | None = None
+    ticket: str | None = None
     refused: Refused | None = None
     held: Held | None = None
     layers: Mapping[str, bool] = field(default_factory=dict)
 
 
-def handlers(keeper: Keeper) -> Mapping[str, Handler]:
-    """The handlers by name of call: golden, bring (one directory descriptor), prepare, build, check, layers.
+def handlers(keeper: Keeper, *, persons: frozenset[int] | None = None) -> Mapping[str, Handler]:
+    """The handlers by name of call: golden, present (one directory descriptor), bring, prepare, build, check, layers.
 
-    Malformed arguments raise Unusable `bad-document` or `bad-call`.
+    Only `persons`, user ids, may present; anybody who may call where it is None. Malformed arguments raise Unusable
+    `bad-document` or `bad-call`, another caller `not-allowed`.
     """
 
-    def bring(arguments: Mapping[str, Any], descriptors: tuple[int, ...], *_: Any) -> Any:
+    def bring(arguments: Mapping[str, Any], *_: Any) -> Any:
         call = documents.from_plain(_Bring, dict(arguments))
-        if len(descriptors) != 1:
-            raise Unusable("bad-call", "bring takes one directory descriptor")
-        return _plain(keeper.bring(call.subject, descriptors[0], call.branch))
+        return _plain(keeper.bring(call.subject, call.ticket, call.branch))
 
     def check(arguments: Mapping[str, Any], *_: Any) -> Any:
         run = documents.from_plain(CheckRun, dict(arguments))
@@ -89,7 +96,25 @@ def handlers(keeper: Keeper) -> Mapping[str, Handler]:
         documents.from_plain(_Nothing, dict(arguments))
         return documents.to_plain(_Answer(layers=dict(keeper.layers())))
 
-    return {"golden": golden, "bring": bring, "prepare": prepare, "build": build, "check": check, "layers": layers}
+    calls: Mapping[str, Handler] = {
+        "golden": golden,
+        "present": _presents(keeper, persons),
+        "bring": bring,
+        "prepare": prepare,
+    }
+    return {**calls, "build": build, "check": check, "layers": layers}
+
+
+def _presents(keeper: Keeper, persons: frozenset[int] | None) -> Handler:
+    def present(arguments: Mapping[str, Any], descriptors: tuple[int, ...], _: Any, uid: int) -> Any:
+        call = documents.from_plain(_Present, dict(arguments))
+        if persons is not None and uid not in persons:
+            raise Unusable("not-allowed", f"user {uid} may present nothing")
+        if len(descriptors) != 1 or len(call.path) > MAX_PATH:
+            raise Unusable("bad-call", "present takes a path and one directory descriptor")
+        return documents.to_plain(_Answer(ticket=keeper.present(call.path, descriptors[0])))
+
+    return present
 
 
 class RemoteKeeper:
@@ -102,10 +127,18 @@ class RemoteKeeper:
         """The golden of the installation."""
         return _digest(_answer(self._call("golden")))
 
-    def bring(self, subject: Subject, directory: int, branch: str | None) -> Digest | Refused:
-        """The signed Import of the directory descriptor."""
-        arguments = documents.to_plain(_Bring(subject=subject, branch=branch))
-        answer = _answer(self._call("bring", arguments, descriptors=(directory,)))
+    def present(self, path: str, directory: int) -> str:
+        """The ticket for the directory at `path`, of which `directory` is a descriptor."""
+        ticket = _answer(
+            self._call("present", documents.to_plain(_Present(path=path)), descriptors=(directory,))
+        ).ticket
+        if ticket is None:
+            raise Unusable("bad-answer", "the keeper answered without a ticket")
+        return ticket
+
+    def bring(self, subject: Subject, ticket: str, branch: str | None) -> Digest | Refused:
+        """The signed Import of the directory that was presented for `ticket`."""
+        answer = _answer(self._call("bring", documents.to_plain(_Bring(subject=subject, ticket=ticket, branch=branch))))
         return answer.refused or _digest(answer)
 
     def prepare(self, tree: Digest) -> Digest | Held:

@@ -58,3 +58,48 @@ def test_a_box_of_another_user_is_not_called_empty(tmp_path: Path, monkeypatch: 
             call()
         assert caught.value.reference == "box-of-another-user"
         assert caught.value.remedy
+
+
+class Told:
+    """A guard that says what a test wants: what is live, and what was taken in last."""
+
+    def __init__(self, release: RefRelease, adopted: str) -> None:
+        self._release = release
+        self._adopted = adopted
+
+    def position(self, subject: Subject) -> str:
+        """The live commit."""
+        return self._release.position(subject)
+
+    def adopted(self, subject: Subject) -> str:
+        """The commit that was taken in last."""
+        del subject
+        return self._adopted
+
+
+def test_a_branch_is_moved_over_the_guard_s_own_commits_only(bench: Bench, tmp_path: Path) -> None:
+    """Where the executor says that the branch should follow what was taken in, it stays where the person left it."""
+    place = tmp_path / "project"
+    first, second = bench.repository(place, ({"a": b"1\n"}, {"a": b"2\n"}))
+    subject = Subject(kind=Kind.WORKSPACE, address=f"{place}#main")
+    box = Box(tmp_path / "box")
+    release = bench.taken_in(box, subject, place, second)
+    wanted = {"subject": str(subject), "repository": str(place), "branch": "main", "wanted": second}
+
+    def tried(delivered: str, adopted: str = second) -> Verdict:
+        said = {**wanted, "delivered": delivered, "wanted": release.position(subject)}
+        return deliver(box, Told(release, adopted), said, lambda _: None)
+
+    assert tried(first) == Passed()
+    bench.git(place, "reset", "--hard", "--quiet", first)
+    for delivered in (first, "0" * 40, "HEAD", ""):
+        refused = tried(delivered)
+        assert isinstance(refused, Refused)
+        assert refused.rule == "delivery-adopted"
+    assert isinstance(tried(first, ""), Refused)
+    assert bench.git(place, "rev-parse", "HEAD") == first
+    bench.git(place, "reset", "--hard", "--quiet", second)
+    promoted = bench.promoted(release, subject, {"a": b"3\n"})
+    assert tried(second) == Passed()
+    assert bench.git(place, "rev-parse", "HEAD") == promoted
+    assert (place / "a").read_bytes() == b"3\n"
