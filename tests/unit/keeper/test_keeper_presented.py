@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,6 +91,48 @@ def test_a_directory_of_the_same_name_that_was_made_again_is_another(presented: 
     with pytest.raises(Unusable, match="another directory"):
         presented.present(str(tmp_path / "r"), fd)
     os.close(fd)
+
+
+IN_ITS_OWN = """
+import os, socket, subprocess, sys
+path, kind = sys.argv[2:4]
+if kind == "below":
+    subprocess.run(["mount", "-t", "tmpfs", "none", path + "/.git"], check=True)
+else:
+    subprocess.run(["mount", "-t", "tmpfs", "none", os.path.dirname(path)], check=True)
+    os.makedirs(path + "/.git")
+open(path + "/.git/evil", "w").close()
+with socket.socket(fileno=int(sys.argv[1])) as to:
+    socket.send_fds(to, [b"x"], [os.open(path, os.O_RDONLY | os.O_DIRECTORY)])
+    to.recv(1)
+"""
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize("kind", ["whole", "below"])
+def test_a_directory_of_another_mount_namespace_is_never_read(presented: Presented, tmp_path: Path, kind: str) -> None:
+    """The same path built in a namespace of its own reads as that path, and is refused; where something is mounted
+    below the person's own directory there, what is read is what the person has there."""
+    repository = tmp_path / "there" / "r"
+    (repository / ".git").mkdir(parents=True)
+    ours, theirs = socket.socketpair()
+    argv = ("unshare", "-U", "-r", "-m", sys.executable, "-c", IN_ITS_OWN, str(theirs.fileno()), str(repository), kind)
+    with subprocess.Popen(argv, pass_fds=(theirs.fileno(),)) as hostile:
+        theirs.close()
+        _, (fd,), *_ = socket.recv_fds(ours, 1, 1)
+        assert os.readlink(f"/proc/self/fd/{fd}") == str(repository)
+        assert (Path(f"/proc/self/fd/{fd}") / ".git" / "evil").exists()
+        if kind == "whole":
+            with pytest.raises(Unusable, match="another directory"):
+                presented.present(str(repository), fd)
+        else:
+            place = presented.take(presented.present(str(repository), fd))
+            assert place is not None
+            with place:
+                assert os.listdir(os.open(".git", os.O_RDONLY, dir_fd=place.fd)) == []
+        os.close(fd)
+        ours.close()
+        assert hostile.wait(30) == 0
 
 
 def test_tickets_end_by_time_and_by_number(presented: Presented, times: Times, tmp_path: Path) -> None:
