@@ -511,7 +511,7 @@ def _shown(me: Hostile, subject: Subject, place: Path) -> Sequence[str]:
     descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
     tickets = ["", "0" * 32]
     paths = (subject.address.partition("#")[0], str(place))
-    found = [wrongly(lambda path=path: tickets.append(me.keeper.present(path, descriptor))) for path in paths]
+    found = [wrongly(lambda path=path: tickets.append(me.keeper.present(path, "main", descriptor))) for path in paths]
     found = [said for said in found if said != "taken"]
     call = Client(str(me.box.socket("keeper")), patience_s=5.0).call
     wish = {"subject": documents.to_plain(subject), "branch": "main"}

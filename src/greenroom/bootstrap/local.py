@@ -62,11 +62,11 @@ class LocalServices(OwnersOrders):
         """See Services."""
         return self._client("desk").call(call, arguments, progress=progress)
 
-    def present(self, path: str) -> str:
+    def present(self, path: str, branch: str) -> str:
         """See Services."""
         from greenroom.bootstrap.person import present
 
-        return present(self._client("keeper"), path)
+        return present(self._client("keeper"), path, branch)
 
     def guard(self, call: str, arguments: Mapping[str, Any] | None = None) -> Any:
         """See Services."""

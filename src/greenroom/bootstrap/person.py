@@ -51,13 +51,13 @@ def repository(
     }
 
 
-def present(keeper: Client, path: str) -> str:
-    """Show the keeper the directory at `path`; the ticket for it."""
+def present(keeper: Client, path: str, branch: str) -> str:
+    """Show the keeper the directory at `path`; the ticket for `branch` of it."""
     from greenroom.keeper.server import RemoteKeeper
 
     directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        return RemoteKeeper(keeper.call).present(path, directory)
+        return RemoteKeeper(keeper.call).present(path, branch, directory)
     finally:
         os.close(directory)
 

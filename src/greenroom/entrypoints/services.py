@@ -41,8 +41,8 @@ class Services(Protocol):
         """Ask the executor; starts the processes when they do not run."""
         ...
 
-    def present(self, path: str) -> str:
-        """Show the keeper itself the directory at `path`; the ticket that lets the executor have it read, once.
+    def present(self, path: str, branch: str) -> str:
+        """Show the keeper itself the directory at `path`; the ticket that lets `branch` of it be read, once.
 
         No descriptor of the person's reaches the executor. Unusable `directory-differs` where the keeper finds another
         directory there.

@@ -28,10 +28,14 @@ _READ = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A directory of the person's: `fd`, which the keeper opened, and `source`, its path as text. Closes at the end."""
+    """A directory of the person's: `fd`, which the keeper opened, and `source`, its path as text. Closes at the end.
+
+    `branch` is the one that may be read of it, empty for the one that is checked out.
+    """
 
     fd: int
     source: str
+    branch: str
 
     def __enter__(self) -> Place:
         return self
@@ -52,8 +56,8 @@ class Presented:
         self._lock = threading.Lock()
         self._places: OrderedDict[str, tuple[float, Place]] = OrderedDict()
 
-    def present(self, path: str, directory: int) -> str:
-        """The ticket for the directory at `path`, which the descriptor `directory` must be too.
+    def present(self, path: str, branch: str, directory: int) -> str:
+        """The ticket for `branch` of the directory at `path`, which the descriptor `directory` must be too.
 
         Raises Unusable `directory-differs` where the path leads elsewhere, or nowhere, in the person's file system.
         """
@@ -68,7 +72,8 @@ class Presented:
             raise _differs(path, "the box's processes see another directory there")
         ticket = secrets.token_hex(16)
         with self._lock:
-            self._places[ticket] = (self._now(), Place(fd=fd, source=show_path(os.fsencode(path))[:MAX_SOURCE]))
+            source = show_path(os.fsencode(path))[:MAX_SOURCE]
+            self._places[ticket] = (self._now(), Place(fd=fd, source=source, branch=branch))
             self._forget()
         return ticket
 

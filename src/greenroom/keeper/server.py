@@ -32,6 +32,7 @@ class Call(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Present:
     path: str
+    branch: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,9 +111,9 @@ def _presents(keeper: Keeper, persons: frozenset[int] | None) -> Handler:
         call = documents.from_plain(_Present, dict(arguments))
         if persons is not None and uid not in persons:
             raise Unusable("not-allowed", f"user {uid} may present nothing")
-        if len(descriptors) != 1 or len(call.path) > MAX_PATH:
-            raise Unusable("bad-call", "present takes a path and one directory descriptor")
-        return documents.to_plain(_Answer(ticket=keeper.present(call.path, descriptors[0])))
+        if len(descriptors) != 1 or len(call.path) > MAX_PATH or len(call.branch) > MAX_PATH:
+            raise Unusable("bad-call", "present takes a path, a branch and one directory descriptor")
+        return documents.to_plain(_Answer(ticket=keeper.present(call.path, call.branch, descriptors[0])))
 
     return present
 
@@ -127,11 +128,10 @@ class RemoteKeeper:
         """The golden of the installation."""
         return _digest(_answer(self._call("golden")))
 
-    def present(self, path: str, directory: int) -> str:
-        """The ticket for the directory at `path`, of which `directory` is a descriptor."""
-        ticket = _answer(
-            self._call("present", documents.to_plain(_Present(path=path)), descriptors=(directory,))
-        ).ticket
+    def present(self, path: str, branch: str, directory: int) -> str:
+        """The ticket for `branch` of the directory at `path`, of which `directory` is a descriptor."""
+        wish = documents.to_plain(_Present(path=path, branch=branch))
+        ticket = _answer(self._call("present", wish, descriptors=(directory,))).ticket
         if ticket is None:
             raise Unusable("bad-answer", "the keeper answered without a ticket")
         return ticket

@@ -115,9 +115,9 @@ class KeeperService:
         """Which walls this machine gives."""
         return self.runner.walls.layers()
 
-    def present(self, path: str, directory: int) -> str:
-        """The ticket for a directory that a person shows (see `Presented.present`)."""
-        return self._presented.present(path, directory)
+    def present(self, path: str, branch: str, directory: int) -> str:
+        """The ticket for a branch of a directory that a person shows (see `Presented.present`)."""
+        return self._presented.present(path, branch, directory)
 
     def bring(self, subject: Subject, ticket: str, branch: str | None) -> Digest | Refused:
         """The signed Import of the directory that was presented for `ticket` (see `Bringer.bring`)."""
@@ -125,9 +125,12 @@ class KeeperService:
         if tool is None:
             return Refused(rule="tool-unknown", where=IMPORT_TOOL, remedy="sign the policy that goes with this version")
         place = self._presented.take(ticket)
+        unknown = Refused(rule="not-presented", where=str(subject), remedy="run the command again")
         if place is None:
-            return Refused(rule="not-presented", where=str(subject), remedy="run the command again")
+            return unknown
         with place:
+            if place.branch != (branch or ""):
+                return unknown
             return Bringer(self.runner, tool=tool).bring(subject, place, branch, self.golden())
 
     def prepare(self, tree: Digest) -> Digest | Held:

@@ -83,9 +83,9 @@ class FakeKeeper:
         """See `walls`."""
         return self.walls
 
-    def present(self, path: str, directory: int) -> str:
+    def present(self, path: str, branch: str, directory: int) -> str:
         """A ticket; the directory is not looked at."""
-        del path, directory
+        del path, branch, directory
         return "ticket"
 
     def bring(self, subject: Subject, ticket: str, branch: str | None) -> Digest | Refused:

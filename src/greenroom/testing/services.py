@@ -60,10 +60,10 @@ class MemoryServices:
         answer = desk.handlers(self.house.house)[call](sent, (), progress or _silent, 0)
         return documents.load_json(documents.encode(answer))
 
-    def present(self, path: str) -> str:
+    def present(self, path: str, branch: str) -> str:
         """See Services."""
         self.asked.append("present")
-        return self.house.keeper.present(path, 0)
+        return self.house.keeper.present(path, branch, 0)
 
     def guard(self, call: str, arguments: Mapping[str, Any] | None = None) -> Any:
         """See Services."""

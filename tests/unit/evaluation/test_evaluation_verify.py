@@ -115,7 +115,7 @@ class ScriptedKeeper:
     def golden(self) -> Digest:
         return GOLDEN
 
-    def present(self, path: str, directory: int) -> str:
+    def present(self, path: str, branch: str, directory: int) -> str:
         raise NotImplementedError
 
     def bring(self, subject: Subject, ticket: str, branch: str | None) -> Digest | Refused:

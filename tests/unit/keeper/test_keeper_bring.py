@@ -19,7 +19,7 @@ def bring(house: House, directory: Path, branch: str | None = None) -> Digest | 
     """Show the keeper `directory`, and have it read."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        return house.keeper.bring(SUBJECT, house.keeper.present(str(directory), fd), branch)
+        return house.keeper.bring(SUBJECT, house.keeper.present(str(directory), branch or "", fd), branch)
     finally:
         os.close(fd)
 

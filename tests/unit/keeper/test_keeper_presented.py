@@ -46,7 +46,7 @@ def show(presented: Presented, path: str, directory: Path) -> str:
     """Present `path` with a descriptor of `directory`."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        return presented.present(path, fd)
+        return presented.present(path, "main", fd)
     finally:
         os.close(fd)
 
@@ -89,7 +89,7 @@ def test_a_directory_of_the_same_name_that_was_made_again_is_another(presented: 
     shutil.rmtree(tmp_path / "r")
     (tmp_path / "r").mkdir()
     with pytest.raises(Unusable, match="another directory"):
-        presented.present(str(tmp_path / "r"), fd)
+        presented.present(str(tmp_path / "r"), "", fd)
     os.close(fd)
 
 
@@ -124,9 +124,9 @@ def test_a_directory_of_another_mount_namespace_is_never_read(presented: Present
         assert (Path(f"/proc/self/fd/{fd}") / ".git" / "evil").exists()
         if kind == "whole":
             with pytest.raises(Unusable, match="another directory"):
-                presented.present(str(repository), fd)
+                presented.present(str(repository), "", fd)
         else:
-            place = presented.take(presented.present(str(repository), fd))
+            place = presented.take(presented.present(str(repository), "", fd))
             assert place is not None
             with place:
                 assert os.listdir(f"/proc/self/fd/{place.fd}/.git") == []
@@ -148,15 +148,15 @@ def test_tickets_end_by_time_and_by_number(presented: Presented, times: Times, t
 
 
 def test_the_keeper_reads_nothing_that_was_not_presented(house: House, tmp_path: Path) -> None:
-    """A made-up ticket, and one that was spent."""
+    """A made-up ticket, one that was spent, and another branch than the person named."""
     house.tool("import_git_t1")
     repository = make(tmp_path / "r", {"a": b"1"})
     fd = os.open(repository, os.O_RDONLY | os.O_DIRECTORY)
-    ticket = house.keeper.present(str(repository), fd)
+    spent, other = (house.keeper.present(str(repository), "main", fd) for _ in range(2))
     os.close(fd)
-    house.keeper.bring(SUBJECT, ticket, None)
-    for tried in (ticket, "", "0" * 32):
-        refused = house.keeper.bring(SUBJECT, tried, None)
+    house.keeper.bring(SUBJECT, spent, "main")
+    for ticket, branch in ((spent, "main"), ("", "main"), ("0" * 32, None), (other, "greenroom/x"), (other, "main")):
+        refused = house.keeper.bring(SUBJECT, ticket, branch)
         assert isinstance(refused, Refused)
         assert refused.rule == "not-presented"
 
@@ -166,7 +166,7 @@ def test_only_the_person_presents(house: House, tmp_path: Path) -> None:
     fd = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
     present = handlers(house.keeper, persons=frozenset({0}))["present"]
     with pytest.raises(Unusable) as caught:
-        present({"path": str(tmp_path)}, (fd,), lambda _: None, 702)
+        present({"path": str(tmp_path), "branch": ""}, (fd,), lambda _: None, 702)
     assert caught.value.reference == "not-allowed"
-    assert present({"path": str(tmp_path)}, (fd,), lambda _: None, 0)["ticket"]
+    assert present({"path": str(tmp_path), "branch": ""}, (fd,), lambda _: None, 0)["ticket"]
     os.close(fd)

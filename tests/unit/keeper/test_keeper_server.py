@@ -62,6 +62,7 @@ def test_every_call_means_the_same_across_the_wire(house: House) -> None:
         ("bring", {"subject": {"kind": "workspace", "address": "/x"}}),
         ("present", {}),
         ("present", {"path": "/x"}),
+        ("present", {"path": "/x", "branch": ""}),
         ("check", {"check": "scan"}),
         ("check", {"check": "c" * 129, "role": "r", "tool": "tool:" + "0" * 64, "args": {}, "trees": {}}),
     ],

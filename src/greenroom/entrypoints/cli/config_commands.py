@@ -160,7 +160,9 @@ def _of(context: Context, repo: str, branch: str | None) -> dict[str, Any]:
     own = services.settings()
     place = services.repository(repo, branch)
     wish = {"path": place["path"], "branch": place["branch"], "settings": own}
-    said = services.desk("settings", {**wish, "ticket": services.present(place["path"])}, progress=render.tell)
+    said = services.desk(
+        "settings", {**wish, "ticket": services.present(place["path"], place["branch"])}, progress=render.tell
+    )
     if said["verdict"]["is"] != "passed":
         return {"subject": said["subject"], "settings": [], "notes": [], "verdict": said["verdict"], "allowed": False}
     rows = []

@@ -126,7 +126,7 @@ def _ask(
     told = improved.Told()
 
     def asked() -> Mapping[str, Any]:
-        shown = {**whole, "ticket": services.present(place["path"])}
+        shown = {**whole, "ticket": services.present(place["path"], place["branch"])}
         said: Mapping[str, Any] = services.desk("improve", shown, progress=told)
         return said
 
