@@ -83,11 +83,12 @@ def _serve_guard(box: Box, users: separation.Users | None) -> int:
 
 
 def _serve_keeper(box: Box, users: separation.Users | None, guard: GuardClient, root: int | None) -> int:
-    from greenroom.keeper.server import handlers
+    from greenroom.keeper.server import Callers, handlers
 
     keeper = parts.make_keeper(box, guard, root)
-    persons = separation.callers(users, "desk")
-    with _server(box, users, "keeper", handlers(keeper, persons=persons)) as server:
+    persons, called_by = separation.callers(users, "desk"), separation.callers(users, "keeper")
+    callers = Callers(persons=persons, executors=called_by if users is None else called_by - persons)
+    with _server(box, users, "keeper", handlers(keeper, callers)) as server:
         threading.Thread(target=_keep_executor, args=(box, users, server), daemon=True).start()
         server.serve_forever(poll_interval=0.2)
     keeper.close()

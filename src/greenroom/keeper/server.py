@@ -66,10 +66,18 @@ class _Answer:
     layers: Mapping[str, bool] = field(default_factory=dict)
 
 
-def handlers(keeper: Keeper, *, persons: frozenset[int] | None = None) -> Mapping[str, Handler]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callers:
+    """The user ids that may present, and those that may make every other call."""
+
+    persons: frozenset[int]
+    executors: frozenset[int]
+
+
+def handlers(keeper: Keeper, callers: Callers | None = None) -> Mapping[str, Handler]:
     """The handlers by name of call: golden, present (one directory descriptor), bring, prepare, build, check, layers.
 
-    Only `persons`, user ids, may present; anybody who may call where it is None. Malformed arguments raise Unusable
+    Each answers only whom `callers` names for it; anybody where it is None. Malformed arguments raise Unusable
     `bad-document` or `bad-call`, another caller `not-allowed`.
     """
 
@@ -97,25 +105,33 @@ def handlers(keeper: Keeper, *, persons: frozenset[int] | None = None) -> Mappin
         documents.from_plain(_Nothing, dict(arguments))
         return documents.to_plain(_Answer(layers=dict(keeper.layers())))
 
-    calls: Mapping[str, Handler] = {
-        "golden": golden,
-        "present": _presents(keeper, persons),
-        "bring": bring,
-        "prepare": prepare,
-    }
-    return {**calls, "build": build, "check": check, "layers": layers}
+    calls: Mapping[str, Handler] = {"golden": golden, "bring": bring, "prepare": prepare, "build": build}
+    calls = {**calls, "check": check, "layers": layers}
+    if callers is None:
+        return {**calls, "present": _presents(keeper)}
+    own = {name: _only(callers.executors, call) for name, call in calls.items()}
+    return {**own, "present": _only(callers.persons, _presents(keeper))}
 
 
-def _presents(keeper: Keeper, persons: frozenset[int] | None) -> Handler:
-    def present(arguments: Mapping[str, Any], descriptors: tuple[int, ...], _: Any, uid: int) -> Any:
+def _presents(keeper: Keeper) -> Handler:
+    def present(arguments: Mapping[str, Any], descriptors: tuple[int, ...], *_: Any) -> Any:
         call = documents.from_plain(_Present, dict(arguments))
-        if persons is not None and uid not in persons:
-            raise Unusable("not-allowed", f"user {uid} may present nothing")
         if len(descriptors) != 1 or len(call.path) > MAX_PATH or len(call.branch) > MAX_PATH:
             raise Unusable("bad-call", "present takes a path, a branch and one directory descriptor")
         return documents.to_plain(_Answer(ticket=keeper.present(call.path, call.branch, descriptors[0])))
 
     return present
+
+
+def _only(uids: frozenset[int], call: Handler) -> Handler:
+    def answer(
+        arguments: Mapping[str, Any], descriptors: tuple[int, ...], progress: Callable[[Any], None], uid: int
+    ) -> Any:
+        if uid not in uids:
+            raise Unusable("not-allowed", f"user {uid} may not make this call")
+        return call(arguments, descriptors, progress, uid)
+
+    return answer
 
 
 class RemoteKeeper:

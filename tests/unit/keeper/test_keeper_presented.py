@@ -17,7 +17,7 @@ from keeper_repository import make
 from greenroom.domain.errors import Unusable
 from greenroom.domain.verdict import Refused
 from greenroom.keeper.presented import KEPT_S, MOST, Presented
-from greenroom.keeper.server import handlers
+from greenroom.keeper.server import Callers, handlers
 
 
 class Times:
@@ -162,11 +162,17 @@ def test_the_keeper_reads_nothing_that_was_not_presented(house: House, tmp_path:
 
 
 def test_only_the_person_presents(house: House, tmp_path: Path) -> None:
-    """Where the executor has a user of its own, the kernel says who calls."""
+    """Where the executor has a user of its own, the kernel says who calls; and the person does nothing else."""
     fd = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
-    present = handlers(house.keeper, persons=frozenset({0}))["present"]
+    calls = handlers(house.keeper, Callers(persons=frozenset({0}), executors=frozenset({702})))
+    present = calls["present"]
     with pytest.raises(Unusable) as caught:
         present({"path": str(tmp_path), "branch": ""}, (fd,), lambda _: None, 702)
     assert caught.value.reference == "not-allowed"
     assert present({"path": str(tmp_path), "branch": ""}, (fd,), lambda _: None, 0)["ticket"]
+    for name in calls.keys() - {"present"}:
+        with pytest.raises(Unusable) as caught:
+            calls[name]({}, (), lambda _: None, 0)
+        assert caught.value.reference == "not-allowed"
+    assert calls["golden"]({}, (), lambda _: None, 702)["digest"]
     os.close(fd)
