@@ -627,7 +627,7 @@ def test_every_desk_call_answers_json(house: MemoryHouse) -> None:
     """What a verb answers can be sent as it is."""
     calls = desk.handlers(house.house)
     wish: dict[str, Any] = {"path": house.path, "branch": house.branch, "only": [], "mode": "propose"}
-    (row,) = calls["improve"](wish, (0,), lambda _: None, 0)["changes"]
+    (row,) = calls["improve"]({**wish, "ticket": "t"}, (), lambda _: None, 0)["changes"]
     change = {"change": row["id"]}
     paper = {"envelope": house.consent(row["id"]).hex(), "promote": True}
     asked = [("show", change), ("diff", change), ("offer", change), ("branch", change), ("approve", change | paper)]
