@@ -8,9 +8,11 @@ the executor may, and prints what it got as a list of JSON values: a rule for ea
 from __future__ import annotations
 
 import base64
+import ctypes
 import dataclasses
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -31,12 +33,12 @@ from greenroom.domain.plan import Plan
 from greenroom.domain.ports import CheckRun, Dossier
 from greenroom.domain.proof import Carry, Consent, Import, Predicate, Receipt, Role, Seal, Warrant
 from greenroom.domain.verdict import Held, Instant, Passed, Refused
-from greenroom.domain.vocabulary import ChangeId, ConsentLevel, Mode
+from greenroom.domain.vocabulary import ChangeId, ConsentLevel, Mode, Subject, subject_of
 from greenroom.guard.client import GuardClient
 from greenroom.guard.papers import ConstitutionOrder, Lift, ModeOrder, OptInOrder, OptOutOrder, sign
 from greenroom.keeper.server import RemoteKeeper
 from greenroom.pipeline import tables
-from greenroom.pipeline.changes import DatabaseChanges
+from greenroom.pipeline.changes import DatabaseChanges, Deliveries
 from greenroom.pipeline.stages.promote import PromoteStage
 from greenroom.policy.bundle import load_policy
 from greenroom.release.store import FileStore
@@ -46,6 +48,7 @@ from greenroom.wire.rpc import Client
 FAR = 60 * 1_000_000_000
 DRAWS = 24
 OVER = ("base", "work")
+CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
 
 
 class Hostile:
@@ -466,13 +469,69 @@ def forged_warrant(me: Hostile) -> Sequence[str]:
 
 def a_foreign_directory(me: Hostile) -> Sequence[str]:
     """Have the keeper read a directory of the attacker's, and adopt that as the person's repository."""
+    return _shown(me, me.change("open").subject, Path(me.wish["foreign"]))
+
+
+def the_same_path_of_its_own(me: Hostile) -> Sequence[str]:
+    """The path of a repository of the person's, built where the executor may write: its view has a /tmp of its own."""
+    subject = subject_of(me.wish["apart"])
+    place = Path(subject.address.partition("#")[0])
+    place.mkdir(parents=True)
+    _evil(place)
+    return _shown(me, subject, place)
+
+
+def the_same_path_in_a_user_namespace(me: Hostile) -> Sequence[str]:
+    """The path of the changes' own repository, built on a mount of the attacker's with every capability inside."""
     subject = me.change("open").subject
-    descriptor = os.open(me.wish["foreign"], os.O_RDONLY | os.O_DIRECTORY)
-    found = []
-    for branch in ("main", None):
-        brought = me.keeper.bring(subject, descriptor, branch)
-        found.append(rule(brought) if isinstance(brought, Refused) else rule(me.guard.adopt(brought)))
+    libc = ctypes.CDLL(None, use_errno=True)
+    asked = (CLONE_NEWUSER, CLONE_NEWUSER | CLONE_NEWNS, CLONE_NEWNS)
+    found = ["denied" if libc.unshare(flags) else "unshared" for flags in asked]
+    words = ("unshare", "-U", "-r", "-m", sys.executable, __file__, *sys.argv[1:])
+    if "inside" not in me.wish:
+        ended = subprocess.run([*words[:-1], json.dumps({**me.wish, "inside": True})], capture_output=True, check=False)
+        return [*found, *(json.loads(ended.stdout) if ended.returncode == 0 else ["denied"])]
+    place = Path(subject.address.partition("#")[0])
+    subprocess.run(["mount", "-t", "tmpfs", "none", str(place.parent)], check=True)
+    place.mkdir()
+    _evil(place)
+    return [*found, *_shown(me, subject, place)]
+
+
+def _evil(place: Path) -> None:
+    """A repository of the attacker's on the branch main."""
+    usual = ("git", "-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "safe.directory=*")
+    (place / "evil.py").write_text("import os\n")
+    for words in (("init", "-q", "-b", "main"), ("add", "."), ("commit", "-q", "-m", "evil")):
+        subprocess.run([*usual, *words], cwd=place, check=True, capture_output=True, env={**os.environ, "HOME": "/tmp"})
+
+
+def _shown(me: Hostile, subject: Subject, place: Path) -> Sequence[str]:
+    """Show the keeper a directory under the subject's path and under its own; have it read without a ticket, too."""
+    descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+    tickets = ["", "0" * 32]
+    paths = (subject.address.partition("#")[0], str(place))
+    found = [wrongly(lambda path=path: tickets.append(me.keeper.present(path, "main", descriptor))) for path in paths]
+    found = [said for said in found if said != "taken"]
+    call = Client(str(me.box.socket("keeper")), patience_s=5.0).call
+    wish = {"subject": documents.to_plain(subject), "branch": "main"}
+    found.append(wrongly(lambda: call("bring", wish, descriptors=(descriptor,))))
+    for ticket in tickets:
+        for branch in ("main", None):
+            brought = me.keeper.bring(subject, ticket, branch)
+            found.append(rule(brought) if isinstance(brought, Refused) else rule(me.guard.adopt(brought)))
     return found
+
+
+def a_forged_delivery(me: Hostile) -> Sequence[str]:
+    """The person took their branch back; a row says that it waits for the commit that was taken in before."""
+    deliveries = Deliveries(tables.open_database(me.box.db / "box.db"))
+    subject = subject_of(me.wish["apart"])
+    row = deliveries.get(subject)
+    assert row is not None
+    live = me.guard.position(subject)
+    deliveries.put(dataclasses.replace(row, delivered=me.wish["back"], wanted=live, pending="delivery-pending"))
+    return ["forged"]
 
 
 def a_forged_import(me: Hostile) -> Sequence[str]:
@@ -493,11 +552,10 @@ def a_forged_import(me: Hostile) -> Sequence[str]:
 
 def an_old_import(me: Hostile) -> Sequence[str]:
     """Every import that was ever stored, adopted again: live may not go back to any of them."""
-    before = me.guard.live(me.change("open").subject)
     found = []
     for digest in _statements(me):
         try:
-            me.body(Import, digest, Predicate.IMPORT, "keeper")
+            before = me.guard.live(me.body(Import, digest, Predicate.IMPORT, "keeper").subject)
         except GreenroomError:
             continue
         answer = me.guard.adopt(digest)
@@ -673,6 +731,9 @@ ATTACKS: Mapping[str, Callable[[Hostile], Sequence[str]]] = {
         a_green_with_other_bytes,
         forged_warrant,
         a_foreign_directory,
+        the_same_path_of_its_own,
+        the_same_path_in_a_user_namespace,
+        a_forged_delivery,
         a_forged_import,
         an_old_import,
         reserved_entries,

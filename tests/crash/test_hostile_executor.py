@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,14 @@ import pytest
 from crash_box import FINDING, CrashBox
 from hostile_executor import ATTACKS
 
-from greenroom.keeper.separation import executor_command
+from greenroom.domain.vocabulary import Kind, Subject, address_of
+from greenroom.keeper.separation import executor_command, system_users
+
+
+def users_exist() -> bool:
+    """True where the executor has a user of its own, and the keeper knows by it that no person calls."""
+    return os.geteuid() == 0 and system_users() is not None
+
 
 NOTES = "# Notes\n\nThe adress of it.\n"
 SELDOM = f"""import os
@@ -38,6 +46,7 @@ MANY = FINDING | {
     "notes.md": NOTES,
     "tests/test_notes.py": SELDOM,
 }
+NOT_SHOWN = {"not-allowed" if users_exist() else "directory-differs", "not-presented", "bad-document"}
 ENDS = {
     "no_consent": {"needs-approval"},
     "another_consent": {
@@ -88,7 +97,10 @@ ENDS = {
     "a_green_of_its_own": {"consent-of-another-change"},
     "a_green_with_other_bytes": {"wrong-bytes"},
     "forged_warrant": {"statement-forged"},
-    "a_foreign_directory": {"import-from-elsewhere"},
+    "a_foreign_directory": NOT_SHOWN | {"import-from-elsewhere"},
+    "the_same_path_of_its_own": NOT_SHOWN,
+    "the_same_path_in_a_user_namespace": {"denied"},
+    "a_forged_delivery": {"forged"},
     "a_forged_import": {"statement-forged", "wrong-predicate"},
     "an_old_import": {"unmoved", "import-from-elsewhere"},
     "reserved_entries": {"event-reserved"},
@@ -110,22 +122,45 @@ class Scene:
     box: CrashBox
     changes: dict[str, str] = field(default_factory=dict)
     foreign: Path = Path()
+    apart: Path = Path()
     agent: Path = Path()
 
     def attack(self, name: str) -> list[str]:
         """What the hostile executor got."""
-        wish = json.dumps(self.changes | {"foreign": str(self.foreign), "agent": str(self.agent)})
+        said = {"foreign": str(self.foreign), "agent": str(self.agent), "apart": str(self.other), "back": self.back}
+        wish = json.dumps(self.changes | said)
         program = str(Path(__file__).with_name("hostile_executor.py"))
         argv = executor_command(self.box.box, (sys.executable, program, str(self.box.box.root), name, wish))
         ended = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
         assert ended.returncode == 0, ended.stderr
         return list(json.loads(ended.stdout))
 
+    def stands(self) -> tuple[str, ...]:
+        """What is live of both repositories, and the branch and the worktree of the second."""
+        live = self.box.release.position(self.other)
+        return self.box.live(), live, self.back, (self.apart / "README.md").read_text()
+
+    def forward(self) -> None:
+        """The person brings the second branch to where live is: what was said to wait has arrived."""
+        self.box.git("-C", str(self.apart), "reset", "--quiet", "--hard", self.box.release.position(self.other))
+        assert self.box.must("resume").data["deliveries"]
+
+    @property
+    def other(self) -> Subject:
+        """The second repository, of which the person took the branch back to where it began."""
+        return Subject(kind=Kind.WORKSPACE, address=address_of(str(self.apart), "main"))
+
+    @property
+    def back(self) -> str:
+        """Where the second repository's branch stands."""
+        return self.box.git("-C", str(self.apart), "rev-parse", "main")
+
 
 @pytest.fixture(scope="module")
 def scene() -> Iterator[Scene]:
     """Changes that were proposed, built and tried for real: two verified, one of them with a consent, one refused."""
     root = Path(tempfile.mkdtemp(prefix="greenroom-hostile-"))
+    apart = Path(tempfile.mkdtemp(prefix="greenroom-apart-"))
     # The attacks do not come through the desk: to the box they are no work that would keep it from leaving.
     box = CrashBox(root, idle_s=600)
     try:
@@ -140,10 +175,23 @@ def scene() -> Iterator[Scene]:
         box.git("-C", str(foreign), "commit", "--quiet", "--all", "--message", "Evil")
         agent = root / "agent"
         agent.touch()
-        yield Scene(box, {"agreed": first, "open": second, "flaky": flaky}, foreign, agent)
+        _taken_in_and_back(box, apart)
+        yield Scene(box, {"agreed": first, "open": second, "flaky": flaky}, foreign, apart, agent)
     finally:
         box.run("down")
+        shutil.rmtree(apart, ignore_errors=True)
         shutil.rmtree(root, ignore_errors=True)
+
+
+def _taken_in_and_back(box: CrashBox, apart: Path) -> None:
+    """A second repository with a queued change, taken in with two commits; then its branch is back at the first."""
+    box.git("-C", str(apart), "init", "--quiet", "--initial-branch", "main")
+    for text in ("# Apart\n", FINDING["README.md"]):
+        (apart / "README.md").write_text(text)
+        box.git("-C", str(apart), "add", ".")
+        box.git("-C", str(apart), "commit", "--quiet", "--message", text)
+    box.must("improve", str(apart), "--only", "codespell", "--max", "0")
+    box.git("-C", str(apart), "reset", "--quiet", "--hard", "HEAD~")
 
 
 @pytest.mark.slow
@@ -151,7 +199,7 @@ def scene() -> Iterator[Scene]:
 @pytest.mark.parametrize("name", ATTACKS)
 def test_hostile_executor_promotes_nothing(scene: Scene, name: str) -> None:
     """Whatever it hands in, live stays as it is, byte for byte, the log stays whole, and a rule says why."""
-    before = scene.box.live()
+    before = scene.stands()
     promoted = _promotions(scene)
     with _opted_in(scene.box, OPT_INS.get(name, "")):
         got = scene.attack(name)
@@ -160,8 +208,12 @@ def test_hostile_executor_promotes_nothing(scene: Scene, name: str) -> None:
     assert got
     assert not {"promoted", "taken", "seen", "written", "powerful", "reached"} & set(got), got
     assert set(got) <= ENDS[name], got
-    assert scene.box.live() == before
+    if name == "a_forged_delivery":
+        assert "delivery-adopted" in scene.box.run("resume").err
+    assert scene.stands() == before
     assert _promotions(scene) == promoted
+    if name == "a_forged_delivery":
+        scene.forward()
 
 
 @pytest.mark.slow

@@ -59,7 +59,7 @@ def test_flow_is_one_for_every_kind(house: MemoryHouse, kind: Kind) -> None:
     """
     house.constitute(shipped_constitution().replace(b", probe]", b"]"))
     subject = dataclasses.replace(house.subject, kind=kind)
-    imported = house.keeper.bring(subject, 0, house.branch)
+    imported = house.keeper.bring(subject, "ticket", house.branch)
     assert isinstance(imported, str)
     live = house.guard.adopt(imported)
     assert isinstance(live, str)
@@ -73,7 +73,7 @@ def test_flow_is_one_for_every_kind(house: MemoryHouse, kind: Kind) -> None:
 def test_flow_takes_back_what_its_constitution_wants_probed(house: MemoryHouse) -> None:
     """A service whose probes nobody saw green is not marked good: live is what it was, and the rule says why."""
     subject = dataclasses.replace(house.subject, kind=Kind.SERVICE)
-    imported = house.keeper.bring(subject, 0, house.branch)
+    imported = house.keeper.bring(subject, "ticket", house.branch)
     assert isinstance(imported, str)
     live = house.guard.adopt(imported)
     assert isinstance(live, str)

@@ -1,6 +1,7 @@
-"""`python -m greenroom.bootstrap ROLE BOX LIFELINE`: one process of a box.
+"""`python -m greenroom.bootstrap ROLE BOX LIFELINE [ROOT]`: one process of a box.
 
-The descriptor LIFELINE reads as ended when whoever started the process is gone.
+The descriptor LIFELINE reads as ended when whoever started the process is gone. ROOT is a descriptor of the root
+directory of the person's file system, for a keeper in a view of its own.
 """
 
 import sys
@@ -9,4 +10,4 @@ from pathlib import Path
 from greenroom.bootstrap.processes import process
 from greenroom.config import Box
 
-sys.exit(process(sys.argv[1], Box(Path(sys.argv[2])), int(sys.argv[3])))
+sys.exit(process(sys.argv[1], Box(Path(sys.argv[2])), *(int(each) for each in sys.argv[3:])))

@@ -35,7 +35,7 @@ START_S = 30.0
 TRY_S = 4.0
 PAPER_SECONDS = 600
 ASKED = ("guard", "desk")
-"""The processes that a person may call. The keeper answers the executor alone, and both are started by one rescue."""
+"""The processes that a person asks what they are. The keeper is started by the same rescue as these."""
 LOG_REMEDY = "keep this log as evidence, trust no entry from there on, and go back to a copy that checks"
 
 
@@ -57,12 +57,16 @@ class LocalServices(OwnersOrders):
         call: str,
         arguments: Mapping[str, Any] | None = None,
         *,
-        descriptors: tuple[int, ...] = (),
         progress: Progress | None = None,
     ) -> Any:
         """See Services."""
-        client = self._client("desk")
-        return client.call(call, arguments, descriptors=descriptors, progress=progress)
+        return self._client("desk").call(call, arguments, progress=progress)
+
+    def present(self, path: str, branch: str) -> str:
+        """See Services."""
+        from greenroom.bootstrap.person import present
+
+        return present(self._client("keeper"), path, branch)
 
     def guard(self, call: str, arguments: Mapping[str, Any] | None = None) -> Any:
         """See Services."""
@@ -206,7 +210,7 @@ class LocalServices(OwnersOrders):
 
         crash_point = crash_points("cli")
         crash_point("delivery.wanted")
-        verdict = deliver(self.box, delivery, crash_point)
+        verdict = deliver(self.box, self._remote(), delivery, crash_point)
         crash_point("delivery.moved")
         return _plain(verdict)
 

@@ -227,8 +227,8 @@ def _writable(directory: Path) -> bool:
     return room and os.access(directory, os.W_OK | os.X_OK)
 
 
-def make_keeper(box: Box, guard: GuardClient) -> KeeperService:
-    """The keeper of a box, in this process."""
+def make_keeper(box: Box, guard: GuardClient, root: int | None = None) -> KeeperService:
+    """The keeper of a box, in this process; `root` is a descriptor of the person's root directory."""
     from greenroom.bootstrap import configuration
     from greenroom.keeper.service import KeeperService
     from greenroom.release.store import FileStore
@@ -261,6 +261,7 @@ def make_keeper(box: Box, guard: GuardClient) -> KeeperService:
         sandbox_uid=uid,
         crash_point=crash_points("keeper"),
         variables=partial(configuration.variables, box, os.environ),
+        root=root,
     )
 
 

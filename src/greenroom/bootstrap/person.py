@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from greenroom.bootstrap.lacking import REMEDY
 from greenroom.config import Box
 from greenroom.domain.digest import parse_digest
 from greenroom.domain.errors import NotFound, Unusable
-from greenroom.domain.verdict import Held, Instant, Refused, Verdict
-from greenroom.domain.vocabulary import address_of, subject_of
+from greenroom.domain.verdict import Held, Instant, Passed, Refused, Verdict
+from greenroom.domain.vocabulary import Subject, address_of, subject_of
 from greenroom.release import delivery
+
+if TYPE_CHECKING:
+    from greenroom.wire.rpc import Client
 
 
 def repository(
@@ -48,11 +51,33 @@ def repository(
     }
 
 
-def deliver(box: Box, wanted: Mapping[str, Any], crash_point: Callable[[str], None]) -> Verdict:
+def present(keeper: Client, path: str, branch: str) -> str:
+    """Show the keeper the directory at `path`; the ticket for `branch` of it."""
+    from greenroom.keeper.server import RemoteKeeper
+
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        return RemoteKeeper(keeper.call).present(path, branch, directory)
+    finally:
+        os.close(directory)
+
+
+class Says(Protocol):
+    """What delivery asks the guard itself."""
+
+    def position(self, subject: Subject) -> str:
+        """The live commit."""
+
+    def adopted(self, subject: Subject) -> str:
+        """The commit that was taken in last."""
+
+
+def deliver(box: Box, guard: Says, wanted: Mapping[str, Any], crash_point: Callable[[str], None]) -> Verdict:
     """Fast-forward the person's branch to what is live.
 
     The executor only says that something waits. Where it goes follows from the subject's address, and what goes
-    there is the guard's live ref: nothing that was staged and not swapped can be delivered.
+    there is what the guard itself says is live. From what the guard took in last on, each commit up to there is one
+    that it made itself, by a promote or a revert; only over these does a branch move.
     """
     from greenroom.release.refs import RefRelease
     from greenroom.release.store import FileStore
@@ -62,13 +87,20 @@ def deliver(box: Box, wanted: Mapping[str, Any], crash_point: Callable[[str], No
     path, branch = str(wanted["repository"]), str(wanted["branch"])
     store = FileStore(box.store)
     release = RefRelease(box.live, store, StoreTrees(store))
-    live = release.position(subject)
+    live = guard.position(subject)
     if address_of(path, branch) != subject.address or wanted["wanted"] != live:
         where = f"asked: {wanted['wanted']} to {path} ({branch})"
         return Refused(rule="delivery-differs", where=where, remedy=f"live is {live}; look with `greenroom status`")
     if not os.path.isdir(path):
         return Held(rule="repository-missing", where=f"{path} ({branch})", remedy=REMEDY)
     expect = str(wanted["delivered"])
+    if delivery.head(Path(path), branch) == live:
+        return Passed()
+    adopted = guard.adopted(subject)
+    if not adopted or not release.stands_on(subject, expect, adopted):
+        where = f"{branch} would move from {expect[:12]} over {adopted[:12]}, which was taken in from a repository"
+        remedy = "look at the branch and at `greenroom log`; a branch that you moved yourself is taken in by improve"
+        return Refused(rule="delivery-adopted", where=where, remedy=remedy)
     return delivery.deliver(Path(path), branch, expect, release.git_dir(subject), live, crash_point=crash_point)
 
 

@@ -24,11 +24,13 @@ PATIENCE_S = 20.0
 LEAVE_S = 5.0
 
 
-def process(role: str, box: Box, lifeline: int) -> int:
+def process(role: str, box: Box, lifeline: int, root: int | None = None) -> int:
     """One process of the box; returns when it is idle or told to leave."""
     os.umask(0o077)
     users = separation.users_of(box)
     _enter_view(role, box, users)
+    if root is not None:
+        os.set_inheritable(root, False)
     threading.Thread(target=_leave_with, args=(lifeline,), daemon=True).start()
 
     from greenroom.guard.client import GuardClient
@@ -38,7 +40,7 @@ def process(role: str, box: Box, lifeline: int) -> int:
     if role == "guard":
         return _serve_guard(box, users)
     if role == "keeper":
-        return _serve_keeper(box, users, guard)
+        return _serve_keeper(box, users, guard, root)
     return _serve_executor(box, users, guard)
 
 
@@ -50,7 +52,9 @@ def _enter_view(role: str, box: Box, users: separation.Users | None) -> None:
     if role == "keeper":
         view = separation.keeper_command(box, argv)
         if view != argv:
-            os.execv(view[0], view)  # noqa: S606
+            root = os.open("/", os.O_PATH | os.O_DIRECTORY)
+            os.set_inheritable(root, True)
+            os.execv(view[0], (*view, str(root)))  # noqa: S606
     if role == "guard" and users is not None:
         view = separation.guard_command(box, argv, users)
         os.execve(view[0], view, separation.dropped_environment(os.environ))  # noqa: S606
@@ -78,11 +82,13 @@ def _serve_guard(box: Box, users: separation.Users | None) -> int:
     return 0
 
 
-def _serve_keeper(box: Box, users: separation.Users | None, guard: GuardClient) -> int:
-    from greenroom.keeper.server import handlers
+def _serve_keeper(box: Box, users: separation.Users | None, guard: GuardClient, root: int | None) -> int:
+    from greenroom.keeper.server import Callers, handlers
 
-    keeper = parts.make_keeper(box, guard)
-    with _server(box, users, "keeper", handlers(keeper)) as server:
+    keeper = parts.make_keeper(box, guard, root)
+    persons, called_by = separation.callers(users, "desk"), separation.callers(users, "keeper")
+    callers = Callers(persons=persons, executors=called_by if users is None else called_by - persons)
+    with _server(box, users, "keeper", handlers(keeper, callers)) as server:
         threading.Thread(target=_keep_executor, args=(box, users, server), daemon=True).start()
         server.serve_forever(poll_interval=0.2)
     keeper.close()

@@ -36,10 +36,17 @@ class Services(Protocol):
         call: str,
         arguments: Mapping[str, Any] | None = None,
         *,
-        descriptors: tuple[int, ...] = (),
         progress: Progress | None = None,
     ) -> Any:
         """Ask the executor; starts the processes when they do not run."""
+        ...
+
+    def present(self, path: str, branch: str) -> str:
+        """Show the keeper itself the directory at `path`; the ticket that lets `branch` of it be read, once.
+
+        No descriptor of the person's reaches the executor. Unusable `directory-differs` where the keeper finds another
+        directory there.
+        """
         ...
 
     def guard(self, call: str, arguments: Mapping[str, Any] | None = None) -> Any:

@@ -46,6 +46,10 @@ class GuardClient:
         """The name of what is live."""
         return str(self._call("position", {"subject": documents.to_plain(subject)}))
 
+    def adopted(self, subject: Subject) -> str:
+        """The commit that was taken in last."""
+        return str(self._call("adopted", {"subject": documents.to_plain(subject)}))
+
     def health(self, subject: Subject) -> tuple[Held, ...]:
         """What is not well with box and subject."""
         said = self._call("health", {"subject": documents.to_plain(subject)})

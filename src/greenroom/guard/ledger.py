@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from greenroom.domain.digest import Digest
-from greenroom.domain.errors import Bug
+from greenroom.domain.errors import Bug, NotFound
 from greenroom.domain.ports import Totals
 from greenroom.domain.verdict import Instant
 from greenroom.domain.vocabulary import ChangeId, Subject, Trust, subject_of
@@ -284,6 +284,14 @@ class Ledger:
         """When the latest import that was taken in was read; 0 without one."""
         row = self._one("SELECT MAX(CAST(at AS INTEGER)) FROM imports WHERE subject = ?", str(subject))
         return Instant(0 if row is None or row[0] is None else int(row[0]))
+
+    def last_adopted(self, subject: Subject) -> str:
+        """The commit of the latest import that was taken in; NotFound `no-subject` without one."""
+        query = "SELECT source_commit FROM imports WHERE subject = ? ORDER BY CAST(at AS INTEGER) DESC LIMIT 1"
+        row = self._one(query, str(subject))
+        if row is None:
+            raise NotFound("no-subject", "nothing was imported for this subject", where=str(subject))
+        return str(row[0])
 
     def trust(self, subject: Subject) -> Trust:
         """The lowest trust that anything taken in for `subject` had."""

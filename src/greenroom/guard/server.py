@@ -33,6 +33,7 @@ def handlers(guard: GuardService) -> Mapping[str, Handler]:
         "policy": lambda a: _no_more(a, guard.policy()),
         "live": lambda a: guard.live(_document(Subject, a, "subject")),
         "position": lambda a: guard.position(_document(Subject, a, "subject")),
+        "adopted": lambda a: guard.adopted(_document(Subject, a, "subject")),
         "health": lambda a: [documents.to_plain(held) for held in guard.health(_document(Subject, a, "subject"))],
         "adopt": lambda a: plain_answer(guard.adopt(_digest(a, "imported"))),
         "consent": lambda a: plain_answer(guard.consent(_envelope(a))),

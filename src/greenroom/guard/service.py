@@ -173,6 +173,13 @@ class GuardService:
         """The name of what is live (a commit)."""
         return self._room.release.position(subject)
 
+    def adopted(self, subject: Subject) -> str:
+        """The commit that was taken in last, empty for a release: live moved on from there by the guard's own commits.
+
+        Raises NotFound `no-subject`.
+        """
+        return self._room.ledger.last_adopted(subject)
+
     def health(self, subject: Subject) -> tuple[Held, ...]:
         """What is not well with box and subject; empty when health is green."""
         return facts.health(self._room, subject)

@@ -11,10 +11,10 @@ from greenroom.domain import documents
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import NotFound, Tampered, Unusable
 from greenroom.domain.proof import Import, Predicate
-from greenroom.domain.trees import show_path
 from greenroom.domain.verdict import Refused
 from greenroom.domain.vocabulary import Subject, Trust
 from greenroom.keeper import gitdir
+from greenroom.keeper.presented import Place
 from greenroom.keeper.runs import Job, Ran, Runner, refusal_of
 
 IMPORT_TOOL = "import_git_t1"
@@ -40,14 +40,14 @@ NO_GIT = (
 
 
 class Bringer:
-    """Imports what a directory descriptor shows. Nothing in it is run, and git sees only a raw copy, between walls."""
+    """Imports what is in a directory that was presented. Nothing in it is run; git sees a raw copy, between walls."""
 
     def __init__(self, runner: Runner, *, tool: Digest) -> None:
         self._runner = runner
         self._tool = tool
 
-    def bring(self, subject: Subject, directory: int, branch: str | None, golden: Digest) -> Digest | Refused:
-        """The digest of the signed Import of `directory`, which stays open and the caller's.
+    def bring(self, subject: Subject, place: Place, branch: str | None, golden: Digest) -> Digest | Refused:
+        """The digest of the signed Import of `place`, which stays open and the caller's.
 
         A git repository is trusted like its owner (the checked-out branch unless `branch`); a directory without git
         that has one of RELEASE_FILES is a release: no commit, no branch, not trusted.
@@ -55,11 +55,11 @@ class Bringer:
         if (refused := self._runner.gate.refusal()) is not None:
             return refused
         try:
-            git = _git_directory(directory)
+            git = _git_directory(place)
             if git is None:
-                return self._release(subject, directory, branch)
+                return self._release(subject, place, branch)
             try:
-                return self._repository(subject, directory, git, branch, golden)
+                return self._repository(subject, place, git, branch, golden)
             finally:
                 os.close(git)
         except (NotFound, Tampered):
@@ -67,22 +67,18 @@ class Bringer:
         except (Unusable, OSError) as error:
             return refusal_of(error)
 
-    def _release(self, subject: Subject, directory: int, branch: str | None) -> Digest | Refused:
-        if not any(_kind(directory, name) == stat.S_IFREG for name in RELEASE_FILES):
-            return Refused(
-                rule="not-a-repository",
-                where=_place(directory),
-                remedy=NO_GIT,
-            )
+    def _release(self, subject: Subject, place: Place, branch: str | None) -> Digest | Refused:
+        if not any(_kind(place.fd, name) == stat.S_IFREG for name in RELEASE_FILES):
+            return Refused(rule="not-a-repository", where=place.source, remedy=NO_GIT)
         if branch is not None:
             return Refused(
                 rule="no-branch", where=branch[:80], remedy="an unpacked release has no branches; leave the branch out"
             )
-        tree = self._runner.trees.seal(f"/proc/self/fd/{directory}/.")
-        return self._sign(subject, directory, Imported(branch="", commit="", tree="", files=0), b"", tree)
+        tree = self._runner.trees.seal(f"/proc/self/fd/{place.fd}/.")
+        return self._sign(subject, place, Imported(branch="", commit="", tree="", files=0), b"", tree)
 
     def _repository(
-        self, subject: Subject, directory: int, git: int, branch: str | None, golden: Digest
+        self, subject: Subject, place: Place, git: int, branch: str | None, golden: Digest
     ) -> Digest | Refused:
         with self._runner.drafts.open() as draft:
             copied = draft / "git"
@@ -101,20 +97,20 @@ class Bringer:
             )
         if isinstance(ran, Refused):
             return ran
-        return ran.refused or self._imported(subject, directory, ran)
+        return ran.refused or self._imported(subject, place, ran)
 
-    def _imported(self, subject: Subject, directory: int, ran: Ran) -> Digest | Refused:
+    def _imported(self, subject: Subject, place: Place, ran: Ran) -> Digest | Refused:
         commit = ran.output.artifacts.get(COMMIT)
         if ran.result is None or ran.sealed is None or commit is None:
             raise Unusable("bad-result", "the importer left no result, no tree or no commit")
         found = documents.decode(Imported, ran.result)
-        return self._sign(subject, directory, found, self._runner.store.get(commit), ran.sealed)
+        return self._sign(subject, place, found, self._runner.store.get(commit), ran.sealed)
 
-    def _sign(self, subject: Subject, directory: int, found: Imported, commit: bytes, tree: Digest) -> Digest:
+    def _sign(self, subject: Subject, place: Place, found: Imported, commit: bytes, tree: Digest) -> Digest:
         runner = self._runner
         record = Import(
             subject=subject,
-            source=_place(directory),
+            source=place.source,
             branch=found.branch,
             commit=found.commit,
             commit_bytes=runner.store.put("blob", commit),
@@ -128,8 +124,9 @@ class Bringer:
         return signed
 
 
-def _git_directory(directory: int) -> int | None:
-    """A descriptor of the git directory: `.git`, or `directory` itself when it is a bare repository."""
+def _git_directory(place: Place) -> int | None:
+    """A descriptor of the git directory: `.git`, or `place` itself when it is a bare repository."""
+    directory = place.fd
     kind = _kind(directory, ".git")
     if kind is None:
         bare = _kind(directory, "HEAD") == stat.S_IFREG and _kind(directory, "objects") == stat.S_IFDIR
@@ -140,11 +137,11 @@ def _git_directory(directory: int) -> int | None:
         raise Unusable(
             "linked-worktree",
             "the repository's data lies outside this directory",
-            where=_place(directory),
+            where=place.source,
             remedy="name the main working tree, or a clone of it",
         )
     raise Unusable(
-        "git-directory-is-link", ".git is a link", where=_place(directory), remedy="name the directory that it links to"
+        "git-directory-is-link", ".git is a link", where=place.source, remedy="name the directory that it links to"
     )
 
 
@@ -153,10 +150,6 @@ def _kind(directory: int, name: str) -> int | None:
         return stat.S_IFMT(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode)
     except OSError:
         return None
-
-
-def _place(directory: int) -> str:
-    return show_path(os.fsencode(os.readlink(f"/proc/self/fd/{directory}")))[:1000]
 
 
 def _readable(top: Path) -> None:

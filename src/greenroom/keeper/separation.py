@@ -89,7 +89,7 @@ def callers(users: Users | None, process: Literal["guard", "keeper", "desk"]) ->
         return frozenset({os.geteuid()})
     return {
         "guard": frozenset({0, users.executor}),
-        "keeper": frozenset({users.executor}),
+        "keeper": frozenset({0, users.executor}),
         "desk": frozenset({0}),
     }[process]
 
@@ -108,8 +108,13 @@ def executor_command(box: Box, argv: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def executor_as(users: Users | None, box: Box, argv: tuple[str, ...]) -> tuple[str, ...]:
-    """The same, as the executor of `users`, whatever the box says; without `users`, as whoever starts it."""
+    """The same, as the executor of `users`, whatever the box says; without `users`, as whoever starts it.
+
+    It makes no namespaces of its own (`closed.py`), so what it sees stays what it was given.
+    """
     view = _view(box, READ_BY_ALL, WRITTEN_BY_EXECUTOR)
+    closed = str(Path(__file__).with_name("closed.py"))
+    argv = (sys.executable, "-I", "-S", closed, shutil.which(argv[0]) or argv[0], *argv[1:])
     if users is None:
         own = () if os.geteuid() == 0 else ("--unshare-user",)
         return (_bwrap(), *own, *view, *_powers(()), "--", *argv)

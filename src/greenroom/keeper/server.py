@@ -17,6 +17,7 @@ Handler = Callable[[Mapping[str, Any], tuple[int, ...], Callable[[Any], None], i
 """Arguments, descriptors, a progress sender and the peer's user id; the answer is plain JSON."""
 
 MAX_NAME = 128
+MAX_PATH = 4096
 
 
 class Call(Protocol):
@@ -29,8 +30,15 @@ class Call(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Present:
+    path: str
+    branch: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Bring:
     subject: Subject
+    ticket: str
     branch: str | None = None
 
 
@@ -52,22 +60,30 @@ class _Nothing:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answer:
     digest: Digest | None = None
+    ticket: str | None = None
     refused: Refused | None = None
     held: Held | None = None
     layers: Mapping[str, bool] = field(default_factory=dict)
 
 
-def handlers(keeper: Keeper) -> Mapping[str, Handler]:
-    """The handlers by name of call: golden, bring (one directory descriptor), prepare, build, check, layers.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callers:
+    """The user ids that may present, and those that may make every other call."""
 
-    Malformed arguments raise Unusable `bad-document` or `bad-call`.
+    persons: frozenset[int]
+    executors: frozenset[int]
+
+
+def handlers(keeper: Keeper, callers: Callers | None = None) -> Mapping[str, Handler]:
+    """The handlers by name of call: golden, present (one directory descriptor), bring, prepare, build, check, layers.
+
+    Each answers only whom `callers` names for it; anybody where it is None. Malformed arguments raise Unusable
+    `bad-document` or `bad-call`, another caller `not-allowed`.
     """
 
-    def bring(arguments: Mapping[str, Any], descriptors: tuple[int, ...], *_: Any) -> Any:
+    def bring(arguments: Mapping[str, Any], *_: Any) -> Any:
         call = documents.from_plain(_Bring, dict(arguments))
-        if len(descriptors) != 1:
-            raise Unusable("bad-call", "bring takes one directory descriptor")
-        return _plain(keeper.bring(call.subject, descriptors[0], call.branch))
+        return _plain(keeper.bring(call.subject, call.ticket, call.branch))
 
     def check(arguments: Mapping[str, Any], *_: Any) -> Any:
         run = documents.from_plain(CheckRun, dict(arguments))
@@ -89,7 +105,33 @@ def handlers(keeper: Keeper) -> Mapping[str, Handler]:
         documents.from_plain(_Nothing, dict(arguments))
         return documents.to_plain(_Answer(layers=dict(keeper.layers())))
 
-    return {"golden": golden, "bring": bring, "prepare": prepare, "build": build, "check": check, "layers": layers}
+    calls: Mapping[str, Handler] = {"golden": golden, "bring": bring, "prepare": prepare, "build": build}
+    calls = {**calls, "check": check, "layers": layers}
+    if callers is None:
+        return {**calls, "present": _presents(keeper)}
+    own = {name: _only(callers.executors, call) for name, call in calls.items()}
+    return {**own, "present": _only(callers.persons, _presents(keeper))}
+
+
+def _presents(keeper: Keeper) -> Handler:
+    def present(arguments: Mapping[str, Any], descriptors: tuple[int, ...], *_: Any) -> Any:
+        call = documents.from_plain(_Present, dict(arguments))
+        if len(descriptors) != 1 or len(call.path) > MAX_PATH or len(call.branch) > MAX_PATH:
+            raise Unusable("bad-call", "present takes a path, a branch and one directory descriptor")
+        return documents.to_plain(_Answer(ticket=keeper.present(call.path, call.branch, descriptors[0])))
+
+    return present
+
+
+def _only(uids: frozenset[int], call: Handler) -> Handler:
+    def answer(
+        arguments: Mapping[str, Any], descriptors: tuple[int, ...], progress: Callable[[Any], None], uid: int
+    ) -> Any:
+        if uid not in uids:
+            raise Unusable("not-allowed", f"user {uid} may not make this call")
+        return call(arguments, descriptors, progress, uid)
+
+    return answer
 
 
 class RemoteKeeper:
@@ -102,10 +144,17 @@ class RemoteKeeper:
         """The golden of the installation."""
         return _digest(_answer(self._call("golden")))
 
-    def bring(self, subject: Subject, directory: int, branch: str | None) -> Digest | Refused:
-        """The signed Import of the directory descriptor."""
-        arguments = documents.to_plain(_Bring(subject=subject, branch=branch))
-        answer = _answer(self._call("bring", arguments, descriptors=(directory,)))
+    def present(self, path: str, branch: str, directory: int) -> str:
+        """The ticket for `branch` of the directory at `path`, of which `directory` is a descriptor."""
+        wish = documents.to_plain(_Present(path=path, branch=branch))
+        ticket = _answer(self._call("present", wish, descriptors=(directory,))).ticket
+        if ticket is None:
+            raise Unusable("bad-answer", "the keeper answered without a ticket")
+        return ticket
+
+    def bring(self, subject: Subject, ticket: str, branch: str | None) -> Digest | Refused:
+        """The signed Import of the directory that was presented for `ticket`."""
+        answer = _answer(self._call("bring", documents.to_plain(_Bring(subject=subject, ticket=ticket, branch=branch))))
         return answer.refused or _digest(answer)
 
     def prepare(self, tree: Digest) -> Digest | Held:

@@ -16,6 +16,7 @@ from greenroom.keeper.build import Builder
 from greenroom.keeper.drafts import Drafts
 from greenroom.keeper.golden import Goldens
 from greenroom.keeper.once import Once
+from greenroom.keeper.presented import Presented
 from greenroom.keeper.runs import Manifests, Runner, no_variables
 from greenroom.keeper.stop import Gate, Rates
 from greenroom.keeper.toolchain import DISTRIBUTIONS
@@ -39,7 +40,8 @@ class KeeperService:
     sandbox where the keeper is root. `launcher` is the sandbox's compiled launcher and `helpers` the modules beside
     the tools' bodies; both are part of golden, as are `distributions`, which are copied for the cells. `prepare`
     makes the preparer from the keeper's runner. `variables` gives the values of those names that the box's owner allows
-    tests to have. `crash_point` is told each place where a crash is tried.
+    tests to have. `root` is a descriptor of the root directory of the person's file system, where the keeper's own view
+    is another. `crash_point` is told each place where a crash is tried.
     One keeper at a time uses a directory: a second raises Unreachable `keeper-runs-already`.
     """
 
@@ -63,6 +65,7 @@ class KeeperService:
         distributions: Sequence[str] = DISTRIBUTIONS,
         crash_point: Callable[[str], None] = _no_point,
         variables: Callable[[Sequence[str]], Mapping[str, str]] = no_variables,
+        root: int | None = None,
     ) -> None:
         directory.mkdir(mode=0o711, parents=True, exist_ok=True)
         directory.chmod(0o711)
@@ -91,6 +94,7 @@ class KeeperService:
             crash_point=crash_point,
             variables=variables,
         )
+        self._presented = Presented(os.open("/", os.O_PATH | os.O_CLOEXEC) if root is None else root)
         self._once = Once(self.runner, self._attempts)
         self._tools = tools
         self._prepare = prepare(self.runner)
@@ -99,6 +103,7 @@ class KeeperService:
     def close(self) -> None:
         """End what runs, start nothing more, and let another keeper use the directory."""
         self.gate.close()
+        self._presented.close()
         self._attempts.close()
         self._drafts.close()
 
@@ -110,12 +115,23 @@ class KeeperService:
         """Which walls this machine gives."""
         return self.runner.walls.layers()
 
-    def bring(self, subject: Subject, directory: int, branch: str | None) -> Digest | Refused:
-        """The signed Import of what the directory descriptor shows (see `Bringer.bring`)."""
+    def present(self, path: str, branch: str, directory: int) -> str:
+        """The ticket for a branch of a directory that a person shows (see `Presented.present`)."""
+        return self._presented.present(path, branch, directory)
+
+    def bring(self, subject: Subject, ticket: str, branch: str | None) -> Digest | Refused:
+        """The signed Import of the directory that was presented for `ticket` (see `Bringer.bring`)."""
         tool = self._tools().get(IMPORT_TOOL)
         if tool is None:
             return Refused(rule="tool-unknown", where=IMPORT_TOOL, remedy="sign the policy that goes with this version")
-        return Bringer(self.runner, tool=tool).bring(subject, directory, branch, self.golden())
+        place = self._presented.take(ticket)
+        unknown = Refused(rule="not-presented", where=str(subject), remedy="run the command again")
+        if place is None:
+            return unknown
+        with place:
+            if place.branch != (branch or ""):
+                return unknown
+            return Bringer(self.runner, tool=tool).bring(subject, place, branch, self.golden())
 
     def prepare(self, tree: Digest) -> Digest | Held:
         """The golden for `tree`: this installation's, with the dependencies that the tree asks for."""

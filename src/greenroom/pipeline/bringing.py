@@ -13,9 +13,9 @@ from greenroom.pipeline.changes import Delivery
 from greenroom.pipeline.house import House
 
 
-def bring(house: House, subject: Subject, directory: int, *, path: str, branch: str) -> Import | Refused | Held:
+def bring(house: House, subject: Subject, ticket: str, *, path: str, branch: str) -> Import | Refused | Held:
     """Import and adopt; open changes of another base are held as `base-moved`."""
-    envelope = house.keeper.bring(subject, directory, branch or None)
+    envelope = house.keeper.bring(subject, ticket, branch or None)
     if isinstance(envelope, Refused):
         return envelope
     body = house.attestor.open(house.store.get(envelope), Predicate.IMPORT, "keeper").body

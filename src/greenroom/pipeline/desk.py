@@ -41,15 +41,14 @@ def handlers(house: House) -> Mapping[str, Handler]:
 
     def improve(arguments: Mapping[str, Any], descriptors: tuple[int, ...], tell: Progress, uid: int) -> Any:
         del uid
-        if len(descriptors) != 1:
-            raise Unusable("bad-call", "improve takes one directory descriptor")
+        _no_descriptors(descriptors)
         mode = arguments.get("mode")
         only = arguments.get("only", [])
         if not isinstance(only, list) or len(only) > 64:
             raise Unusable("bad-call", "`only` is a short list of names")
         return improving.improve(
             house,
-            descriptors[0],
+            _text(arguments, "ticket"),
             path=_text(arguments, "path"),
             branch=_text(arguments, "branch"),
             only=[str(name) for name in only],
@@ -63,11 +62,11 @@ def handlers(house: House) -> Mapping[str, Handler]:
 
     def look(arguments: Mapping[str, Any], descriptors: tuple[int, ...], tell: Progress, uid: int) -> Any:
         del tell, uid
-        if len(descriptors) != 1:
-            raise Unusable("bad-call", "settings takes one directory descriptor")
+        _no_descriptors(descriptors)
         path, branch = _text(arguments, "path"), _text(arguments, "branch")
         own = settings.own_of(arguments.get("settings"))
-        return settings.look(house, improving.workspace(path, branch), descriptors[0], branch=branch, own=own)
+        ticket = _text(arguments, "ticket")
+        return settings.look(house, improving.workspace(path, branch), ticket, branch=branch, own=own)
 
     def approve(arguments: Mapping[str, Any], descriptors: tuple[int, ...], tell: Progress, uid: int) -> Any:
         del descriptors, uid
@@ -152,11 +151,15 @@ def _revert(house: House, arguments: Mapping[str, Any], tell: Progress) -> Any:
 def _handler(call: Call) -> Handler:
     def answer(arguments: Mapping[str, Any], descriptors: tuple[int, ...], tell: Progress, uid: int) -> Any:
         del uid
-        if descriptors:
-            raise Unusable("bad-call", "this call takes no descriptors")
+        _no_descriptors(descriptors)
         return call(arguments, tell)
 
     return answer
+
+
+def _no_descriptors(descriptors: tuple[int, ...]) -> None:
+    if descriptors:
+        raise Unusable("bad-call", "this call takes no descriptors")
 
 
 def _text(arguments: Mapping[str, Any], name: str) -> str:

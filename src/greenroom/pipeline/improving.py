@@ -41,7 +41,7 @@ NO_GIT = (
 
 def improve(
     house: House,
-    directory: int,
+    ticket: str,
     *,
     path: str,
     branch: str,
@@ -53,9 +53,9 @@ def improve(
     noticed: Mapping[str, str] | None = None,
     own: Values | None = None,
 ) -> dict[str, Any]:
-    """Import the repository behind the descriptor `directory`, find what is worth changing, carry within `limits`.
+    """Import the repository presented for `ticket`, find what is worth changing, carry within `limits`.
 
-    `path` and `branch` name the subject; the keeper checks the descriptor itself. Every change that is carried ends
+    `path` and `branch` name the subject; the keeper checks the directory itself. Every change that is carried ends
     refused, or held for a person; every other waits as `queued`. When whoever asked hangs up (`tell.gone`), the change
     under way is finished and no other begun. `test_command` is kept for the subject, empty forgets it; it is shown on
     each card and binds each consent. `noticed` is what became of branches that changes were delivered as
@@ -70,7 +70,7 @@ def improve(
             value_of(TEST_COMMAND, test_command, "--test-command")
         house.settings.put(subject, TEST_COMMAND, test_command)
     tell({"event": "import", "subject": str(subject)})
-    brought = bring(house, subject, directory, path=path, branch=branch)
+    brought = bring(house, subject, ticket, path=path, branch=branch)
     if not isinstance(brought, Import):
         return _answer(subject, None) | {"verdict": verdict_plain(brought)}
     settled = settle_branches(house, subject, noticed or {})

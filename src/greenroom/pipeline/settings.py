@@ -64,9 +64,9 @@ def settle(house: House, subject: Subject, tree: Digest, own: Values, only: Sequ
     return merged
 
 
-def look(house: House, subject: Subject, directory: int, *, branch: str, own: Values) -> dict[str, Any]:
-    """What would hold for the repository behind the descriptor, and where each value is from. Nothing is adopted."""
-    envelope = house.keeper.bring(subject, directory, branch or None)
+def look(house: House, subject: Subject, ticket: str, *, branch: str, own: Values) -> dict[str, Any]:
+    """What would hold for the repository presented for `ticket`, and where each value is from. Nothing is adopted."""
+    envelope = house.keeper.bring(subject, ticket, branch or None)
     if isinstance(envelope, Refused):
         return {"subject": str(subject), "verdict": verdict_plain(envelope)}
     body = house.attestor.open(house.store.get(envelope), Predicate.IMPORT, "keeper").body

@@ -93,6 +93,12 @@ def state(repository: Path, branch: str | None = None, coming: Coming | None = N
         return replace(found, dirty=tuple(sorted({*found.dirty, *over})))
 
 
+def head(repository: Path, branch: str) -> str:
+    """The commit at the end of `branch`; raises as `state` does."""
+    with opened(repository) as there:
+        return there.head_of(branch)
+
+
 def coming_between(store: Store, base: Digest, green: Digest) -> Coming:
     """What a delivery of the tree `green` brings to a branch that has the tree `base`."""
     trees = StoreTrees(store)

@@ -145,6 +145,15 @@ class RefRelease:
         """The live commit; NotFound `no-subject`."""
         return self._repository(subject)[1]
 
+    def stands_on(self, subject: Subject, commit: str, earlier: str) -> bool:
+        """Whether `commit` is `earlier`, or came after it; False also for what is not in the subject's repository."""
+        folder, _ = self._repository(subject)
+        try:
+            git(folder, "merge-base", "--is-ancestor", commit_id(earlier), commit_id(commit))
+        except (GitFailed, Unusable):
+            return False
+        return True
+
     def git_dir(self, subject: Subject) -> Path:
         """The bare repository of `subject`; its ref `refs/heads/live` is what delivery takes."""
         return self._directory / f"{hashlib.sha256(str(subject).encode()).hexdigest()[:32]}.git"

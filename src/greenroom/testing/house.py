@@ -240,7 +240,7 @@ class MemoryHouse:
         self.clock.advance(1)
         return improving.improve(
             self.house,
-            0,
+            "ticket",
             path=self.path,
             branch=self.branch,
             only=only,

@@ -85,9 +85,14 @@ class FakeKeeper:
         """See `walls`."""
         return self.walls
 
-    def bring(self, subject: Subject, directory: int, branch: str | None) -> Digest | Refused:
-        """The Import of what `repositories` has for the subject; the descriptor is not looked at."""
-        del directory
+    def present(self, path: str, branch: str, directory: int) -> str:
+        """A ticket; the directory is not looked at."""
+        del path, branch, directory
+        return "ticket"
+
+    def bring(self, subject: Subject, ticket: str, branch: str | None) -> Digest | Refused:
+        """The Import of what `repositories` has for the subject; the ticket is not looked at."""
+        del ticket
         self.calls.append("bring")
         if (refused := self._refusal()) is not None:
             return refused

@@ -193,9 +193,9 @@ class HouseKeeper(FakeKeeper):
         )
         self._repository = repository
 
-    def bring(self, subject: Subject, directory: int, branch: str | None) -> Digest | Refused:
-        """The Import of the repository; the descriptor is not looked at."""
-        del directory
+    def bring(self, subject: Subject, ticket: str, branch: str | None) -> Digest | Refused:
+        """The Import of the repository; the ticket is not looked at."""
+        del ticket
         self.calls.append("bring")
         if (refused := self._refusal()) is not None:
             return refused

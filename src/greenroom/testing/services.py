@@ -52,15 +52,19 @@ class MemoryServices:
         call: str,
         arguments: Mapping[str, Any] | None = None,
         *,
-        descriptors: tuple[int, ...] = (),
         progress: Progress | None = None,
     ) -> Any:
         """See Services; what would cross the socket is JSON on both ways."""
         self.asked.append(call)
         self.house.clock.advance(1)
         sent = documents.load_json(documents.encode(dict(arguments or {})))
-        answer = desk.handlers(self.house.house)[call](sent, descriptors, progress or _silent, 0)
+        answer = desk.handlers(self.house.house)[call](sent, (), progress or _silent, 0)
         return documents.load_json(documents.encode(answer))
+
+    def present(self, path: str, branch: str) -> str:
+        """See Services."""
+        self.asked.append("present")
+        return self.house.keeper.present(path, branch, 0)
 
     def guard(self, call: str, arguments: Mapping[str, Any] | None = None) -> Any:
         """See Services."""

@@ -115,7 +115,10 @@ class ScriptedKeeper:
     def golden(self) -> Digest:
         return GOLDEN
 
-    def bring(self, subject: Subject, directory: int, branch: str | None) -> Digest | Refused:
+    def present(self, path: str, branch: str, directory: int) -> str:
+        raise NotImplementedError
+
+    def bring(self, subject: Subject, ticket: str, branch: str | None) -> Digest | Refused:
         raise NotImplementedError
 
     def prepare(self, tree: Digest) -> Digest:

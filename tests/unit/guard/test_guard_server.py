@@ -27,6 +27,7 @@ NAMES = (
     "health",
     "standing",
     "adopt",
+    "adopted",
     "consent",
     "carry",
     "withdraw",

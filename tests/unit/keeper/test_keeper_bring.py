@@ -16,10 +16,10 @@ from greenroom.testing.keeper import files_of
 
 
 def bring(house: House, directory: Path, branch: str | None = None) -> Digest | Refused:
-    """Hand the keeper a descriptor of `directory`."""
+    """Show the keeper `directory`, and have it read."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        return house.keeper.bring(SUBJECT, fd, branch)
+        return house.keeper.bring(SUBJECT, house.keeper.present(str(directory), branch or "", fd), branch)
     finally:
         os.close(fd)
 

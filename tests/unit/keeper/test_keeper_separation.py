@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from greenroom.config import Box
-from greenroom.keeper import separation
+from greenroom.keeper import closed, separation
 from greenroom.keeper.separation import Users
 
 USERS = Users(guard=701, guard_group=801, executor=702, executor_group=802, shared=900)
@@ -65,9 +65,9 @@ def test_a_box_that_was_not_handed_over_has_no_users(machine: dict[str, int], bo
 
 
 def test_only_who_must_may_call() -> None:
-    """The executor guard and keeper, the person guard and desk; with one user for all, that one."""
+    """The executor guard and keeper, the person all three; with one user for all, that one."""
     assert separation.callers(USERS, "guard") == {0, 702}
-    assert separation.callers(USERS, "keeper") == {702}
+    assert separation.callers(USERS, "keeper") == {0, 702}
     assert separation.callers(USERS, "desk") == {0}
     assert separation.callers(None, "keeper") == {os.geteuid()}
 
@@ -122,6 +122,7 @@ def test_the_executor_s_view_has_its_share_and_no_more(box: Box) -> None:
         assert ("--cap-drop", "ALL") in pairs(command)
         assert (("--reuid", "702") in pairs(command)) is (users is not None)
         assert ("--cap-add" in command) is (users is not None)
+        assert command[-3 - len(ARGV) : -len(ARGV)] == ("-I", "-S", closed.__file__)
 
 
 def test_what_leads_to_a_share_is_passable_for_its_user(box: Box) -> None:

@@ -48,7 +48,7 @@ def test_every_call_means_the_same_across_the_wire(house: House) -> None:
     house.stop[0] = True
     assert isinstance(far.check(run), Refused)
     assert isinstance(far.prepare(tree), Held)
-    assert isinstance(far.bring(SUBJECT, 0, None), Refused)
+    assert isinstance(far.bring(SUBJECT, "", None), Refused)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,9 @@ def test_every_call_means_the_same_across_the_wire(house: House) -> None:
         ("prepare", {"tree": 3}),
         ("bring", {"subject": "x"}),
         ("bring", {"subject": {"kind": "workspace", "address": "/x"}}),
+        ("present", {}),
+        ("present", {"path": "/x"}),
+        ("present", {"path": "/x", "branch": ""}),
         ("check", {"check": "scan"}),
         ("check", {"check": "c" * 129, "role": "r", "tool": "tool:" + "0" * 64, "args": {}, "trees": {}}),
     ],
@@ -93,7 +96,7 @@ def test_the_fake_signs_builds_and_checks_like_the_real_one() -> None:
     def opened(kind: Any, digest: Any, predicate: Predicate) -> Any:
         return documents.decode(kind, attestor.open(store.get(Digest(digest)), predicate, "keeper").body)
 
-    found = opened(Import, fake.bring(SUBJECT, 0, None), Predicate.IMPORT)
+    found = opened(Import, fake.bring(SUBJECT, "ticket", None), Predicate.IMPORT)
     plan = Plan(
         subject=SUBJECT,
         intent="x",

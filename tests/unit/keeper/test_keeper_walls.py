@@ -120,7 +120,8 @@ def test_a_repository_goes_from_the_person_s_directory_to_a_sealed_green(walled:
     """Imported by git between walls, patched between walls, sealed twice with one digest, and signed."""
     repository = make(walled.directory / "r", {"a.py": b"import os\nx = 1\n", "tests/test_a.py": b""})
     fd = os.open(repository, os.O_RDONLY | os.O_DIRECTORY)
-    record = walled.opened(Import, walled.keeper.bring(SUBJECT, fd, None), Predicate.IMPORT)
+    ticket = walled.keeper.present(str(repository), "", fd)
+    record = walled.opened(Import, walled.keeper.bring(SUBJECT, ticket, None), Predicate.IMPORT)
     os.close(fd)
     assert record.branch == "main"
     patch = walled.store.put("blob", PATCH)

@@ -223,7 +223,7 @@ def test_queue_counts_lines_as_they_are() -> None:
 
 
 def improve(house: MemoryHouse, tell: Any) -> dict[str, Any]:
-    return improving.improve(house.house, 0, path=house.path, branch=house.branch, only=(), mode=None, tell=tell)
+    return improving.improve(house.house, "ticket", path=house.path, branch=house.branch, only=(), mode=None, tell=tell)
 
 
 def held(house: MemoryHouse) -> list[str]:

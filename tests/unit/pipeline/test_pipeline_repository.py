@@ -36,8 +36,8 @@ def write(house: MemoryHouse, text: str) -> None:
 
 def look(house: MemoryHouse, settings: Mapping[str, Any] | None = None) -> Any:
     """The desk's answer to `settings`."""
-    asked = {"path": house.path, "branch": house.branch, "settings": settings or {}}
-    return desk.handlers(house.house)["settings"](asked, (0,), lambda _: None, 0)
+    asked = {"path": house.path, "branch": house.branch, "ticket": "t", "settings": settings or {}}
+    return desk.handlers(house.house)["settings"](asked, (), lambda _: None, 0)
 
 
 def notes(answer: Mapping[str, Any]) -> str:
@@ -178,7 +178,7 @@ def test_a_doors_settings_are_checked_like_any_other(house: MemoryHouse, bad: An
     """The executor takes nothing from a door that it could not have read in a file."""
     with pytest.raises(Unusable):
         desk.handlers(house.house)["settings"](
-            {"path": house.path, "branch": house.branch, "settings": bad}, (0,), lambda _: None, 0
+            {"path": house.path, "branch": house.branch, "ticket": "t", "settings": bad}, (), lambda _: None, 0
         )
 
 

@@ -597,11 +597,13 @@ def test_offer_is_for_what_waits_for_a_person(house: MemoryHouse) -> None:
     ("call", "arguments", "descriptors"),
     [
         ("improve", {"path": "/r", "branch": ""}, ()),
-        ("improve", {"path": "/r", "branch": ""}, (1, 2)),
-        ("improve", {"path": "/r", "branch": "", "mode": "all"}, (1,)),
-        ("improve", {"path": "/r", "branch": "", "only": "ruff"}, (1,)),
-        ("improve", {"path": "/r", "branch": "", "only": ["x"] * 65}, (1,)),
-        ("improve", {"path": "/r" * 4096, "branch": ""}, (1,)),
+        ("improve", {"path": "/r", "branch": "", "ticket": "t"}, (1,)),
+        ("improve", {"path": "/r", "branch": "", "ticket": "t", "mode": "all"}, ()),
+        ("improve", {"path": "/r", "branch": "", "ticket": "t", "only": "ruff"}, ()),
+        ("improve", {"path": "/r", "branch": "", "ticket": "t", "only": ["x"] * 65}, ()),
+        ("improve", {"path": "/r" * 4096, "branch": "", "ticket": "t"}, ()),
+        ("settings", {"path": "/r", "branch": "", "settings": {}}, ()),
+        ("settings", {"path": "/r", "branch": "", "settings": {}, "ticket": "t"}, (1,)),
         ("approve", {"change": "a", "envelope": "zz"}, ()),
         ("approve", {"change": "a", "envelope": 7}, ()),
         ("approve", {"change": "a", "envelope": "00" * 200_000}, ()),
@@ -626,7 +628,7 @@ def test_every_desk_call_answers_json(house: MemoryHouse) -> None:
     """What a verb answers can be sent as it is."""
     calls = desk.handlers(house.house)
     wish: dict[str, Any] = {"path": house.path, "branch": house.branch, "only": [], "mode": "propose"}
-    (row,) = calls["improve"](wish, (0,), lambda _: None, 0)["changes"]
+    (row,) = calls["improve"]({**wish, "ticket": "t"}, (), lambda _: None, 0)["changes"]
     change = {"change": row["id"]}
     paper = {"envelope": house.consent(row["id"]).hex(), "promote": True}
     asked = [("show", change), ("diff", change), ("offer", change), ("branch", change), ("approve", change | paper)]

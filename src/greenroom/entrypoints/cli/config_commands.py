@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -160,12 +159,10 @@ def _of(context: Context, repo: str, branch: str | None) -> dict[str, Any]:
     services = context.services
     own = services.settings()
     place = services.repository(repo, branch)
-    descriptor = os.open(place["path"], os.O_RDONLY | os.O_DIRECTORY)
     wish = {"path": place["path"], "branch": place["branch"], "settings": own}
-    try:
-        said = services.desk("settings", wish, descriptors=(descriptor,), progress=render.tell)
-    finally:
-        os.close(descriptor)
+    said = services.desk(
+        "settings", {**wish, "ticket": services.present(place["path"], place["branch"])}, progress=render.tell
+    )
     if said["verdict"]["is"] != "passed":
         return {"subject": said["subject"], "settings": [], "notes": [], "verdict": said["verdict"], "allowed": False}
     rows = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
@@ -125,13 +124,18 @@ def _ask(
     apply_windows(context, follow=False)
     place = services.repository(repo, branch)
     told = improved.Told()
-    descriptor = os.open(place["path"], os.O_RDONLY | os.O_DIRECTORY)
+
+    def asked() -> Mapping[str, Any]:
+        shown = {**whole, "ticket": services.present(place["path"], place["branch"])}
+        said: Mapping[str, Any] = services.desk("improve", shown, progress=told)
+        return said
+
     try:
         whole = {"path": place["path"], "branch": place["branch"], "noticed": noticed(context, place), **wish}
         whole["settings"] = services.settings()
-        answer: Mapping[str, Any] = services.desk("improve", whole, descriptors=(descriptor,), progress=told)
+        answer = asked()
         if not no_input and allowed_at_once(context, answer):
-            answer = services.desk("improve", whole, descriptors=(descriptor,), progress=told)
+            answer = asked()
     except KeyboardInterrupt:
         context.answer(told.so_far("interrupted"), lambda: improved.show(told.so_far("interrupted"), services.now()))
         raise
@@ -139,8 +143,6 @@ def _ask(
         if not told.anything:
             raise
         raise _broken_off(context, told.so_far("error"), error) from None
-    finally:
-        os.close(descriptor)
     if any(row["state"] in ("promoted", "kept") for row in answer["changes"]):
         return {**answer, "delivered": deliver_waiting(context)}
     return answer
