@@ -107,3 +107,27 @@ def test_no_refusal_is_made_of_an_error_without_a_remedy() -> None:
     """`error.remedy` may be empty: `domain.refusals` alone reads it, and the wire, which hands it on as it is."""
     readers = {module_of(path) for path in MODULES if "error.remedy" in path.read_text()}
     assert readers == {"greenroom.domain.refusals", "greenroom.wire.rpc"}
+
+
+NETWORK = (
+    "aiohttp",
+    "ftplib",
+    "http",
+    "httpx",
+    "imaplib",
+    "poplib",
+    "requests",
+    "smtplib",
+    "urllib.request",
+    "urllib3",
+)
+ADDRESSES = re.compile(r"\b(AF_INET6?|create_connection|create_server|getaddrinfo|gethostby\w+|getfqdn|TCPServer)\b")
+
+
+def test_only_brokers_can_reach_a_network() -> None:
+    """No other module of the product imports a client, resolves a name, or makes a socket that is not a local one."""
+    product = {module: path for path in MODULES if not within(module := module_of(path), ("greenroom.brokers",))}
+    assert {name for name in importers(*NETWORK) if not within(name, ("greenroom.brokers",))} == set()
+    named = {module: ADDRESSES.findall(path.read_text()) for module, path in product.items()}
+    # The self-check tries the walls: on loopback, from inside a cell.
+    assert {module for module, names in named.items() if names} == {"greenroom.sandbox.checks_walls"}
