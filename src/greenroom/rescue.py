@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
+import secrets
 import selectors
 import signal
 import subprocess
@@ -84,14 +86,14 @@ def main(arguments: list[str]) -> int:
     wake = _wake_on_signals()
     children = {role: Child(role, box, _log_file(box)) for role in ROLES}
     try:
-        return _watch(children, wake)
+        return _watch(box, children, wake)
     finally:
         for role in reversed(ROLES):
             if role in children:
                 children[role].end()
 
 
-def _watch(children: dict[str, Child], wake: int) -> int:
+def _watch(box: Path, children: dict[str, Child], wake: int) -> int:
     while True:
         with selectors.DefaultSelector() as selector:
             selector.register(wake, selectors.EVENT_READ, None)
@@ -106,9 +108,33 @@ def _watch(children: dict[str, Child], wake: int) -> int:
                 del children["keeper"]
                 return 0
             if not child.restart():
+                set_stop(box)
                 print(f"rescue: {child.role} died {len(child.deaths)} times; everything is stopped", file=sys.stderr)
                 del children[child.role]
                 return 1
+
+
+def set_stop(box: Path) -> None:
+    """Stop the box, durably, as anyone may: the next command starts nothing that a person has not lifted.
+
+    A stop that is set stays as it is: what the owner signs to lift names it.
+    """
+    path = box / "guard" / "stop"
+    body = json.dumps({"actor": "rescue", "at": str(time.time_ns()), "nonce": secrets.token_hex(16)}, sort_keys=True)
+    with contextlib.suppress(FileExistsError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            owner = path.parent.stat()
+            if os.geteuid() != owner.st_uid:
+                os.fchown(descriptor, owner.st_uid, owner.st_gid)
+            file.write(body)
+            file.flush()
+            os.fsync(descriptor)
+        above = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(above)
+        finally:
+            os.close(above)
 
 
 def _wake_on_signals() -> int:

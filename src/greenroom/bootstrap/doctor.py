@@ -15,6 +15,7 @@ from greenroom.bootstrap.lacking import missing_repositories
 from greenroom.bootstrap.ownership import users_to_be_had
 from greenroom.config import PROCESSES, Box
 from greenroom.domain.errors import GreenroomError
+from greenroom.domain.refusals import remedy_of
 from greenroom.keeper import separation
 
 PROGRAMS = ("git", "bwrap", "cc")
@@ -63,7 +64,7 @@ def examine(
         except GreenroomError as error:
             ok = False
             facts["separation"] = "none"
-            problems.append({"message": str(error), "remedy": error.remedy or f"read {box.run / 'processes.log'}"})
+            problems.append({"message": str(error), "remedy": remedy_of(error, f"read {box.run / 'processes.log'}")})
     else:
         ok = False
         problems.append({"message": "there is no box yet", "remedy": "greenroom init"})

@@ -257,7 +257,7 @@ def make_keeper(box: Box, guard: GuardClient, root: int | None = None) -> Keeper
         stopped=partial(_stopped, box.guard / "stop"),
         helpers=tool_helpers(),
         launcher=launcher,
-        prepare=partial(_preparer, box, lambda: policy().tools),
+        prepare=partial(_preparer, box, (uid, gid), lambda: policy().tools),
         sandbox_uid=uid,
         crash_point=crash_points("keeper"),
         variables=partial(configuration.variables, box, os.environ),
@@ -265,14 +265,23 @@ def make_keeper(box: Box, guard: GuardClient, root: int | None = None) -> Keeper
     )
 
 
-def _preparer(box: Box, tools: Callable[[], Mapping[str, Digest]], runner: Runner) -> Prepare:
+def _preparer(
+    box: Box, user: tuple[int | None, int | None], tools: Callable[[], Mapping[str, Digest]], runner: Runner
+) -> Prepare:
     from greenroom.bootstrap import configuration
     from greenroom.brokers.fetch import Fetcher
+    from greenroom.brokers.view import View
     from greenroom.keeper.prepare import Preparer
 
     golden = runner.goldens.open(runner.goldens.current())
     own = partial(configuration.load, box)
-    fetcher = Fetcher(python=golden.python, environment=os.environ, cancelled=runner.gate.shut, own=own)
+    fetcher = Fetcher(
+        python=golden.python,
+        environment=os.environ,
+        cancelled=runner.gate.shut,
+        own=own,
+        seclude=View(uid=user[0], gid=user[1]),
+    )
     preparer = Preparer(
         runner=runner,
         fetch=fetcher.locked,

@@ -37,6 +37,8 @@ WALL_SECONDS = 600
 LOOK_SECONDS = 0.2
 MAX_SAID_BYTES = 1024 * 1024
 Progress = Callable[[str], None]
+Seclude = Callable[[Sequence[str], Mapping[str, str], Path, Path], tuple[Sequence[str], Mapping[str, str]]]
+"""Where a program runs: its words and environment, with the two directories that it may write."""
 
 _REACH = "check the network, the proxy and pip's index settings, then try again"
 
@@ -82,11 +84,18 @@ def _never() -> bool:
     return False
 
 
+def _in_the_open(
+    argv: Sequence[str], environment: Mapping[str, str], scratch: Path, into: Path
+) -> tuple[Sequence[str], Mapping[str, str]]:
+    del into
+    return argv, {**environment, "TMPDIR": str(scratch)}
+
+
 class Fetcher:
     """Fetches for one Python version, with the settings of the person in whose `environment` it runs.
 
     `own` gives the box's own settings, of which those of the index count. `cancelled` is asked five times a second;
-    when it turns true the fetch is killed.
+    when it turns true the fetch is killed. `seclude` says where pip runs (`brokers.view`); without it, in the open.
     """
 
     def __init__(
@@ -97,12 +106,14 @@ class Fetcher:
         progress: Progress = _quiet,
         cancelled: Callable[[], bool] = _never,
         own: Callable[[], Values] = dict,
+        seclude: Seclude = _in_the_open,
     ) -> None:
         self._python = ".".join(python.split(".")[:2])
         self._environment = environment
         self._progress = progress
         self._cancelled = cancelled
         self._own = own
+        self._seclude = seclude
         self._settings: Mapping[str, str] | None = None
 
     def __call__(self, requirements: Sequence[str], into: Path) -> Lock | Held:
@@ -155,11 +166,13 @@ class Fetcher:
         with tempfile.TemporaryDirectory(prefix="fetch-", dir=into.parent) as scratch:
             listed, said = Path(scratch) / "requirements.txt", Path(scratch) / "said"
             listed.write_text("".join(f"{requirement}\n" for requirement in requirements), "utf-8")
+            words = [sys.executable, "-I", "-B", "-c", _PIP, *self._arguments(listed, into)]
+            # Whoever cleans up after a killed fetch finds all of it beside `into`.
+            argv, given = self._seclude(words, environment, Path(scratch), into)
             with said.open("wb") as output:
                 process = subprocess.Popen(
-                    [sys.executable, "-I", "-B", "-c", _PIP, *self._arguments(listed, into)],
-                    # Whoever cleans up after a killed fetch finds all of it beside `into`.
-                    env={**environment, "TMPDIR": scratch},
+                    list(argv),
+                    env=dict(given),
                     cwd=scratch,
                     stdin=subprocess.DEVNULL,
                     stdout=output,

@@ -26,6 +26,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from greenroom.brokers.web import DEFAULT_INDEX, Listed, Web, shown
 from greenroom.domain.errors import Unusable
+from greenroom.domain.refusals import remedy_of
 from greenroom.domain.settings import Values
 from greenroom.domain.verdict import Held
 
@@ -150,7 +151,7 @@ class Router:
         except FileNotFoundError:
             self._note(Held(rule="fetch-failed", where=shown(file.url), remedy="the index lists a file that is gone"))
         except Unusable as error:
-            self._note(Held(rule=error.reference, where=error.where, remedy=error.remedy))
+            self._note(Held(rule=error.reference, where=error.where, remedy=remedy_of(error)))
 
     def _made(self, name: str) -> bytes | None:
         try:
@@ -160,7 +161,7 @@ class Router:
                     self.asked[name] = source
                     return self._written(listed)
         except Unusable as error:
-            self._note(Held(rule=error.reference, where=error.where, remedy=error.remedy))
+            self._note(Held(rule=error.reference, where=error.where, remedy=remedy_of(error)))
         return None
 
     def _of_index(self, source: Source, name: str) -> list[Listed] | None:

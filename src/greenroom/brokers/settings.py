@@ -41,10 +41,18 @@ _PASSED_ON = frozenset(
         "requests_ca_bundle",
         "ssl_cert_dir",
         "ssl_cert_file",
+        "netrc",
         "tmpdir",
-        "xdg_cache_home",
     }
 )
+_FIXED = {
+    "PATH": "/usr/bin:/bin",
+    "LC_ALL": "C.UTF-8",
+    "PIP_CONFIG_FILE": os.devnull,
+    "PIP_NO_INPUT": "1",
+    # What was fetched stays in the box: pip's cache would lie in the person's home directory, and outlive the box.
+    "PIP_NO_CACHE_DIR": "1",
+}
 _SECTIONS = ("global", "download", ":env:")
 MAX_SETTINGS_BYTES = 256 * 1024
 
@@ -91,16 +99,14 @@ def pip_environment(environment: Mapping[str, str], settings: Mapping[str, str])
     if "cert" not in settings and surroundings.get("ssl_cert_file"):
         settings = {**settings, "cert": surroundings["ssl_cert_file"]}
     given = {f"PIP_{name.upper().replace('-', '_')}": value for name, value in settings.items()}
-    fixed = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "PIP_CONFIG_FILE": os.devnull, "PIP_NO_INPUT": "1"}
-    return passed | given | fixed
+    return passed | given | _FIXED
 
 
 def routed_environment(environment: Mapping[str, str], index: str) -> dict[str, str]:
     """The environment of a pip whose only index is on loopback: it needs nobody's proxy, certificate or password."""
     places = {name: value for name, value in environment.items() if name.lower() in ("home", "tmpdir")}
-    given = {"PIP_INDEX_URL": index, "PIP_RETRIES": "0", "PIP_NO_CACHE_DIR": "1", "PIP_TIMEOUT": "120"}
-    fixed = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "PIP_CONFIG_FILE": os.devnull, "PIP_NO_INPUT": "1"}
-    return places | given | fixed | {"NO_PROXY": "127.0.0.1"}
+    given = {"PIP_INDEX_URL": index, "PIP_RETRIES": "0", "PIP_TIMEOUT": "120"}
+    return places | given | _FIXED | {"NO_PROXY": "127.0.0.1"}
 
 
 def _text(value: str) -> str:

@@ -6,6 +6,7 @@ from greenroom.domain import documents
 from greenroom.domain.digest import Digest, prefix_of
 from greenroom.domain.errors import Unreachable, Unusable
 from greenroom.domain.proof import Import, Predicate
+from greenroom.domain.refusals import refused_by
 from greenroom.domain.verdict import Refused
 from greenroom.domain.vocabulary import Trust
 from greenroom.guard.ledger import Generation
@@ -32,7 +33,7 @@ def adopt(room: Room, imported: Digest) -> Digest | Refused:
     except Unreachable:
         raise
     except Unusable as error:
-        return Refused(rule=error.reference, where=error.where or error.message, remedy=error.remedy)
+        return refused_by(error)
 
 
 def open_import(room: Room, digest: Digest) -> Import:

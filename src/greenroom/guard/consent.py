@@ -15,6 +15,7 @@ from greenroom.domain.ports import Dossier, Store
 from greenroom.domain.proof import Consent, Risk
 from greenroom.domain.proposal import origin_of
 from greenroom.domain.proposal import read as read_proposal
+from greenroom.domain.refusals import refused_by
 from greenroom.domain.verdict import Held, Instant, Refused
 from greenroom.domain.vocabulary import Agree, Mode, Trust
 from greenroom.guard.cardwords import card_differs_in
@@ -53,7 +54,7 @@ def give(room: Room, envelope: bytes) -> Digest | Refused:
         consent = open_paper(room.attestor, envelope, Consent)
         refused = _unfit(room, consent, room.clock.now())
     except Unusable as error:
-        refused = Refused(rule=error.reference, where=error.where or error.message, remedy=error.remedy)
+        refused = refused_by(error)
         room.journal.write("consent.refused", f"consent-refused/{secrets.token_hex(8)}", about=refused.rule)
         return refused
     if refused is not None:

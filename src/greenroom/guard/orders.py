@@ -8,6 +8,7 @@ from typing import Any
 
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import GreenroomError, Tampered, Unreachable, Unusable
+from greenroom.domain.refusals import refused_by
 from greenroom.domain.verdict import Instant, Passed, Refused, Verdict
 from greenroom.guard import commands, floors, looks, optins
 from greenroom.guard.journal import tidy
@@ -220,7 +221,7 @@ def _spent(nonce: str) -> Refused:
 
 
 def _refused(error: Unusable) -> Refused:
-    return Refused(rule=error.reference, where=error.where or error.message, remedy=error.remedy)
+    return refused_by(error)
 
 
 def _fit_mode(room: Room, order: ModeOrder) -> None:

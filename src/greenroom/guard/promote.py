@@ -21,6 +21,7 @@ from greenroom.domain.digest import Digest
 from greenroom.domain.errors import NotFound, Tampered, Unreachable, Unusable
 from greenroom.domain.plan import Plan
 from greenroom.domain.proof import Consent, Warrant
+from greenroom.domain.refusals import refused_by
 from greenroom.domain.terms import lowered
 from greenroom.domain.verdict import Held, Instant, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import Mode
@@ -49,7 +50,7 @@ def promote(room: Room, digest: Digest) -> Verdict:
     except Unreachable:
         raise
     except Unusable as error:
-        return Refused(rule=error.reference, where=error.where or error.message, remedy=error.remedy)
+        return refused_by(error)
 
 
 def recover(room: Room, generation: Generation) -> None:

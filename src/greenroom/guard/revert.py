@@ -8,6 +8,7 @@ import secrets
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import GreenroomError, NotFound, Tampered, Unreachable, Unusable
 from greenroom.domain.proof import Warrant
+from greenroom.domain.refusals import refused_by
 from greenroom.domain.verdict import Passed, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Subject
 from greenroom.guard.floors import below_floor
@@ -36,7 +37,7 @@ def revert(room: Room, subject: Subject, change: ChangeId, actor: str) -> Verdic
         _failed(room, change, rule)
         if isinstance(error, Unreachable) or not isinstance(error, Unusable):
             raise
-        return Refused(rule=error.reference, where=error.where or error.message, remedy=error.remedy)
+        return refused_by(error)
     if actor == WATCH and isinstance(answer, Refused):
         _failed(room, change, answer.rule)
     return answer

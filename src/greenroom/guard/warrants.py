@@ -21,6 +21,7 @@ from greenroom.domain.errors import Unreachable, Unusable
 from greenroom.domain.plan import Plan
 from greenroom.domain.ports import Dossier, UndoRecord
 from greenroom.domain.proof import Consent, Predicate, Risk, Warrant
+from greenroom.domain.refusals import remedy_of
 from greenroom.domain.terms import lowered, terms_fault
 from greenroom.domain.verdict import Held, Instant, Passed, Refused
 from greenroom.domain.vocabulary import ChangeId, Mode, Origin, Stage, State, Trust
@@ -34,7 +35,7 @@ from greenroom.guard.kept import MAX_UNDO_BYTES, MAX_WARRANT_BYTES, read_paper
 from greenroom.guard.looks import not_looked_at
 from greenroom.guard.room import Room, Rules
 from greenroom.guard.standing import Given
-from greenroom.guard.steps import remedy_for
+from greenroom.guard.steps import REMEDY, remedy_for
 
 MAX_PLAN_BYTES = 1024 * 1024
 _SECOND = 1_000_000_000
@@ -48,7 +49,7 @@ def warrant(room: Room, dossier: Dossier) -> Digest | Refused | Held:
     except Unreachable:
         raise
     except Unusable as error:
-        remedy = remedy_for(bounded(dossier.change), error.remedy)
+        remedy = remedy_for(bounded(dossier.change), remedy_of(error, REMEDY))
         answer = Refused(rule=error.reference, where=error.where or error.message, remedy=remedy)
     if isinstance(answer, Refused):
         key = f"warrant-refused/{secrets.token_hex(16)}"

@@ -10,6 +10,7 @@ from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Unreachable, Unusable
 from greenroom.domain.plan import Plan
 from greenroom.domain.proof import Evidence, Warrant
+from greenroom.domain.refusals import refused_by
 from greenroom.domain.verdict import Instant, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Origin, Stage, State, Trust
 from greenroom.guard.evidence import AGAIN, Case, EvidenceRoom, Found
@@ -39,7 +40,7 @@ def mark_good(room: Room, change: ChangeId, receipts: tuple[Digest, ...]) -> Ver
     except Unreachable:
         raise
     except Unusable as error:
-        return Refused(rule=error.reference, where=error.where or error.message, remedy=error.remedy)
+        return refused_by(error)
 
 
 def _judge(room: Room, generation: Generation, receipts: tuple[Digest, ...]) -> Verdict:

@@ -19,6 +19,7 @@ from greenroom.domain.outcomes import RESULTS
 from greenroom.domain.plan import ToolManifest
 from greenroom.domain.ports import Attestor, Cell, CheckRun, Clock, Mount, Outcome, Store, Trees, Walls
 from greenroom.domain.proof import Predicate, Receipt, RunOutput
+from greenroom.domain.refusals import remedy_of
 from greenroom.domain.trees import Manifest
 from greenroom.domain.verdict import Instant, Refused
 from greenroom.keeper import overlay, results, suites
@@ -422,7 +423,9 @@ def refusal_of(error: Unusable | OSError) -> Refused:
             raise error
         return Refused(rule="disk-full", where=str(error.filename or "the keeper's directory"), remedy="free space")
     where = f"{error.where}: {error.message}" if error.where else error.message
-    return Refused(rule=error.reference, where=where[:500], remedy=error.remedy or "mend what is named, then try again")
+    return Refused(
+        rule=error.reference, where=where[:500], remedy=remedy_of(error, "mend what is named, then try again")
+    )
 
 
 def ended_badly(name: str, outcome: Outcome) -> Refused | None:

@@ -16,7 +16,7 @@ from greenroom.domain.events import Event
 from greenroom.domain.verdict import Held, Instant, Passed, Verdict
 from greenroom.domain.vocabulary import ChangeId, Move, State, Subject, address_of
 from greenroom.pipeline.branches import OPEN, Branch
-from greenroom.pipeline.carrying import live_unnoted, row_of
+from greenroom.pipeline.carrying import live_unnoted, row_of, under_stop
 from greenroom.pipeline.deciding import CLOSED, remember
 from greenroom.pipeline.holds import BASE_MOVED, DEFERRED
 from greenroom.pipeline.house import House
@@ -30,7 +30,8 @@ FATES = ("merged", "squashed", CLOSED)
 def branch_offer(house: House, change_id: str) -> dict[str, Any]:
     """What the branch of a change is made of, and the card that describes it; held where it cannot be made.
 
-    Raises Unusable `wrong-state` for a change that is not verified or is live, `no-branch-of-a-release`.
+    Held `stopped` under a stop. Raises Unusable `wrong-state` for a change that is not verified or is live,
+    `no-branch-of-a-release`.
     """
     change = house.changes.get(ChangeId(change_id))
     delivery = house.deliveries.get(change.subject)
@@ -41,6 +42,9 @@ def branch_offer(house: House, change_id: str) -> dict[str, Any]:
     if hold is not None and hold.rule in (BASE_MOVED, DEFERRED):
         return {**row_of(house, change), "verdict": verdict_plain(_told(hold, change))}
     _require_offerable(house, change)
+    held = under_stop(house, f"greenroom lift, then greenroom pr {change.id}")
+    if held is not None:
+        return {**row_of(house, change), "verdict": verdict_plain(held)}
     if delivery.pending:
         where = f"{delivery.branch} still lacks what is live, {delivery.wanted[:12]}"
         held = Held(rule=delivery.pending, where=where, remedy="greenroom status says why")
@@ -58,13 +62,17 @@ def branch_offer(house: House, change_id: str) -> dict[str, Any]:
 
 
 def branched(house: House, change_id: str, *, branch: str, onto: str, made: str, at: Instant) -> dict[str, Any]:
-    """Record, and log, that a change was delivered as a branch."""
+    """Record, and log, that a change was delivered as a branch; held `stopped` where nothing may follow, no push.
+
+    A branch that was made before the stop came is there: it is recorded all the same.
+    """
     change = house.changes.get(ChangeId(change_id))
     _log(house, change, "branched", f"{branch} {made[:12]}", made)
     house.branches.put(
         Branch(change=change.id, subject=str(change.subject), branch=branch, onto=onto, made=made, at=at)
     )
-    return row_of(house, change)
+    held = under_stop(house, f"the branch is made; greenroom lift, then greenroom pr {change.id} --push")
+    return {**row_of(house, change), "verdict": verdict_plain(held or Passed())}
 
 
 def branches_of(house: House, path: str, branch: str) -> list[dict[str, Any]]:

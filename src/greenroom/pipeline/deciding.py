@@ -16,7 +16,7 @@ from greenroom.domain.findings import Decision, Said, without
 from greenroom.domain.proposal import Proposal
 from greenroom.domain.verdict import Held, Instant, Passed, Refused
 from greenroom.domain.vocabulary import ChangeId, Move, State, Subject
-from greenroom.pipeline.carrying import carry_on, live_unnoted, row_of
+from greenroom.pipeline.carrying import carry_on, live_unnoted, row_of, under_stop
 from greenroom.pipeline.decisions import findings_of, names_of
 from greenroom.pipeline.holds import DEFERRED, SUPERSEDED, queued
 from greenroom.pipeline.house import House, Tell
@@ -94,7 +94,7 @@ def defer(house: House, change_id: str, *, until: Instant, actor: str) -> dict[s
 def reopen(house: House, change_id: str, *, actor: str, tell: Tell) -> dict[str, Any]:
     """Take a no or a later back. A change that waits goes on; one that ended is proposed again, as its child.
 
-    Raises Unusable `wrong-state` where nobody said anything that could be taken back.
+    Held `stopped` under a stop. Raises Unusable `wrong-state` where nobody said anything that could be taken back.
     """
     change = house.changes.get(ChangeId(change_id))
     decided = house.decisions.among(change.subject, findings_of(house.store, change))
@@ -103,6 +103,9 @@ def reopen(house: House, change_id: str, *, actor: str, tell: Tell) -> dict[str,
         ended = change.terminal and change.ended != SUPERSEDED
         remedy = f"greenroom retry {change.id} carries its proposal again" if ended else ""
         raise _wrong_state(change, "reopen", "nobody rejected or deferred it", remedy)
+    stopped = under_stop(house, f"greenroom lift, then greenroom reopen {change.id}")
+    if stopped is not None:
+        return {**row_of(house, change), "verdict": verdict_plain(stopped)}
     key = f"{change.id}/{change.version}/reopen"
     house.guard.append(Event(key=key, at=house.clock.now(), actor=actor, name="change.reopened", change=change.id))
     house.decisions.forget(change.subject, decided)

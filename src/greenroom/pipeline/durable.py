@@ -9,10 +9,13 @@ of the stages; a release number here would strand every unfinished change at an 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import logging
+import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -20,12 +23,14 @@ from typing import Any
 from dbos import DBOS, DBOSConfig, SetWorkflowID
 
 from greenroom.domain.change import Change
-from greenroom.domain.errors import Bug, GreenroomError
+from greenroom.domain.errors import Bug, GreenroomError, Unreachable
 from greenroom.domain.ports import Changes
 from greenroom.domain.vocabulary import ChangeId
 from greenroom.pipeline.flow import Flow, Watcher
 
 STAGE_ORDER = "plan-debate-simulate-verify-approve-promote-watch"
+LEAVES_S, LOOK_S = 5.0, 0.05
+"""How long an executor waits for one that was killed to be gone, and how often it looks, in seconds."""
 _ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
 
@@ -46,7 +51,10 @@ class JsonSerializer:
 
 
 class DurableRuns:
-    """The Durable port over DBOS and SQLite. One process a database: only the executor makes one."""
+    """The Durable port over DBOS and SQLite. One process a database: only the executor makes one.
+
+    Raises Unreachable `database-in-use` where another process carries runs with it.
+    """
 
     def __init__(self, database: Path, flow: Flow, changes: Changes) -> None:
         self._flow = flow
@@ -55,6 +63,7 @@ class DurableRuns:
         self._errors: dict[str, GreenroomError] = {}
         self._lock = threading.Lock()
         self._turns: dict[str, threading.Lock] = {}
+        self._hold: int | None = _alone(database)
         _write_ahead(database)
         config: DBOSConfig = {
             "name": "greenroom",
@@ -96,6 +105,9 @@ class DurableRuns:
     def close(self) -> None:
         """Let go of the database; running steps are picked up at the next launch."""
         DBOS.destroy(workflow_completion_timeout_sec=0)
+        if self._hold is not None:
+            os.close(self._hold)
+            self._hold = None
 
     def _start(self, change: ChangeId, version: int) -> Any:
         with self._lock:
@@ -147,6 +159,24 @@ class DurableRuns:
         except Exception as error:
             self._errors[change_id] = Bug("bug", f"{type(error).__name__}: {error}")
             return {"again": False, "error": "bug"}
+
+
+def _alone(database: Path) -> int:
+    """A descriptor that keeps every other executor from this database until it is closed, or its process ends."""
+    path = database.with_name(f"{database.name}.lock")
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    ends = time.monotonic() + LEAVES_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return descriptor
+        except BlockingIOError:
+            if time.monotonic() < ends:
+                time.sleep(LOOK_S)
+                continue
+            os.close(descriptor)
+            message, remedy = "another executor carries runs with this database", "greenroom down, then try again"
+            raise Unreachable("database-in-use", message, where=str(database), remedy=remedy) from None
 
 
 def _write_ahead(database: Path) -> None:

@@ -26,6 +26,7 @@ from greenroom.domain.events import Event
 from greenroom.domain.plan import Plan
 from greenroom.domain.ports import Changes, Clock, Facts, Guard, Policy, Store
 from greenroom.domain.proof import Evidence
+from greenroom.domain.refusals import remedy_of
 from greenroom.domain.standing import APPLY_WINDOW
 from greenroom.domain.verdict import Held, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Stage, State
@@ -150,7 +151,7 @@ class Flow:
             held = Held(rule="bug", where=str(error), remedy="this is our mistake: please report it")
             return self._denied(change, stage, held)
         except GreenroomError as error:
-            remedy = error.remedy or f"see `greenroom show {change.id}`, then `greenroom improve` again"
+            remedy = remedy_of(error, f"see `greenroom show {change.id}`, then `greenroom improve` again")
             refused = Refused(rule=error.reference, where=error.where or error.message, remedy=remedy)
             return self._denied(change, stage, refused)
 

@@ -84,7 +84,10 @@ def _by_todays_rules(verb: str, change: ChangeId) -> str:
 
 def told(verdict: Verdict, change: Change, stage: Stage) -> Verdict:
     """`verdict` with a remedy that names the command to type, where the rule that spoke cannot know it."""
-    if isinstance(verdict, Passed) or change.state is State.PROMOTED:
+    if isinstance(verdict, Passed):
+        return verdict
+    verdict = dataclasses.replace(verdict, remedy=verdict.remedy.replace(" ID`", f" {change.id}`"))
+    if change.state is State.PROMOTED:
         return verdict
     if verdict.rule == BASE_MOVED:
         return base_moved(change, verdict.where)

@@ -18,7 +18,7 @@ from greenroom.domain.findings import findings
 from greenroom.domain.proposal import EDIT_DOOR, Proposal, is_person, origin_of
 from greenroom.domain.verdict import Held
 from greenroom.domain.vocabulary import ChangeId, Mode, State, Trust
-from greenroom.pipeline.carrying import carry_on, live_unnoted, row_of
+from greenroom.pipeline.carrying import carry_on, live_unnoted, row_of, under_stop
 from greenroom.pipeline.changes import Line
 from greenroom.pipeline.decisions import findings_of
 from greenroom.pipeline.holds import SUPERSEDED
@@ -36,12 +36,15 @@ MODES = tuple(Mode)
 def edit(house: House, change_id: str, *, patch: str, actor: str, tell: Tell, summary: str = "") -> dict[str, Any]:
     """Carry the stored `patch` in the place of the change's own: a new change of the person `actor`.
 
-    `summary` is its title; without one it is the parent's, marked as edited.
+    `summary` is its title; without one it is the parent's, marked as edited. Held `stopped` under a stop.
     Raises Unusable `wrong-state` for a change that is live, `not-a-person`, `bad-patch`, and `no-change` where the
     patch is the one that the change has.
     """
     parent = house.changes.get(ChangeId(change_id))
     _require_last(house, parent, "edit")
+    stopped = under_stop(house, f"greenroom lift, then greenroom edit {parent.id}")
+    if stopped is not None:
+        return {**row_of(house, parent), "verdict": verdict_plain(stopped)}
     if not is_person(actor):
         raise Unusable("not-a-person", "an edit has a person", where=actor[:80])
     told, digest = read_proposal(house.store, parent), parse_digest(patch)
@@ -68,11 +71,14 @@ def edit(house: House, change_id: str, *, patch: str, actor: str, tell: Tell, su
 def retry(house: House, change_id: str, *, tell: Tell) -> dict[str, Any]:
     """Carry the change's proposal again, on what is live: after a refusal, and where its base moved (a rebase).
 
-    Held as `restack-conflict`, and nothing else of it changed, where its patch has no place there. Raises Unusable
-    `wrong-state` for a change that is live or that a person has to reopen first.
+    Held as `restack-conflict`, and nothing else of it changed, where its patch has no place there; `stopped` under a
+    stop. Raises Unusable `wrong-state` for a change that is live or that a person has to reopen first.
     """
     parent = house.changes.get(ChangeId(change_id))
     _require_last(house, parent, "retry")
+    stopped = under_stop(house, f"greenroom lift, then greenroom retry {parent.id}")
+    if stopped is not None:
+        return {**row_of(house, parent), "verdict": verdict_plain(stopped)}
     decided = house.decisions.among(parent.subject, findings_of(house.store, parent))
     said = {one.said for one in decided.values() if one.holds(house.clock.now())}
     if said:

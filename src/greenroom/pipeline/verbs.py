@@ -96,7 +96,7 @@ def approve(house: House, change_id: str, envelope: bytes, *, promote: bool, tel
     _require_approvable(change)
     held = child_only(house, change) if outdated(house, change) else None
     if held is None and not promote:
-        held = under_stop(house, f"lift it, then greenroom approve {change.id}")
+        held = under_stop(house, f"greenroom lift, then greenroom approve {change.id}")
     if held is not None:
         return {**row_of(house, change), "verdict": verdict_plain(held)}
     consent = house.guard.consent(envelope)

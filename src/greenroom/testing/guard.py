@@ -14,6 +14,7 @@ from greenroom.domain.events import Event
 from greenroom.domain.plan import Caps
 from greenroom.domain.ports import Attestor, Clock, Dossier, GuardStatus, Log, Standing, Store
 from greenroom.domain.proof import Carry, Consent, Import, Predicate, Receipt, Warrant
+from greenroom.domain.refusals import refused_by
 from greenroom.domain.verdict import Held, Instant, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, ConsentLevel, Mode, Subject
 from greenroom.guard.journal import check_event, tidy
@@ -409,4 +410,4 @@ class FakeGuard:
 
 
 def _refused(error: Unusable) -> Refused:
-    return Refused(rule=error.reference, where=error.where or error.message, remedy=error.remedy)
+    return refused_by(error)

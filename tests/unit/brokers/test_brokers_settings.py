@@ -45,6 +45,7 @@ def test_the_environment_is_small(tmp_path: Path) -> None:
         "LC_ALL": "C.UTF-8",
         "PIP_CONFIG_FILE": "/dev/null",
         "PIP_NO_INPUT": "1",
+        "PIP_NO_CACHE_DIR": "1",
     }
 
 

@@ -388,7 +388,7 @@ def test_cli_show_prints_the_debate_that_rejected(door: Door) -> None:
     door.house.findings[:] = [Finding(path="README.md", old=b"teh", new=bad)]
     (row,) = door.json("improve", door.repo)["changes"]
     assert row["refused"]["rule"] == "debate-rejected"
-    assert "greenroom show ID" in row["refused"]["remedy"]
+    assert f"greenroom show {row['id']}" in row["refused"]["remedy"]
     shown = door.json("show", row["id"])
     assert shown["card"] is None
     assert door("show", row["id"]) == Exit.OK

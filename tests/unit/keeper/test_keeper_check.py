@@ -11,6 +11,7 @@ import pytest
 from keeper_house import House, Sight, ended, rule
 
 from greenroom.domain.digest import Digest
+from greenroom.domain.errors import Tampered
 from greenroom.domain.plan import ArgRule
 from greenroom.domain.ports import CheckRun
 from greenroom.domain.proof import Predicate, Receipt, RunOutput
@@ -68,6 +69,18 @@ def test_a_run_has_the_variables_that_its_argument_names_and_its_owner_allows(ho
         asked = ask(house, tool, args={"environment": "TOKEN PYTHONHASHSEED OTHER"})
         assert not isinstance(house.keeper.check(asked), Refused)
         assert dict(house.walls.cells[-1].env) == usual | more
+
+
+def test_a_body_that_the_owner_did_not_sign_is_never_run(house: House) -> None:
+    """`wrong-body`: the manifest names the body by its digest, and another one starts nothing."""
+    tool = house.tool()
+    manifest, body = house.manifests[tool]
+    house.manifests[tool] = (manifest, body + b"import os\n")
+    with pytest.raises(Tampered) as caught:
+        house.keeper.check(ask(house, tool))
+    assert (caught.value.reference, caught.value.where) == ("wrong-body", manifest.body)
+    assert "install Greenroom again" in caught.value.remedy
+    assert house.walls.cells == []
 
 
 def test_a_run_ends_in_a_signed_receipt_with_result_and_artifacts(house: House) -> None:

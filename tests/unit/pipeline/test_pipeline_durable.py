@@ -70,6 +70,21 @@ def test_durable_carries_to_the_end_and_tells_a_watcher(bench: DurableBench) -> 
     assert heard == [(stage, phase) for stage in stages for phase in ("intent", "result")]
 
 
+def test_durable_shares_its_database_with_no_other_process(
+    bench: DurableBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`database-in-use`: two executors on one database would carry the same runs; the next one may, after the first."""
+    runs = bench.launch()
+    monkeypatch.setattr(durable, "LEAVES_S", 0.0)
+    with pytest.raises(Unreachable) as caught:
+        durable.DurableRuns(tmp_path / "dbos.db", bench.flow, bench.changes)
+    assert (caught.value.reference, caught.value.where) == ("database-in-use", str(tmp_path / "dbos.db"))
+    assert "greenroom down" in caught.value.remedy
+    assert runs.carry(bench.proposed().id).state is State.KEPT
+    runs.close()
+    assert list(bench.launch().unfinished()) == []
+
+
 def test_durable_goes_on_after_a_hold_was_lifted(bench: DurableBench) -> None:
     """Each save of the change by a verb has a run of its own."""
     bench.answers(Stage.APPROVE, lambda change: Passed() if change.consents else WAIT)

@@ -514,6 +514,30 @@ def test_a_malformed_proposal_is_a_failure_of_its_proposer(house: MemoryHouse) -
     assert len(answer["changes"]) == 1
 
 
+def test_a_proposer_proposes_in_no_other_name(house: MemoryHouse) -> None:
+    """`another-proposer`: what it proposes is not taken in, whosever name it gives; a person's least of all."""
+
+    class Borrowed:
+        name = "borrowed"
+
+        def propose(self, subject: Any, live: Any) -> Any:
+            return house._proposer(live).propose(subject, live)
+
+    class Person(Borrowed):
+        name = "person:ada"
+
+        def propose(self, subject: Any, live: Any) -> Any:
+            for body in super().propose(subject, live):
+                plain = documents.load_json(body)
+                yield documents.encode({**plain, "proposer": self.name})
+
+    more: Any = {"borrowed": lambda golden: Borrowed(), "person:ada": lambda golden: Person()}
+    house.house = dataclasses.replace(house.house, proposers=lambda: more)
+    answer = house.improve()
+    assert [failed["reference"] for failed in answer["failed"]] == ["another-proposer", "another-proposer"]
+    assert (answer["changes"], house.changes()) == ([], [])
+
+
 @pytest.mark.parametrize("asked", [None, *Mode])
 @pytest.mark.parametrize("box", [Mode.PROPOSE, Mode.SUPERVISED])
 def test_a_mode_may_only_be_lowered(house: MemoryHouse, box: Mode, asked: Mode | None) -> None:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from greenroom.domain.errors import GreenroomError, Unusable
+from greenroom.domain.refusals import remedy_of
 from greenroom.entrypoints.cli import consent, output, render, restacks
 from greenroom.entrypoints.cli.change_commands import (
     Json,
@@ -197,7 +198,7 @@ def _tried(change: str, act: Any) -> Mapping[str, Any]:
             "is": "refused",
             "rule": error.reference,
             "where": error.where or error.message,
-            "remedy": error.remedy,
+            "remedy": remedy_of(error),
         }
         return {"id": change, "state": "", "commit": None, "summary": "", "verdict": verdict}
     return answer

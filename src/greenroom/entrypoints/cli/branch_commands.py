@@ -62,8 +62,8 @@ def register(app: typer.Typer, context: Context) -> None:
         if made["is"] == "passed":
             answer |= {"made": made["made"], "title": shown["card"]["summary"], "verdict": {"is": "passed"}}
             record = {"branch": answer["branch"], "onto": offer["onto"], "made": made["made"], "at": offer["at"]}
-            services.desk("branched", {"change": change, **record})
-            if push:
+            answer["verdict"] = services.desk("branched", {"change": change, **record})["verdict"]
+            if push and answer["verdict"]["is"] == "passed":
                 ask = not (no_input or context.as_json) and sys.stdin.isatty()
                 answer["verdict"] = services.push_branch(offer, made["made"], remote, ask=ask)
                 answer["pushed"] = answer["verdict"]["is"] == "passed"

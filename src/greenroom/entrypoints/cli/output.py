@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from greenroom.domain.errors import Exit, GreenroomError
+from greenroom.domain.refusals import remedy_of
 from greenroom.entrypoints.cli.safe import safe, safe_block
 
 PASSED: Mapping[str, Any] = {"is": "passed"}
@@ -122,7 +123,7 @@ def report(error: GreenroomError, *, as_json: bool, beside: Mapping[str, Any] | 
             "reference": error.reference,
             "message": error.message,
             "where": error.where,
-            "remedy": error.remedy,
+            "remedy": remedy_of(error),
             "exit": int(error.exit_code),
         }
         # Where stdout cannot be written, the words on stderr are all there is.
@@ -132,7 +133,6 @@ def report(error: GreenroomError, *, as_json: bool, beside: Mapping[str, Any] | 
     lines = [f"greenroom: {safe_block(error.message)} [{error.reference}]"]
     if error.where:
         lines.append(f"  where:  {safe(error.where)}")
-    if error.remedy:
-        lines.append(f"  remedy: {safe(error.remedy)}")
+    lines.append(f"  remedy: {safe(remedy_of(error))}")
     print("\n".join(lines), file=sys.stderr)
     return error.exit_code

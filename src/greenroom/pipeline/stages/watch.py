@@ -10,7 +10,8 @@ from greenroom.domain.errors import Bug, GreenroomError, Unreachable
 from greenroom.domain.outcomes import verdict_on
 from greenroom.domain.plan import Plan
 from greenroom.domain.ports import Evaluator, Guard, Store
-from greenroom.domain.verdict import Passed, Refused, Verdict
+from greenroom.domain.refusals import refused_by
+from greenroom.domain.verdict import Passed, Verdict
 from greenroom.pipeline.flow import Done, take_back
 
 
@@ -39,7 +40,7 @@ class WatchStage:
         except Unreachable:
             raise
         except GreenroomError as error:
-            return Refused(rule=error.reference, where=error.where or error.message, remedy=error.remedy), change
+            return refused_by(error), change
         stored = self._store.put("output", documents.encode(evidence))
         watched = dataclasses.replace(change, evidence=(*change.evidence, stored))
         found = verdict_on([evidence])
