@@ -61,7 +61,11 @@ class LocalServices(OwnersOrders):
         progress: Progress | None = None,
     ) -> Any:
         """See Services."""
+        from greenroom.entrypoints.services import CARRYING
+
         client = self._client("desk")
+        if call in CARRYING:
+            arguments = {**(arguments or {}), "settings": self.settings()}
         return client.call(call, arguments, descriptors=descriptors, progress=progress)
 
     def guard(self, call: str, arguments: Mapping[str, Any] | None = None) -> Any:

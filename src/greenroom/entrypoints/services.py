@@ -12,6 +12,8 @@ from greenroom.domain.settings import Value, Values
 from greenroom.domain.vocabulary import Mode
 
 Progress = Callable[[Any], None]
+CARRYING = frozenset({"approve", "edit", "promote", "reopen", "restack", "resume", "retry"})
+"""Calls of the desk that may carry a change onto another base: the box's own settings go with them."""
 Passphrase = Callable[[str], bytes]
 """Asks a person for the passphrase of the owner's key; the text says why."""
 
@@ -39,7 +41,7 @@ class Services(Protocol):
         descriptors: tuple[int, ...] = (),
         progress: Progress | None = None,
     ) -> Any:
-        """Ask the executor; starts the processes when they do not run."""
+        """Ask the executor; starts the processes when they do not run. `CARRYING` calls bring the own settings."""
         ...
 
     def guard(self, call: str, arguments: Mapping[str, Any] | None = None) -> Any:
