@@ -227,6 +227,12 @@ class LocalServices(OwnersOrders):
 
         return fates(path, branch, waiting)
 
+    def pushable(self, offer: Mapping[str, Any], remote: str) -> Mapping[str, Any]:
+        """See Services."""
+        from greenroom.bootstrap.person import pushable
+
+        return _plain(pushable(offer, remote))
+
     def push_branch(self, offer: Mapping[str, Any], made: str, remote: str, *, ask: bool) -> Mapping[str, Any]:
         """See Services."""
         from greenroom.bootstrap.person import push_branch

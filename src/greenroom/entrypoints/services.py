@@ -169,6 +169,10 @@ class Services(Protocol):
         """What became of the branches `waiting` in `branch` of the repository: open, merged, squashed or closed."""
         ...
 
+    def pushable(self, offer: Mapping[str, Any], remote: str) -> Mapping[str, Any]:
+        """Whether a push to `remote` would be tried; a verdict. Nothing is asked of the remote."""
+        ...
+
     def push_branch(self, offer: Mapping[str, Any], made: str, remote: str, *, ask: bool) -> Mapping[str, Any]:
         """Push the branch of a change as the person, never forced; a verdict. Without `ask` nobody is asked."""
         ...

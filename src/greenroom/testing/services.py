@@ -243,6 +243,12 @@ class MemoryServices:
             for one in waiting
         }
 
+    def pushable(self, offer: Mapping[str, Any], remote: str) -> Mapping[str, Any]:
+        """See Services; the remote `path` is a directory."""
+        del offer
+        refused = {"is": "refused", "rule": "push-transport", "where": remote, "remedy": "type its path"}
+        return refused if remote == "path" else {"is": "passed"}
+
     def push_branch(self, offer: Mapping[str, Any], made: str, remote: str, *, ask: bool) -> Mapping[str, Any]:
         """See Services; the remote `origin` takes all."""
         del ask
