@@ -22,7 +22,7 @@ from greenroom.entrypoints.cli.change_commands import (
     say,
     undeliverable,
 )
-from greenroom.entrypoints.cli.completion import change_ids
+from greenroom.entrypoints.cli.completion import change_ids, waiting_rules
 from greenroom.entrypoints.cli.safe import safe
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def register(app: typer.Typer, context: Context) -> None:
             ),
         ] = None,
         rule: Annotated[
-            list[str] | None, typer.Option(help="Every change of this rule that waits; repeatable.")
+            list[str] | None,
+            typer.Option(help="Every change of this rule that waits; repeatable.", autocompletion=waiting_rules),
         ] = None,
         proposer: Annotated[
             list[str] | None, typer.Option(help="Every change of this proposer that waits; repeatable.")

@@ -14,6 +14,7 @@ from greenroom.domain.vocabulary import Mode
 from greenroom.entrypoints.cli import durations, foreseen, improved, output
 from greenroom.entrypoints.cli.branch_commands import noticed
 from greenroom.entrypoints.cli.change_commands import Json, apply_windows, deliver_waiting, finish_change
+from greenroom.entrypoints.cli.completion import proposers
 from greenroom.entrypoints.cli.config_commands import allowed_at_once
 from greenroom.entrypoints.cli.handout import Handout, files_of
 
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 
 Repo = Annotated[str, typer.Argument(metavar="REPO", help="A git repository or an unpacked source release.")]
 Branch = Annotated[str | None, typer.Option(help="The branch; the checked-out one unless named.")]
-Only = Annotated[list[str] | None, typer.Option(help="Only this proposer, optional ones too; may be repeated.")]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(help="Only this proposer, optional ones too; may be repeated.", autocompletion=proposers),
+]
 AtMost = Annotated[Mode | None, typer.Option(help="May only lower the box's mode.")]
 TestCommand = Annotated[
     str | None, typer.Option(help="How this repository's tests run (pytest or unittest); empty forgets it.")
