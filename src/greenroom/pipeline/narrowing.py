@@ -19,7 +19,7 @@ from greenroom.domain.settings import Merged
 from greenroom.domain.verdict import Held, Refused
 from greenroom.domain.vocabulary import ChangeId, Move, State, Subject
 from greenroom.pipeline.board import row
-from greenroom.pipeline.holds import OUTSIDE, REVERTING, STOPPED, again
+from greenroom.pipeline.holds import OUTSIDE, REVERTING, STOPPED, again, base_moved
 from greenroom.pipeline.house import House
 from greenroom.pipeline.settings import known_own, settle, settled_at
 from greenroom.pipeline.stages.plan import read_proposal
@@ -82,7 +82,8 @@ def hold_where_left_out(house: House, change: Change) -> None:
 def end_left_out(house: House, subject: Subject, tree: Digest) -> list[dict[str, Any]]:
     """End the open changes of `subject` that the settings of `tree` leave out; their rows.
 
-    One that a person wrote or agreed to is held instead; one that waits as a branch is the person's to merge or close.
+    One that a person wrote or agreed to is held instead, until other settings let it; one that waits as a branch is
+    the person's to merge or close.
     """
     ended = []
     for listed in house.changes.list(subject=subject, open_only=True):
@@ -91,6 +92,9 @@ def end_left_out(house: House, subject: Subject, tree: Digest) -> list[dict[str,
             continue
         proposal = read_proposal(house.store, change)
         out = left_out(house, subject, tree, proposal, change.id)
+        if out is None and change.hold is not None and change.hold.rule == OUTSIDE:
+            where = f"Blue is {tree[:21]}, the change was made against {change.base[:21]}"
+            house.changes.save(dataclasses.replace(change, hold=base_moved(change, where)))
         if out is None or out.rule != OUTSIDE:
             continue
         if change.consents or is_person(proposal.proposer):

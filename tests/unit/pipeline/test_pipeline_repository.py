@@ -270,6 +270,7 @@ def test_what_a_person_agreed_to_is_held_where_the_file_leaves_it_out(house: Mem
     write(house, "")
     house.findings.clear()
     house.improve()
+    assert house.change(change).hold.rule == "base-moved"  # type: ignore[union-attr]
     assert house.promote(change)["state"] == "kept"
 
 
