@@ -327,7 +327,7 @@ class LocalServices(OwnersOrders):
 
         if self.box.identity.is_file():
             self._mine()
-        asked = (lambda: self.desk("layers"), self._signed_tools, lambda: self.desk("outdated"), self._guard_key)
+        asked = (self._layers, self._signed_tools, lambda: self.desk("outdated"), self._guard_key)
         return examine(self.box, *asked)
 
     def rebuild(self, *, act: bool) -> Mapping[str, Any]:
@@ -335,6 +335,12 @@ class LocalServices(OwnersOrders):
         from greenroom.bootstrap.rebuild import rebuild
 
         return rebuild(self._mine(), act=act)
+
+    def _layers(self) -> Mapping[str, bool]:
+        """What each wall is worth here; where no cell can be made that is said at once, and nothing is started."""
+        self.require_sandbox()
+        found: Mapping[str, bool] = self.desk("layers")
+        return found
 
     def require_sandbox(self) -> None:
         """See Services."""
