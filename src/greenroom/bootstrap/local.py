@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from greenroom.bootstrap.offering import PersonsBranches
 from greenroom.bootstrap.orders import OwnersOrders
 from greenroom.config import Box
 from greenroom.domain import documents
@@ -39,7 +40,7 @@ ASKED = ("guard", "desk")
 LOG_REMEDY = "keep this log as evidence, trust no entry from there on, and go back to a copy that checks"
 
 
-class LocalServices(OwnersOrders):
+class LocalServices(OwnersOrders, PersonsBranches):
     """The Services port of the command line over one box."""
 
     def __init__(self, box: Box) -> None:
@@ -221,24 +222,6 @@ class LocalServices(OwnersOrders):
         made = offer_branch(self._mine(), offer)
         return _plain(made) if isinstance(made, Held) else {**_plain(Passed()), "made": made}
 
-    def fates(self, path: str, branch: str, waiting: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
-        """See Services."""
-        from greenroom.bootstrap.person import fates
-
-        return fates(path, branch, waiting)
-
-    def pushable(self, offer: Mapping[str, Any], remote: str) -> Mapping[str, Any]:
-        """See Services."""
-        from greenroom.bootstrap.person import pushable
-
-        return _plain(pushable(offer, remote))
-
-    def push_branch(self, offer: Mapping[str, Any], made: str, remote: str, *, ask: bool) -> Mapping[str, Any]:
-        """See Services."""
-        from greenroom.bootstrap.person import push_branch
-
-        return _plain(push_branch(offer, made, remote, ask=ask))
-
     def log_entries(self, start: int, count: int) -> Sequence[Mapping[str, Any]]:
         """See Services."""
         from greenroom.audit.reader import read_page
@@ -327,7 +310,13 @@ class LocalServices(OwnersOrders):
 
         if self.box.identity.is_file():
             self._mine()
-        asked = (self._layers, self._signed_tools, lambda: self.desk("outdated"), self._guard_key)
+        asked = (
+            self.require_sandbox,
+            lambda: self.desk("layers"),
+            self._signed_tools,
+            lambda: self.desk("outdated"),
+            self._guard_key,
+        )
         return examine(self.box, *asked)
 
     def rebuild(self, *, act: bool) -> Mapping[str, Any]:
@@ -335,12 +324,6 @@ class LocalServices(OwnersOrders):
         from greenroom.bootstrap.rebuild import rebuild
 
         return rebuild(self._mine(), act=act)
-
-    def _layers(self) -> Mapping[str, bool]:
-        """What each wall is worth here; where no cell can be made that is said at once, and nothing is started."""
-        self.require_sandbox()
-        found: Mapping[str, bool] = self.desk("layers")
-        return found
 
     def require_sandbox(self) -> None:
         """See Services."""
