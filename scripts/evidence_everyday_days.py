@@ -18,7 +18,7 @@ from typing import Any
 from greenroom.domain.digest import Digest
 from greenroom.domain.verdict import Instant, Passed, Verdict
 from greenroom.domain.vocabulary import Mode
-from greenroom.pipeline import standing
+from greenroom.pipeline import standing, verbs
 from greenroom.testing.clock import SECOND
 from greenroom.testing.house import MemoryHouse, shipped_constitution
 from greenroom.testing.parts import Finding
@@ -244,6 +244,28 @@ def autonomous(day: Day) -> None:
     day.improve(more, expected="held: day-cap-changes")
 
 
+def looked(day: Day) -> None:
+    """What goes live by itself day after day, each day within its cap, is held until a person looks."""
+    house = day.house
+    day.said("`mode autonomous`", house.set_mode(Mode.AUTONOMOUS), "passed")
+    house.commit({"d.py": b"w = 1\n", "e.py": b"v = 1\n"})
+    more = [Finding(path=f"{n}.py", old=b"= 1", new=b"= 2", summary=f"{n}.py: logic") for n in ("d", "e")]
+    for clock, pair in (("8:05", (CODE_A, CODE_B)), ("33:00", (CODE_C, more[0]))):
+        day.at(clock)
+        for each in pair:
+            day.improve(each, expected="applied")
+    day.at("57:00")
+    (last,) = day.improve(more[1], expected="held: not-looked-at")
+    again = verbs.resume(house.house, change_id=last, tell=house.tell)["resumed"]
+    day.note(f"`resume {more[1].summary}`", outcome(again[0]), "held: not-looked-at")
+    (unseen,) = house.guard.unseen()
+    day.note("`looked` shows", f"{unseen['count']} changes", f"{CAP} changes")
+    day.said("`looked`, with the owner's key", house.looked(unseen["subject"], unseen["through"]), "passed")
+    again = verbs.resume(house.house, change_id=last, tell=house.tell)["resumed"]
+    house.deliver()
+    day.note(f"`resume {more[1].summary}`", outcome(again[0]), "applied")
+
+
 def _wavering(house: MemoryHouse, honest: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def results(run: Any) -> Any:
         house.checks["tests"] = "flaky" if run.occasion is not None and run.check == "tests" else "pass"
@@ -268,12 +290,13 @@ def played(play: Callable[[Day], None], directory: Path) -> Day:
 
 
 def main() -> int:
-    """Print both days; 0 when each line came out as it has to."""
+    """Print the days; 0 when each line came out as it has to."""
     wrong: list[str] = []
-    for play in (supervised, autonomous):
+    for play in (supervised, autonomous, looked):
         with tempfile.TemporaryDirectory() as directory:
             day = played(play, Path(directory))
-        print(f"Mode `{play.__name__}` (windows of an hour, at most {CAP} changes a day)\n")
+        title = "Three days nobody looks at" if play is looked else f"Mode `{play.__name__}`"
+        print(f"{title} (windows of an hour, at most {CAP} changes a day)\n")
         print("| time | what happens | what comes of it | live |\n|---|---|---|---|")
         for row in day.rows:
             print(f"| {' | '.join(row)} |")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORD = ROOT / ".greenroom-setup.json"
+USERS = ("greenroom-sandbox", "greenroom-guard", "greenroom-executor")
 MADE = (".venv", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".import_linter_cache", "build", "dist")
 
 
@@ -58,9 +60,21 @@ def remove_users(made: dict[str, list[str]]) -> list[str]:
     """Remove the users and groups that setup made; the lines about those that stay."""
     lines = [["userdel", name] for name in made.get("users", [])]
     lines += [["groupdel", name] for name in made.get("groups", [])]
+    others = [name for name in USERS if name not in made.get("users", []) and is_user(name)]
+    why = "not made by the setup of this clone; as root, when no other installation needs them"
+    kept = [f"system users {', '.join(others)}, {why}: userdel"] if others else []
     if os.geteuid() != 0:
-        return [f"as root: {' '.join(line)}" for line in lines]
-    return [" ".join(line) for line in lines if subprocess.run(line, check=False).returncode != 0]
+        return [*(f"as root: {' '.join(line)}" for line in lines), *kept]
+    return [*(" ".join(line) for line in lines if subprocess.run(line, check=False).returncode != 0), *kept]
+
+
+def is_user(name: str) -> bool:
+    """Whether this machine has a user of that name."""
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
 
 
 def packages(made: dict[str, list[str]]) -> list[str]:

@@ -186,6 +186,23 @@ def _harmless(answer: Answer) -> None:
         assert char not in answer.out + answer.err, ascii(answer.out + answer.err)
 
 
+@pytest.mark.parametrize("kind", ["bare", "shallow"])
+def test_e2e_clones_without_a_worktree_or_without_history(house: House, kind: str) -> None:
+    """A bare repository and a shallow clone are subjects like any other: what is promoted arrives on their branch."""
+    source = house.repository("source", dict(CALM) | {"README.md": "# Calm\n\nYou will recieve it.\n"})
+    git(source, "commit", "-q", "--allow-empty", "-m", "second")
+    place = house.home / "src" / f"{source.name}-{kind}"
+    how = ("--bare", str(source)) if kind == "bare" else ("--depth", "1", f"file://{source}")
+    git(house.home, "clone", "-q", *how, str(place))
+    (change,) = house.ok("improve", str(place), "--only", "codespell")["changes"]
+    done = house.ok("approve", change["id"], "--yes")
+    assert (done["state"], done["delivered"]["is"]) == ("kept", "passed")
+    assert git(place, "show", "main:README.md") == "# Calm\n\nYou will receive it."
+    assert git(place, "rev-parse", "main") == done["commit"]
+    assert kind == "bare" or git(place, "status", "--porcelain") == ""
+    house.log_is_whole()
+
+
 def test_e2e_dirty_worktree(house: House, evidence: Evidence) -> None:
     """A change of the person's that is not committed holds the approval before anybody is asked."""
     place = house.repository("dirty")

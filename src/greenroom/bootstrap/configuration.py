@@ -52,9 +52,9 @@ def _index(key: str, environment: Mapping[str, str]) -> tuple[Value | None, str]
     found = settings.read_settings(environment)
     lower = {name.lower(): value for name, value in environment.items()}
     if key == "index.url":
-        said = [web.shown(found.get("index-url", web.DEFAULT_INDEX)), *map(web.shown, _words(found, "extra-index-url"))]
+        said = [*map(web.shown, _words(found, "extra-index-url")), web.shown(found.get("index-url", web.DEFAULT_INDEX))]
         usual = not {"index-url", "extra-index-url", "find-links", "no-index"} & set(found)
-        places = tuple(dict.fromkeys([*_words(found, "find-links"), *reversed(said)]))
+        places = tuple(dict.fromkeys([*_words(found, "find-links"), *said]))
         return places if len(places) > 1 else places[0], "default" if usual else PIP
     if key == "index.certificate":
         return web.certificates(found, lower), PIP if found.get("cert") else "environment"

@@ -24,6 +24,7 @@ _NO_CELL = "see that user namespaces are to be had and that `ulimit -Ha` is not 
 
 def examine(
     box: Box,
+    require_sandbox: Callable[[], None],
     layers: Callable[[], Mapping[str, bool]],
     signed_tools: Callable[[], bool],
     outdated: Callable[[], Sequence[str]],
@@ -31,8 +32,8 @@ def examine(
 ) -> Mapping[str, Any]:
     """Facts and problems; `ok` is False when the sandbox cannot be had.
 
-    `layers`, `outdated` (the changes planned with tools that are signed no more) and `guard_key` ask the running
-    processes.
+    `require_sandbox` is the quick look, which starts nothing. `layers`, `outdated` (the changes planned with tools that
+    are signed no more) and `guard_key` ask the running processes.
     """
     facts: dict[str, Any] = {"greenroom": __version__, "python": platform.python_version(), "box": str(box.root)}
     problems: list[dict[str, str]] = []
@@ -48,6 +49,8 @@ def examine(
         lacking = missing_repositories(box)
         problems += [{"message": each["message"], "remedy": each["remedy"]} for each in lacking]
         try:
+            # Where no cell can be made that is said at once: processes would find it out one by one.
+            require_sandbox()
             found = layers()
             facts |= {f"layer {name}": "enforced" if on else "not enforced" for name, on in sorted(found.items())}
             if not any(found.values()):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from greenroom.bootstrap.offering import PersonsBranches
 from greenroom.bootstrap.orders import OwnersOrders
 from greenroom.config import Box
 from greenroom.domain import documents
@@ -39,7 +40,7 @@ ASKED = ("guard", "desk")
 LOG_REMEDY = "keep this log as evidence, trust no entry from there on, and go back to a copy that checks"
 
 
-class LocalServices(OwnersOrders):
+class LocalServices(OwnersOrders, PersonsBranches):
     """The Services port of the command line over one box."""
 
     def __init__(self, box: Box) -> None:
@@ -60,6 +61,10 @@ class LocalServices(OwnersOrders):
         progress: Progress | None = None,
     ) -> Any:
         """See Services."""
+        from greenroom.entrypoints.services import CARRYING
+
+        if call in CARRYING:
+            arguments = {**(arguments or {}), "settings": self.settings()}
         return self._client("desk").call(call, arguments, progress=progress)
 
     def present(self, path: str, branch: str) -> str:
@@ -221,18 +226,6 @@ class LocalServices(OwnersOrders):
         made = offer_branch(self._mine(), offer)
         return _plain(made) if isinstance(made, Held) else {**_plain(Passed()), "made": made}
 
-    def fates(self, path: str, branch: str, waiting: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
-        """See Services."""
-        from greenroom.bootstrap.person import fates
-
-        return fates(path, branch, waiting)
-
-    def push_branch(self, offer: Mapping[str, Any], made: str, remote: str, *, ask: bool) -> Mapping[str, Any]:
-        """See Services."""
-        from greenroom.bootstrap.person import push_branch
-
-        return _plain(push_branch(offer, made, remote, ask=ask))
-
     def log_entries(self, start: int, count: int) -> Sequence[Mapping[str, Any]]:
         """See Services."""
         from greenroom.audit.reader import read_page
@@ -321,7 +314,13 @@ class LocalServices(OwnersOrders):
 
         if self.box.identity.is_file():
             self._mine()
-        asked = (lambda: self.desk("layers"), self._signed_tools, lambda: self.desk("outdated"), self._guard_key)
+        asked = (
+            self.require_sandbox,
+            lambda: self.desk("layers"),
+            self._signed_tools,
+            lambda: self.desk("outdated"),
+            self._guard_key,
+        )
         return examine(self.box, *asked)
 
     def rebuild(self, *, act: bool) -> Mapping[str, Any]:

@@ -128,6 +128,13 @@ def fates(path: str, branch: str, waiting: Sequence[Mapping[str, Any]]) -> dict[
     return {change: fate(Path(path), *words, branch) for change, words in named}
 
 
+def pushable(offer: Mapping[str, Any], remote: str) -> Verdict:
+    """Whether a push of a branch to `remote` would be tried."""
+    from greenroom.release import branches
+
+    return branches.pushable(Path(offer["repository"]), remote)
+
+
 def push_branch(offer: Mapping[str, Any], made: str, remote: str, *, ask: bool) -> Verdict:
     """Push the branch of a change."""
     from greenroom.release import branches

@@ -14,6 +14,12 @@ from greenroom.domain.errors import Unusable
 
 KEPT_WITH_LOG = ("log", "public", "box.json")
 """What another machine needs to check the log: the log, the public keys, whose box it was."""
+MOST = 20
+"""How many branches of a repository are named."""
+STAYS = (
+    "the `greenroom` command and what was installed with it: `make uninstall` in the clone takes it away",
+    "backups, exported checkpoints, manual pages, completion scripts, and what `pr` or `improve` wrote with --out",
+)
 
 
 def remove_box(box: Box, *, keep_log: bool) -> Mapping[str, Any]:
@@ -30,7 +36,7 @@ def remove_box(box: Box, *, keep_log: bool) -> Mapping[str, Any]:
         if keep_log:
             box.require()
         return _remove_log(box)
-    repositories = _repositories(box)
+    stays = [*_in_repositories(box)]
     kept = {box.root / name for name in KEPT_WITH_LOG} if keep_log else set()
     with quiet(box):
         # The keys last: until then a removal that was cut short can be run again.
@@ -44,7 +50,7 @@ def remove_box(box: Box, *, keep_log: bool) -> Mapping[str, Any]:
     return {
         "removed": str(box.root),
         "kept": sorted(str(path) for path in kept if path.exists()),
-        "stays": [*_stays(repositories)],
+        "stays": [*stays, *STAYS],
     }
 
 
@@ -56,7 +62,7 @@ def _remove_log(box: Box) -> Mapping[str, Any]:
         else:
             path.unlink(missing_ok=True)
     box.root.rmdir()
-    return {"removed": str(box.root), "kept": [], "stays": [*_stays([])]}
+    return {"removed": str(box.root), "kept": [], "stays": [*STAYS]}
 
 
 def _of_a_box(box: Box) -> set[Path]:
@@ -64,17 +70,16 @@ def _of_a_box(box: Box) -> set[Path]:
     return {path for path in below | {box.identity, box.constitution, box.settings} if os.path.lexists(path)}
 
 
-def _repositories(box: Box) -> list[str]:
-    """The repositories that the box delivered to, as far as its database can be read."""
+def _in_repositories(box: Box) -> Iterator[str]:
+    """What stays in the repositories, as far as the box's database can be read."""
     from greenroom.bootstrap.foreign import private_copy
-    from greenroom.pipeline.board import delivered_to
+    from greenroom.pipeline.board import branches_in, delivered_to
 
     with private_copy(box.db / "box.db") as database:
-        return delivered_to(database)
-
-
-def _stays(repositories: list[str]) -> Iterator[str]:
-    for repository in repositories:
+        delivered, branches = delivered_to(database), branches_in(database)
+    for repository in delivered:
         yield f"{repository}: the commits that you had delivered to your branch are yours"
-    yield "the `greenroom` command and what was installed with it: `make uninstall` in the clone takes it away"
-    yield "backups, exported checkpoints, manual pages and completion scripts that you put elsewhere"
+    for repository in dict.fromkeys(place for place, _ in branches):
+        names = [branch for place, branch in branches if place == repository]
+        more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
+        yield f"{repository}: branches that `greenroom pr` made and you did not delete: {', '.join(names[:MOST])}{more}"

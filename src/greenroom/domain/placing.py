@@ -61,6 +61,26 @@ def place(each: FilePatch, before: bytes, after: bytes) -> tuple[int, ...] | Con
     return tuple(places)
 
 
+def fits(each: FilePatch, data: bytes) -> bool:
+    """True where the old lines of each hunk stand in `data` in their order, as git applies a patch: wherever they are,
+    but one from the first line there, and one to the end there.
+    """
+    lines, done = split(data), 0
+    if len(each.hunks) * len(lines) > MAX_COMPARED:
+        return True
+    for hunk in each.hunks:
+        starts = _standing(hunk.old, lines) if hunk.old else [len(lines)]
+        if hunk.at == 0:
+            starts = [at for at in starts if at == 0]
+        if hunk.ends_in_change:
+            starts = [at for at in starts if at + len(hunk.old) == len(lines)]
+        found = next((at for at in starts if at >= done), None)
+        if found is None:
+            return False
+        done = found + len(hunk.old)
+    return True
+
+
 def apply(each: FilePatch, before: bytes, places: Sequence[int]) -> bytes:
     """The file after the hunks at `places`; raises Unusable `bad-patch` where the old lines are not there."""
     lines, done = split(before), 0

@@ -14,6 +14,8 @@ DOOR = "improve"
 """The door that what a proposer suggests comes in by."""
 EDIT_DOOR = "edit"
 """The door that what a person writes comes in by."""
+UNDO = "undo"
+"""Who proposes the opposite of a live change."""
 _PERSON = "person:"
 
 

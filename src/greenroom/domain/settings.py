@@ -145,7 +145,8 @@ def merge(own: Values, wished: Values) -> Merged:
     notes: list[Note] = []
     for key, wish in wished.items():
         values[key] = _narrow(key, own.get(key), wish, notes)
-        sources[key] = "box" if key in own and values[key] == own[key] else "repository"
+        bound = own.get(key, () if key == "environment" else None)
+        sources[key] = "box" if bound is not None and values[key] == bound else "repository"
     allow = tuple(x for x in (own.get("paths.allow"), wished.get("paths.allow")) if isinstance(x, tuple))
     return Merged(values=values, sources=sources, notes=tuple(notes), allow=allow)
 

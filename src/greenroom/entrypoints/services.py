@@ -12,6 +12,8 @@ from greenroom.domain.settings import Value, Values
 from greenroom.domain.vocabulary import Mode
 
 Progress = Callable[[Any], None]
+CARRYING = frozenset({"approve", "edit", "promote", "reopen", "restack", "resume", "retry"})
+"""Calls of the desk that may carry a change onto another base: the box's own settings go with them."""
 Passphrase = Callable[[str], bytes]
 """Asks a person for the passphrase of the owner's key; the text says why."""
 
@@ -38,7 +40,7 @@ class Services(Protocol):
         *,
         progress: Progress | None = None,
     ) -> Any:
-        """Ask the executor; starts the processes when they do not run."""
+        """Ask the executor; starts the processes when they do not run. `CARRYING` calls bring the own settings."""
         ...
 
     def present(self, path: str, branch: str) -> str:
@@ -172,6 +174,10 @@ class Services(Protocol):
 
     def fates(self, path: str, branch: str, waiting: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
         """What became of the branches `waiting` in `branch` of the repository: open, merged, squashed or closed."""
+        ...
+
+    def pushable(self, offer: Mapping[str, Any], remote: str) -> Mapping[str, Any]:
+        """Whether a push to `remote` would be tried; a verdict. Nothing is asked of the remote."""
         ...
 
     def push_branch(self, offer: Mapping[str, Any], made: str, remote: str, *, ask: bool) -> Mapping[str, Any]:

@@ -76,15 +76,20 @@ def _check_subject(room: Room, change: ChangeId, subject: Subject) -> None:
         raise Unusable("change-of-another-subject", f"the change is about {of}"[:500], where=str(subject)[:500])
 
 
-def over_cap(totals: Totals, lines: int, risk: int, caps: DayCaps, now: Instant) -> Held | None:
-    """The first day cap that one more change of so many lines and so much risk would break; asked again tomorrow."""
+def over_cap(totals: Totals, lines: int, risk: int, caps: DayCaps, now: Instant, *, most: DayCaps) -> Held | None:
+    """The first day cap that one more change of so many lines and so much risk would break; asked again tomorrow.
+
+    `caps` are what the change's plan left of the constitution's, which are `most`.
+    """
     for name, total, limit in (
         ("changes", totals.changes + 1, caps.changes),
         ("lines", totals.lines + lines, caps.lines),
         ("risk", totals.risk + risk, caps.risk),
     ):
         if total > limit:
-            remedy = f"wait for the next UTC day, or raise caps.{name} in the constitution"
+            own = limit == getattr(most, name)
+            place = "the constitution" if own else "greenroom.toml or the box's config.toml, which lower it"
+            remedy = f"wait for the next UTC day, or raise caps.{name} in {place}"
             return Held(
                 rule=f"day-cap-{name}", where=f"{total} of {limit} today", remedy=remedy, ask_again=tomorrow(now)
             )

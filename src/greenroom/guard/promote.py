@@ -100,8 +100,9 @@ def _fit(room: Room, warrant: Warrant, digest: Digest) -> Refused | Held | None:
     if lapsed is not None:
         return lapsed
     totals = room.ledger.totals(warrant.subject, now)
-    caps = lowered(rules.constitution.caps, _plan(room, warrant).terms)
-    held = ailing(room, warrant.subject) or over_cap(totals, *weight, caps, now)
+    most = rules.constitution.caps
+    caps = lowered(most, _plan(room, warrant).terms)
+    held = ailing(room, warrant.subject) or over_cap(totals, *weight, caps, now, most=most)
     if held is not None or in_person(warrant, consents):
         return held
     return not_looked_at(room, warrant.subject, *weight, caps)

@@ -84,7 +84,8 @@ def decide(room: Room, dossier: Dossier) -> Digest | Refused | Held:
     if missing is not None and instead is None:
         return missing
     basis = _Basis(consent, instead or Given(), mode, lines_of(found), risk.score)
-    full = _too_much(room, lowered(rules.constitution.caps, plan.terms), dossier, basis, now)  # 10: within the caps
+    most = rules.constitution.caps
+    full = _too_much(room, lowered(most, plan.terms), dossier, basis, now, most=most)  # 10: within the caps
     if full is not None:
         return full
     return _issue(room, rules, dossier, found, basis, now)  # 11: undo saved, signed
@@ -128,9 +129,11 @@ class _Basis:
     risk: int
 
 
-def _too_much(room: Room, caps: DayCaps, dossier: Dossier, basis: _Basis, now: Instant) -> Held | None:
+def _too_much(
+    room: Room, caps: DayCaps, dossier: Dossier, basis: _Basis, now: Instant, *, most: DayCaps
+) -> Held | None:
     """What the day allows no more, or, where no person agreed to exactly this change, what nobody looked at."""
-    full = over_cap(room.ledger.totals(dossier.subject, now), basis.lines, basis.risk, caps, now)
+    full = over_cap(room.ledger.totals(dossier.subject, now), basis.lines, basis.risk, caps, now, most=most)
     in_person = basis.consent is not None and carry_of(dossier, basis.consent[1]) is None
     return (
         full if full is not None or in_person else not_looked_at(room, dossier.subject, basis.lines, basis.risk, caps)

@@ -31,6 +31,10 @@ _AT_ONCE = 500
 """SQLite bounds the values of one statement."""
 
 REPOSITORIES = "SELECT repository, branch FROM deliveries WHERE branch != '' ORDER BY 1, 2"
+BRANCHED = """
+    SELECT deliveries.repository, branches.branch FROM branches JOIN deliveries ON deliveries.subject = branches.subject
+    WHERE branches.fate != 'closed' ORDER BY 1, 2
+"""
 DELIVERED_TO = "SELECT DISTINCT repository FROM deliveries WHERE delivered != '' AND change != '' ORDER BY 1"
 
 
@@ -39,6 +43,7 @@ def row(change: Change, summary: str, rule: str) -> dict[str, Any]:
     return {
         "id": change.id,
         "subject": str(change.subject),
+        "mode": change.mode.value,
         "state": change.state.value,
         "held": documents.to_plain(change.hold) if change.hold else None,
         "window": None if change.window is None else str(change.window),
@@ -198,6 +203,19 @@ def delivered_to(database: Path) -> list[str]:
         with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=5)) as connection:
             found = connection.execute(DELIVERED_TO)
             return [str(line[0]) for line in found.fetchall()]
+    except sqlite3.DatabaseError:
+        return []
+
+
+def branches_in(database: Path) -> list[tuple[str, str]]:
+    """(repository, branch) of each change that was delivered as a branch, and that nobody closed; none when there is no
+    database, or it cannot be read.
+    """
+    if not database.exists():
+        return []
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=5)) as connection:
+            return [(str(line[0]), str(line[1])) for line in connection.execute(BRANCHED).fetchall()]
     except sqlite3.DatabaseError:
         return []
 

@@ -27,6 +27,7 @@ from greenroom.pipeline.holds import (
     uncarried,
 )
 from greenroom.pipeline.house import House, Tell
+from greenroom.pipeline.narrowing import hold_where_left_out
 from greenroom.pipeline.plain import verdict_plain
 from greenroom.pipeline.runs import uses_of
 
@@ -40,6 +41,7 @@ def carry_on(house: House, change_id: ChangeId, tell: Tell) -> dict[str, Any]:
 
     _hold_where_base_moved(house, house.changes.get(change_id))
     _hold_where_outdated(house, house.changes.get(change_id))
+    hold_where_left_out(house, house.changes.get(change_id))
     change = house.runs.carry(change_id, watcher)
     house.crash_point("carry.ended")
     if change.state in (State.PROMOTED, State.KEPT, State.REVERTED) and change.commit:
@@ -97,7 +99,8 @@ def settle_siblings(house: House, subject: Subject) -> None:
         elif moved and change.base == live and uncarried(change):
             house.changes.save(dataclasses.replace(change, hold=queued()))
         elif change.base == live and moved:
-            house.runs.carry(release(house, change).id)
+            hold_where_left_out(house, release(house, change))
+            house.runs.carry(change.id)
 
 
 def release(house: House, change: Change) -> Change:

@@ -74,6 +74,8 @@ def handlers(house: House) -> Mapping[str, Handler]:
         if not isinstance(envelope, str) or len(envelope) > MAX_ENVELOPE_HEX:
             raise Unusable("bad-call", "an envelope is hex text of bounded length")
         promote = arguments.get("promote") is True
+        if "settings" in arguments:
+            settings.remember_own(house, settings.own_of(arguments["settings"]))
         return verbs.approve(house, _text(arguments, "change"), _unhex(envelope), promote=promote, tell=tell)
 
     calls: Mapping[str, Call] = {
@@ -122,7 +124,7 @@ def handlers(house: House) -> Mapping[str, Handler]:
         "layers": lambda _, __: dict(house.keeper.layers()),
     }
     return {"improve": improve, "settings": look, "approve": approve} | {
-        name: _handler(call) for name, call in calls.items()
+        name: _handler(house, call) for name, call in calls.items()
     }
 
 
@@ -148,10 +150,12 @@ def _revert(house: House, arguments: Mapping[str, Any], tell: Progress) -> Any:
     return verbs.revert(house, change, actor=actor)
 
 
-def _handler(call: Call) -> Handler:
+def _handler(house: House, call: Call) -> Handler:
     def answer(arguments: Mapping[str, Any], descriptors: tuple[int, ...], tell: Progress, uid: int) -> Any:
         del uid
         _no_descriptors(descriptors)
+        if "settings" in arguments:
+            settings.remember_own(house, settings.own_of(arguments["settings"]))
         return call(arguments, tell)
 
     return answer

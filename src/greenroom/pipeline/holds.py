@@ -17,7 +17,10 @@ REVERTING = "reverting"
 BASE_MOVED = "base-moved"
 CONFLICT = "restack-conflict"
 """The hold of a change whose patch has no place on what is live."""
-MOVED = frozenset({BASE_MOVED, CONFLICT})
+OUTSIDE = "outside-paths"
+"""The hold or the end of a change that the settings of its base leave out: by path, or by proposer."""
+NOT_ALLOWED = "test-command-not-allowed"
+MOVED = frozenset({BASE_MOVED, CONFLICT, OUTSIDE})
 """Holds that end with a restack, or when the base is live again."""
 OUTDATED = "outdated"
 """The hold of a change whose papers the guard would refuse since Greenroom, or what the owner signed, is another."""
@@ -44,6 +47,7 @@ ANSWERED = frozenset(
         REVERTING,
         BASE_MOVED,
         CONFLICT,
+        OUTSIDE,
         OUTDATED,
         STOPPED,
         "live-differs",
@@ -52,7 +56,7 @@ ANSWERED = frozenset(
     }
 )
 """Holds whose remedy is a command of its own; every other is tried again by `greenroom resume ID`."""
-RETRIED = frozenset({"inconclusive", *LIMITS.values(), "disk-low", "policy-mismatch", "bug", "rate-limit"})
+RETRIED = frozenset({"inconclusive", *LIMITS.values(), "disk-low", "policy-mismatch", "bug", "rate-limit", NOT_ALLOWED})
 """Holds that nobody has to answer: `improve` tries such a change again, too."""
 
 

@@ -24,6 +24,7 @@ from greenroom.pipeline.carrying import cut_short
 from greenroom.pipeline.deciding import wake
 from greenroom.pipeline.house import House, Tell
 from greenroom.pipeline.languages import suffixes_of, unread
+from greenroom.pipeline.narrowing import end_left_out
 from greenroom.pipeline.plain import verdict_plain
 from greenroom.pipeline.proposing import Scene, propose
 from greenroom.pipeline.queue import Limits, carry_within
@@ -74,12 +75,13 @@ def improve(
     if not isinstance(brought, Import):
         return _answer(subject, None) | {"verdict": verdict_plain(brought)}
     settled = settle_branches(house, subject, noticed or {})
-    wake(house, subject, tell)
     tell({"event": "imported", "tree": brought.tree, "commit": brought.commit})
     answer = {**_answer(subject, brought.tree), "branches": settled}
     merged = settle(house, subject, brought.tree, own or {}, only)
     if not isinstance(merged, Merged):
         return {**answer, "verdict": verdict_plain(merged)}
+    answer["ended"].extend(end_left_out(house, subject, brought.tree))
+    wake(house, subject, tell)
     chosen = _within(chosen, merged)
     answer["notes"].extend(map(str, merged.notes))
     lowered, notes = _mode(house, mode)

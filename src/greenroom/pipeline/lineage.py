@@ -12,7 +12,7 @@ from typing import Any
 from greenroom.domain import documents
 from greenroom.domain.change import Change
 from greenroom.domain.diffs import parse, paths
-from greenroom.domain.digest import parse_digest, prefix_of
+from greenroom.domain.digest import Digest, parse_digest, prefix_of
 from greenroom.domain.errors import Unusable
 from greenroom.domain.findings import findings
 from greenroom.domain.proposal import EDIT_DOOR, Proposal, is_person, origin_of
@@ -23,7 +23,8 @@ from greenroom.pipeline.changes import Line
 from greenroom.pipeline.decisions import findings_of
 from greenroom.pipeline.holds import SUPERSEDED
 from greenroom.pipeline.house import House, Tell
-from greenroom.pipeline.moving import conflict, onto
+from greenroom.pipeline.moving import conflict, onto, unfit
+from greenroom.pipeline.narrowing import left_out
 from greenroom.pipeline.plain import verdict_plain
 from greenroom.pipeline.restack import ancestors, new_id, supersede
 from greenroom.pipeline.stages.plan import MAX_PATCH_BYTES, read_proposal
@@ -37,8 +38,9 @@ def edit(house: House, change_id: str, *, patch: str, actor: str, tell: Tell, su
     """Carry the stored `patch` in the place of the change's own: a new change of the person `actor`.
 
     `summary` is its title; without one it is the parent's, marked as edited. Held `stopped` under a stop.
-    Raises Unusable `wrong-state` for a change that is live, `not-a-person`, `bad-patch`, and `no-change` where the
-    patch is the one that the change has.
+    The patch is one on what is live or, where the base moved, on the base. Held as `restack-conflict`, and nothing
+    changed, where one on the base has no place on what is live. Raises Unusable `wrong-state` where it is live,
+    `not-a-person`, `bad-patch`, `patch-does-not-apply`, and `no-change` where the patch is the one that the change has.
     """
     parent = house.changes.get(ChangeId(change_id))
     _require_last(house, parent, "edit")
@@ -53,6 +55,10 @@ def edit(house: House, change_id: str, *, patch: str, actor: str, tell: Tell, su
     files = paths(parse(house.store.get(digest, MAX_PATCH_BYTES)))
     if not files or digest == told.patch:
         raise Unusable("no-change", "the patch is empty or as it was", where=change_id, remedy="change the patch")
+    placed = _fitting(house, parent, digest)
+    if isinstance(placed, Held):
+        return {**row_of(house, parent), "verdict": verdict_plain(placed)}
+    digest = placed
     edited = dataclasses.replace(
         told,
         proposer=actor,
@@ -97,8 +103,8 @@ def retry(house: House, change_id: str, *, tell: Tell) -> dict[str, Any]:
 def child_of(house: House, parent: Change, proposal: Proposal) -> Change | Held:
     """A stored change that carries `proposal` on what is live, as a child of `parent`, which ends superseded.
 
-    Held where what the live tree needs to be tried cannot be had. Raises Unusable `no-live`, and `open-already` where
-    an open change does the same.
+    Held where what the live tree needs to be tried cannot be had, or where its settings leave the proposal out. Raises
+    Unusable `no-live`, and `open-already` where an open change does the same.
     """
     live = house.guard.live(parent.subject)
     if live is None:
@@ -108,6 +114,9 @@ def child_of(house: House, parent: Change, proposal: Proposal) -> Change | Held:
         if other.id != parent.id and not other.terminal and other.base == live and other.hold is not None:
             remedy = f"greenroom show {other.id}"
             raise Unusable("open-already", f"change {other.id} does the same", where=parent.id, remedy=remedy)
+    out = left_out(house, parent.subject, live, proposal, parent.id)
+    if out is not None:
+        return out
     golden = parent.golden
     if live != parent.base or parent.plan is None:
         prepared = house.prepare(live)
@@ -145,6 +154,22 @@ def settle_parents(house: House) -> None:
 def fingerprint(rule: str, patch: bytes) -> str:
     """One name of all findings of a patch, whatever their order."""
     return hashlib.sha256("\n".join(sorted(findings(rule, patch))).encode()).hexdigest()
+
+
+def _fitting(house: House, parent: Change, digest: Digest) -> Digest | Held:
+    """The edited patch as it stands on what is live, in the store: known to fit before the parent ends for it."""
+    live, patch = house.guard.live(parent.subject), house.store.get(digest, MAX_PATCH_BYTES)
+    wrong = unfit(house.store, patch, live) if live is not None else ""
+    if not wrong:
+        return digest
+    if live is None or live == parent.base:
+        remedy = f"mend the patch, which is against what is live; nothing was changed, `greenroom edit {parent.id}`"
+        raise Unusable("patch-does-not-apply", "the edited patch does not fit", where=wrong, remedy=remedy)
+    found = onto(house.store, patch, parent.base, live)
+    if isinstance(found, bytes):
+        return house.store.put("blob", found)
+    held = conflict(house, parent.subject, parent.id, found)
+    return dataclasses.replace(held, remedy=f"nothing was changed; {held.remedy}")
 
 
 def _carry_child(house: House, parent: Change, proposal: Proposal, tell: Tell) -> dict[str, Any]:

@@ -45,6 +45,28 @@ def onto(store: Store, patch: bytes, base: Digest, live: Digest) -> bytes | tupl
     return tuple(conflicts) or patches.moved(patch, places)
 
 
+def unfit(store: Store, patch: bytes, tree: Digest) -> str:
+    """Where `patch` does not fit the files of `tree`, in words; empty where it does. Its lines may be further down.
+
+    Of binary files, and of those that change their name, nothing is said. Raises Unusable `bad-patch`.
+    """
+    files = _manifest(store, tree)
+    for each in patches.parse(patch):
+        there = files.get(each.path)
+        made = any(line.startswith(b"new file") for line in each.head)
+        named = any(line.startswith((b"rename ", b"copy ")) for line in each.head)
+        why = ""
+        if made or named:
+            why = "the file is there already" if there is not None and made else ""
+        elif not isinstance(there, trees.File):
+            why = "there is no such file"
+        elif each.hunks and not placing.fits(each, store.get(there.blob)):
+            why = "the lines are others there"
+        if why:
+            return f"{trees.show_path(each.path)}: {why}"
+    return ""
+
+
 def conflicts_of(house: House, change: Change) -> list[dict[str, Any]]:
     """What stands against a change's patch on what is live, as doors show it; empty where nothing does."""
     live = house.guard.live(change.subject)

@@ -189,13 +189,13 @@ def _carry_each(
     """Carry what comes first and take it from `waiting`, until a bound; which one it was."""
     rows = answer["changes"]
     while waiting and len(rows) < number:
-        tell(_event("carrying", spent) | {"change": waiting[0].change.id, "number": len(rows) + 1, "of": number})
-        if getattr(tell, "gone", False):
-            return "interrupted"
         if rows and rows[-1]["held"] and rows[-1]["held"]["rule"] == STOPPED:
             return STOPPED
         if not spent.room():
             return "budget-time"
+        tell(_event("carrying", spent) | {"change": waiting[0].change.id, "number": len(rows) + 1, "of": number})
+        if getattr(tell, "gone", False):
+            return "interrupted"
         before = spent.seconds
         row = _carry(house, waiting.pop(0).change, golden, tell)
         if row is None:

@@ -23,9 +23,10 @@ from greenroom.domain.verdict import Held, Refused
 from greenroom.domain.vocabulary import ChangeId, Move, State
 from greenroom.pipeline.carrying import carry_on, child_only, live_unnoted, outdated, release, row_of, under_stop
 from greenroom.pipeline.changes import Line
-from greenroom.pipeline.holds import NEEDS_APPROVAL, OUTDATED, PROMOTE_LATER, SUPERSEDED, uncarried
+from greenroom.pipeline.holds import NEEDS_APPROVAL, OUTDATED, OUTSIDE, PROMOTE_LATER, SUPERSEDED, uncarried
 from greenroom.pipeline.house import House, Tell
 from greenroom.pipeline.moving import conflict, onto
+from greenroom.pipeline.narrowing import left_out
 from greenroom.pipeline.plain import verdict_plain
 from greenroom.pipeline.stages.plan import MAX_PATCH_BYTES, read_proposal
 from greenroom.pipeline.stages.promote import dossier_of
@@ -178,7 +179,7 @@ def _move(house: House, change: Change, live: Digest) -> Change | Held:
 def _placed(house: House, change: Change, live: Digest) -> tuple[Proposal, Digest] | Held:
     """The proposal of a change at its place on what is live, and the golden of that; or why there is none.
 
-    Where its patch has no place the change is held so.
+    Where its patch has no place, or the settings there leave it out, the change is held so.
     """
     proposal = read_proposal(house.store, change)
     found = onto(house.store, house.store.get(proposal.patch, MAX_PATCH_BYTES), change.base, live)
@@ -186,6 +187,11 @@ def _placed(house: House, change: Change, live: Digest) -> tuple[Proposal, Diges
         held = conflict(house, change.subject, change.id, found)
         house.changes.save(dataclasses.replace(change, hold=held, window=None))
         return held
+    out = left_out(house, change.subject, live, proposal, change.id)
+    if out is not None:
+        if out.rule == OUTSIDE:
+            house.changes.save(dataclasses.replace(change, hold=out, window=None))
+        return out
     prepared = house.prepare(live)
     if isinstance(prepared, Held):
         return prepared

@@ -19,10 +19,11 @@ from greenroom.domain.proposal import MAX_PROPOSAL_BYTES, Proposal
 from greenroom.domain.scan import Scan
 from greenroom.domain.settings import REPOSITORY_FILE, Merged, Read, Value, Values, checked, merge, value_of
 from greenroom.domain.terms import Terms
-from greenroom.domain.trees import MAX_MANIFEST_BYTES, parse_manifest
+from greenroom.domain.trees import MAX_MANIFEST_BYTES, File, parse_manifest
 from greenroom.domain.verdict import Held, Refused
 from greenroom.domain.vocabulary import Subject
 from greenroom.pipeline.changes import Settings
+from greenroom.pipeline.holds import NOT_ALLOWED, OUTSIDE
 from greenroom.pipeline.house import House
 from greenroom.pipeline.plain import verdict_plain
 
@@ -30,9 +31,11 @@ TOOL = "read_settings_t0"
 TEST_COMMAND = "test-command"
 HOLDING = "settings"
 """The setting that keeps what holds for a subject since it was last looked at."""
+SETTLED = "settled"
+"""The setting that keeps of which base, and of which of the box's own settings, that is."""
+OWN = "own-settings"
+"""The setting that keeps what the box's own file said when a door last sent it."""
 MAX_RESULT_BYTES = 1024 * 1024
-NOT_ALLOWED = "test-command-not-allowed"
-OUTSIDE = "outside-paths"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,16 @@ class Holding:
     terms: Terms | None
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """Which base and which own settings hold; `wished` is what the base's `file` says, named by blob and reader."""
+
+    tree: Digest
+    file: str
+    own: Mapping[str, Any]
+    wished: Mapping[str, Any]
+
+
 def settle(house: House, subject: Subject, tree: Digest, own: Values, only: Sequence[str]) -> Merged | Refused | Held:
     """What holds for `subject` at `tree`; kept for the stages that follow.
 
@@ -50,9 +63,11 @@ def settle(house: House, subject: Subject, tree: Digest, own: Values, only: Sequ
     `test-command-not-allowed` where the owner has not signed for the repository's command. Raises Unusable for a file
     that cannot be understood, with its line.
     """
-    merged = merged_at(house, subject, tree, own, only)
-    if not isinstance(merged, Merged):
-        return merged
+    house.settings.put(subject, OWN, documents.encode(own).decode())
+    wished = _wished(house, subject, tree)
+    if isinstance(wished, Refused):
+        return wished
+    merged = _merged(house, subject, wished[0], own, only)
     if not allowed(house, subject, merged):
         remedy = (
             f"{REPOSITORY_FILE} sets it: greenroom config approve REPO shows it and asks; "
@@ -61,6 +76,8 @@ def settle(house: House, subject: Subject, tree: Digest, own: Values, only: Sequ
         return Held(rule=NOT_ALLOWED, where=merged.command, remedy=remedy)
     kept = documents.encode(Holding(command=merged.command, terms=merged.terms(house.caps())))
     house.settings.put(subject, HOLDING, kept.decode())
+    settled = Settled(tree=tree, file=wished[1], own=own, wished=wished[0])
+    house.settings.put(subject, SETTLED, documents.encode(settled).decode())
     return merged
 
 
@@ -87,9 +104,11 @@ def merged_at(
     house: House, subject: Subject, tree: Digest, own: Values, only: Sequence[str]
 ) -> Merged | Refused | Held:
     """The box's own settings, complete with defaults, narrowed by the file of `tree`."""
-    wished = _wished(house, tree)
-    if isinstance(wished, Refused):
-        return wished
+    wished = _wished(house, subject, tree)
+    return wished if isinstance(wished, Refused) else _merged(house, subject, wished[0], own, only)
+
+
+def _merged(house: House, subject: Subject, wished: Values, own: Values, only: Sequence[str]) -> Merged:
     kept = house.settings.get(subject, TEST_COMMAND)
     usual = tuple(sorted(set(house.proposers()) - house.optional))
     caps = house.caps()
@@ -114,6 +133,26 @@ def own_of(plain: Any) -> Values:
     if not isinstance(plain, Mapping) or len(plain) > 64:
         raise Unusable("bad-call", "`settings` is an object of the documented keys")
     return {str(key): value_of(str(key), value, "settings") for key, value in plain.items()}
+
+
+def remember_own(house: House, own: Values) -> None:
+    """Keep what a door says of the box's own settings, for every subject: a change may go on without a door."""
+    said = documents.encode(own).decode()
+    for subject in house.changes.subjects():
+        if house.settings.get(subject, OWN) != said:
+            house.settings.put(subject, OWN, said)
+
+
+def known_own(settings: Settings, subject: Subject) -> Values | None:
+    """The box's own settings as a door last sent them; None where none has."""
+    kept = settings.get(subject, OWN)
+    return own_of(documents.load_json(kept.encode())) if kept else None
+
+
+def settled_at(settings: Settings, subject: Subject) -> Settled | None:
+    """What the settings that hold for `subject` were read from; None where nobody has looked."""
+    kept = settings.get(subject, SETTLED)
+    return documents.decode(Settled, kept.encode()) if kept else None
 
 
 def command_of(settings: Settings, subject: Subject) -> str:
@@ -176,14 +215,21 @@ def _files(body: bytes) -> tuple[str, ...]:
         return ()
 
 
-def _wished(house: House, tree: Digest) -> Values | Refused:
-    """What the tree's own file says; nothing where there is none. Only the sandbox reads it."""
-    entries = parse_manifest(house.store.get(tree, MAX_MANIFEST_BYTES)).entries
-    if all(entry.path != REPOSITORY_FILE.encode() for entry in entries):
-        return {}
+def _wished(house: House, subject: Subject, tree: Digest) -> tuple[Values, str] | Refused:
+    """What the tree's own file says, and the file's name; nothing where there is none. Only the sandbox reads it, and
+    the same file not twice.
+    """
+    entries = parse_manifest(house.store.get(tree, MAX_MANIFEST_BYTES)).by_path()
+    entry = entries.get(REPOSITORY_FILE.encode())
+    if entry is None:
+        return {}, ""
     tool = house.tools().get(TOOL)
     if tool is None:
         return Refused(rule="tool-unknown", where=TOOL, remedy="greenroom init, which signs this installation's tools")
+    name = f"{entry.blob} {tool}" if isinstance(entry, File) else ""
+    known = settled_at(house.settings, subject)
+    if known is not None and name and known.file == name:
+        return {key: value_of(key, value, REPOSITORY_FILE) for key, value in known.wished.items()}, name
     run = CheckRun(
         check="settings", role="repository", tool=tool, args={}, trees={"base": tree}, golden=house.keeper.golden()
     )
@@ -196,7 +242,7 @@ def _wished(house: House, tree: Digest) -> Values | Refused:
         where = f"{TOOL} ended by {receipt.ended_by}, exit {receipt.exit}"
         return Refused(rule="settings-unread", where=where, remedy=f"make {REPOSITORY_FILE} smaller, then try again")
     read = documents.decode(Read, house.store.get(output.result, MAX_RESULT_BYTES), limit=MAX_RESULT_BYTES)
-    return checked(read, REPOSITORY_FILE, repository=True)
+    return checked(read, REPOSITORY_FILE, repository=True), name
 
 
 def _kept_source(house: House, subject: Subject, merged: Merged) -> dict[str, str]:

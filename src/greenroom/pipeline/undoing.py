@@ -9,7 +9,7 @@ from greenroom.domain import documents, patches
 from greenroom.domain.change import Change
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Unusable
-from greenroom.domain.proposal import Proposal, origin_of
+from greenroom.domain.proposal import UNDO, Proposal, origin_of
 from greenroom.domain.verdict import Held, Refused
 from greenroom.domain.vocabulary import ChangeId, State
 from greenroom.pipeline.carrying import carry_on, delivery_of, row_of, settle_siblings, under_stop
@@ -21,7 +21,7 @@ from greenroom.pipeline.offers import above
 from greenroom.pipeline.plain import verdict_plain
 from greenroom.pipeline.restack import new_id, restack
 from greenroom.pipeline.stages.plan import MAX_PATCH_BYTES, read_proposal
-from greenroom.pipeline.undone import UNDO, fingerprint_of
+from greenroom.pipeline.undone import fingerprint_of
 from greenroom.pipeline.verbs import revert
 
 _VERSION = "1"

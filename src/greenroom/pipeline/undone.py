@@ -7,13 +7,12 @@ import hashlib
 
 from greenroom.domain.change import Change, advance
 from greenroom.domain.events import Event
+from greenroom.domain.proposal import UNDO
 from greenroom.domain.verdict import Refused
 from greenroom.domain.vocabulary import Move, State
 from greenroom.pipeline.carrying import live_unnoted
 from greenroom.pipeline.house import House
 
-UNDO = "undo"
-"""Who proposes an opposite patch."""
 UNDONE = "undone"
 """The end of an undo whose change was reverted meanwhile."""
 

@@ -117,18 +117,33 @@ def push(repository: Path, branch: str, made: str, remote: str, *, ask: bool) ->
     """
     commit_id(made)
     with opened(repository) as there:
-        typed = "/" in remote or ":" in remote
-        address = remote if typed else address_of_remote(there, remote)
-        allowed = (*_PUSHED_OVER, "file") if typed else _PUSHED_OVER
-        if transport_of(address) not in allowed:
-            remedy = "give an https or ssh address with --remote, or push the branch yourself with git"
-            return Refused(rule="push-transport", where=f"{remote}: {address}"[:200], remedy=remedy)
+        address = _pushed_to(there, remote)
+        if isinstance(address, Refused):
+            return address
         ended = _push(there, address, f"{made}:refs/heads/{branch}", ask=ask)
     if ended.returncode == 0:
         return Passed()
     said = "".join(c if c.isprintable() else " " for c in ended.stderr[-600:].decode("utf-8", "replace")).strip()
     remedy = f"mend what git says, then `greenroom pr {branch.removeprefix(PREFIX)} --push` again; nothing was forced"
     return Held(rule="push-refused", where=said or f"git push ended with {ended.returncode}", remedy=remedy)
+
+
+def pushable(repository: Path, remote: str) -> Verdict:
+    """Whether `push` would try: Refused `push-transport` as there, and NotFound `no-remote`. Asks no remote."""
+    with opened(repository) as there:
+        address = _pushed_to(there, remote)
+    return address if isinstance(address, Refused) else Passed()
+
+
+def _pushed_to(there: Opened, remote: str) -> str | Refused:
+    typed = "/" in remote or ":" in remote
+    address = remote if typed else address_of_remote(there, remote)
+    transport = transport_of(address)
+    if transport in ((*_PUSHED_OVER, "file") if typed else _PUSHED_OVER):
+        return address
+    here = "type its path (`--remote /PATH`: only a path that you type is pushed to), " if transport == "file" else ""
+    remedy = f"{here}give an https or ssh address with --remote, or push the branch yourself with git"
+    return Refused(rule="push-transport", where=f"{remote}: {address}"[:200], remedy=remedy)
 
 
 def address_of_remote(there: Opened, remote: str) -> str:

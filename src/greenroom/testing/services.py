@@ -18,7 +18,7 @@ from greenroom.domain.settings import Value, Values, require_key, value_of
 from greenroom.domain.toml_settings import plain_of
 from greenroom.domain.verdict import Instant
 from greenroom.domain.vocabulary import ChangeId, Mode, State
-from greenroom.entrypoints.services import Passphrase, Progress
+from greenroom.entrypoints.services import CARRYING, Passphrase, Progress
 from greenroom.pipeline import board, desk
 from greenroom.pipeline.changes import Board
 from greenroom.pipeline.measuring import read_papers
@@ -57,7 +57,8 @@ class MemoryServices:
         """See Services; what would cross the socket is JSON on both ways."""
         self.asked.append(call)
         self.house.clock.advance(1)
-        sent = documents.load_json(documents.encode(dict(arguments or {})))
+        own = {"settings": self.own} if call in CARRYING else {}
+        sent = documents.load_json(documents.encode({**(arguments or {}), **own}))
         answer = desk.handlers(self.house.house)[call](sent, (), progress or _silent, 0)
         return documents.load_json(documents.encode(answer))
 
@@ -247,6 +248,12 @@ class MemoryServices:
             one["change"]: found.merged.get(one["branch"], "open" if one["branch"] in found.branches else "closed")
             for one in waiting
         }
+
+    def pushable(self, offer: Mapping[str, Any], remote: str) -> Mapping[str, Any]:
+        """See Services; the remote `path` is a directory."""
+        del offer
+        refused = {"is": "refused", "rule": "push-transport", "where": remote, "remedy": "type its path"}
+        return refused if remote == "path" else {"is": "passed"}
 
     def push_branch(self, offer: Mapping[str, Any], made: str, remote: str, *, ask: bool) -> Mapping[str, Any]:
         """See Services; the remote `origin` takes all."""

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from greenroom.bootstrap import doctor
+from greenroom.bootstrap.local import LocalServices
 from greenroom.config import Box
 from greenroom.domain.vocabulary import LAYERS
+from greenroom.sandbox import available
 
 
 def _examine(path: Path, layers: Mapping[str, bool], monkeypatch: pytest.MonkeyPatch) -> Mapping[str, Any]:
@@ -19,7 +21,7 @@ def _examine(path: Path, layers: Mapping[str, bool], monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(doctor, "_version", lambda _: "1")
     monkeypatch.setattr(doctor, "_box_facts", lambda _: {})
     monkeypatch.setattr(doctor, "_separation", lambda _: "users")
-    return doctor.examine(box, lambda: layers, lambda: True, lambda: (), lambda: "sealed")
+    return doctor.examine(box, lambda: None, lambda: layers, lambda: True, lambda: (), lambda: "sealed")
 
 
 def test_no_wall_at_all_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,6 +30,24 @@ def test_no_wall_at_all_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert found["ok"] is False
     assert [problem["message"] for problem in found["problems"]] == ["a trial cell did not run: no tool can"]
     assert "ulimit" in found["problems"][0]["remedy"]
+
+
+def test_where_no_cell_can_be_made_nothing_is_started_to_find_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The quick look says which setting forbids it and what helps; no process is asked."""
+    box, asked = Box(tmp_path), list[str]()
+    box.identity.write_text("{}")
+    monkeypatch.setattr(doctor, "_version", lambda _: "1")
+    monkeypatch.setattr(doctor, "_box_facts", lambda _: {})
+    lacking = available.Lack(setting="user.max_user_namespaces=0", said="no", remedy="allow them")
+    monkeypatch.setattr(available, "lack", lambda user: lacking)
+    services = LocalServices(box)
+    monkeypatch.setattr(services, "_mine", lambda: box)
+    monkeypatch.setattr(services, "desk", asked.append)
+    found = services.doctor()
+    assert (found["ok"], asked) == (False, [])
+    assert found["problems"][-1]["remedy"] == "allow them"
 
 
 def test_each_layer_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,6 +74,16 @@ def test_cli_approve_by_rule_and_proposer(door: Door, waiting: list[str]) -> Non
     assert len(door.json("approve", "--proposer", "typo", "--rule", "typo", "--yes", "--no-promote")["approved"]) == 2
 
 
+def test_cli_approve_by_rule_keeps_to_the_repository_that_is_named(door: Door, waiting: list[str]) -> None:
+    """Of another repository nothing is meant; `--repo` alone names no change."""
+    path = door.house.path
+    door.services.repository = lambda repo, branch, trees=None: {"path": repo}  # type: ignore[method-assign,assignment]
+    assert door.json("approve", "--rule", "ruff:F401", "--repo", f"{path}er", "--yes")["approved"] == []
+    assert door.code == Exit.OK
+    assert door("approve", "--repo", path, "--yes") == Exit.USAGE
+    assert {door.house.change(change).state for change in waiting} == {State.VERIFIED}
+
+
 def test_cli_one_that_fails_leaves_the_others(door: Door, waiting: list[str]) -> None:
     """A change that is not there, and one that is over, are told; the good one is approved all the same."""
     door("reject", waiting[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -98,6 +99,20 @@ def test_cli_improve_ctrl_c_keeps_what_is_finished(door: Door, event: str, finis
     assert f"{finished + queued} proposal(s), {finished} wait for approval" in door.out
     assert f"{queued} queued for the next `greenroom improve`: the command was interrupted" in door.out
     assert ("under way in the box" in door.out) is (event == "stage")
+
+
+def test_cli_improve_ctrl_c_writes_what_is_finished(door: Door, tmp_path: Path) -> None:
+    """With --out the files of what was verified and of what stays queued are there, and the answer says where."""
+    out = tmp_path / "out"
+    at(door, "carried", interrupt)
+    assert door("improve", door.repo, "--out", str(out)) == Exit.INTERRUPTED
+    assert f"cards and patches: {out}" in door.out
+    answer = json.loads((out / "answer.json").read_bytes())
+    (done,), left = answer["changes"], answer["left"]
+    assert (answer["partial"], len(left)) == ("interrupted", 2)
+    cards = {path.name for path in out.glob("*.patch")}
+    assert cards == {f"{row['id']}.patch" for row in (done, *left)}
+    assert json.loads((out / f"{done['id']}.json").read_bytes())["card"]["change"] == done["id"]
 
 
 def test_cli_improve_ctrl_c_as_json(door: Door) -> None:

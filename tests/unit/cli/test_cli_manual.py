@@ -12,6 +12,7 @@ from test_cli_commands import Door, commands, door
 
 from greenroom.domain.errors import Exit
 from greenroom.entrypoints.cli.completion import VARIABLE
+from greenroom.testing.parts import Finding
 
 __all__ = ["door"]
 
@@ -60,6 +61,16 @@ def test_completion_knows_commands_options_and_the_ids_of_changes(door: Door, mo
     assert ask(door, monkeypatch, "approve", "") == [change]
     assert ask(door, monkeypatch, "show", change[:2]) == [change]
     assert ask(door, monkeypatch, "show", "$(") == []
+
+
+def test_completion_knows_rules_and_proposers(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rules that wait in the box, those that an opt-in may name, the proposers that are installed."""
+    door.house.findings.append(Finding(path="a.py", old=b"x = 1", new=b"x = 2", rule="$(evil)"))
+    door("improve", door.repo)
+    assert ask(door, monkeypatch, "approve", "--rule", "") == ["typo"]
+    assert ask(door, monkeypatch, "opt-in", "add", "codesp") == ["codespell"]
+    assert {"ruff", "modernise"} <= set(ask(door, monkeypatch, "improve", "--only", ""))
+    assert ask(door, monkeypatch, "improve", "--only", "$(") == []
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

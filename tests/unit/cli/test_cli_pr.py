@@ -47,6 +47,15 @@ def test_cli_pr_pushes_when_it_is_asked_to(door: Door) -> None:
     assert [remote for remote, _, _ in door.services.pushed] == ["origin", "upstream"]
 
 
+def test_cli_pr_makes_no_branch_for_a_push_that_would_not_be_tried(door: Door) -> None:
+    """An address that is not pushed to is refused first: nothing is made here, nothing is recorded."""
+    change = door.waiting()
+    answer = door.json("pr", change, "--push", "--remote", "path")
+    assert (door.code, answer["verdict"]["rule"]) == (Exit.REFUSED, "push-transport")
+    assert (branches(door), door.services.pushed) == ({}, [])
+    assert "change.branched" not in door.house.names()
+
+
 @pytest.mark.parametrize("fate", ["merged", "squashed"])
 def test_cli_improve_notices_a_merge(door: Door, fate: str) -> None:
     """The person's own commit is adopted; the change ends so, and nothing is proposed again."""

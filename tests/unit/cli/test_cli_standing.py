@@ -37,6 +37,18 @@ def test_cli_opt_in_is_added_listed_and_removed(door: Door) -> None:
     assert "no opt-in counts" in door.out
 
 
+def test_cli_tells_what_stays_with_a_person_whatever_the_mode(door: Door) -> None:
+    """What was verified in propose: said where a mode is set that asks less, and where an opt-in is added."""
+    change = door.waiting()
+    assert door.json("mode", "supervised")["of_propose"] == [change]
+    assert door("mode", "supervised") == Exit.OK
+    assert f"1 verified in mode propose stay with you: `greenroom approve {change}`" in door.out
+    assert door("opt-in", "add", "codespell") == Exit.OK
+    assert "1 verified in mode propose stay with you" in door.out
+    assert door.house.change(change).window is None
+    assert door.json("mode", "propose")["of_propose"] == []
+
+
 def test_cli_opt_in_answers_a_slip(door: Door) -> None:
     """An unknown rule with the nearest, one of code with the way there is, an odd end, one that does not count."""
     assert door("opt-in", "add", "F401") == Exit.USAGE

@@ -144,6 +144,15 @@ def test_a_repository_gets_no_variable_that_the_box_does_not_name() -> None:
     assert merge({"environment": ("A",)}, {}).terms(CAPS) == Terms(environment=("A",))
 
 
+def test_a_list_of_variables_of_which_none_is_taken_is_not_the_repositorys() -> None:
+    """What holds is the box's own, none; so that is where it is from."""
+    merged = merge({}, {"environment": ("TOKEN",)})
+    assert (merged.values["environment"], merged.sources["environment"]) == ((), "box")
+    assert merge({"environment": ("TOKEN", "MORE")}, {"environment": ("TOKEN",)}).sources == {
+        "environment": "repository"
+    }
+
+
 def test_a_wish_within_the_box_is_taken() -> None:
     """Fewer proposers, lower caps, a command where the box has none."""
     own: Values = {"caps.lines": 100, "proposers": ("data", "ruff")}

@@ -279,6 +279,42 @@ def test_an_edit_that_is_no_patch_changes_nothing(house: MemoryHouse, patch: byt
     assert house.change(change).state is State.VERIFIED
 
 
+def test_an_edit_that_does_not_fit_spends_nothing(house: MemoryHouse) -> None:
+    """The parent goes on waiting, and no child is made: on its own base the patch is refused, on another it is held."""
+    change = house.proposed()
+    readme, stranger = house.live_files()[b"README.md"], b"# Another\n\nteh words\n"
+    wrong = house.store.put("blob", patch_of("README.md", stranger, b"# Another\n\nthe words\n"))
+    with pytest.raises(Unusable) as caught:
+        lineage.edit(house.house, change, patch=wrong, actor=OWNER, tell=house.tell)
+    assert (caught.value.reference, caught.value.where) == (
+        "patch-does-not-apply",
+        "README.md: the lines are others there",
+    )
+    old = house.store.put("blob", patch_of("README.md", readme, b"# Project\n\nall the words\n"))
+    house.commit({"README.md": b"# Project\n\nteh other words\n"})
+    house.findings.clear()
+    house.improve()
+    answer = lineage.edit(house.house, change, patch=old, actor=OWNER, tell=house.tell)
+    assert (answer["id"], answer["verdict"]["rule"]) == (change, "restack-conflict")
+    assert answer["verdict"]["remedy"].startswith("nothing was changed")
+    assert (house.change(change).ended, len(house.changes())) == (None, 1)
+    assert house.change(change).hold.rule == "base-moved"  # type: ignore[union-attr]
+
+
+def test_an_edit_of_the_old_base_is_moved_to_its_place_on_what_is_live(house: MemoryHouse) -> None:
+    """The person edited what they were shown; lines that came above it move it down."""
+    change = house.proposed()
+    readme = house.live_files()[b"README.md"]
+    old = house.store.put("blob", patch_of("README.md", readme, b"# Project\n\nall the words\n"))
+    house.commit({"README.md": b"An introduction.\n\n\n" + readme})
+    house.findings.clear()
+    house.improve()
+    child = lineage.edit(house.house, change, patch=old, actor=OWNER, tell=house.tell)
+    assert (child["parent"], child["held"]["rule"]) == (change, "needs-approval")
+    house.approve(child["id"])
+    assert house.live_files()[b"README.md"] == b"An introduction.\n\n\n# Project\n\nall the words\n"
+
+
 def test_retry_is_a_rebase_where_the_base_moved(house: MemoryHouse) -> None:
     """The same proposal on what is live, as a child; a rejected change is reopened instead."""
     change = house.proposed()

@@ -99,6 +99,14 @@ def test_queue_begins_nothing_that_would_not_end_in_time(house: MemoryHouse) -> 
     assert all(100 <= event["row"]["seconds"] < 101 for event in carried)
 
 
+def test_queue_tells_of_none_as_begun_that_is_left(house: MemoryHouse) -> None:
+    """Whatever the bound was, each change that is told as begun was carried."""
+    answer = house.improve(limits=Limits(most=10, seconds=0.001))
+    begun = [event["change"] for event in house.told if event["event"] == "carrying"]
+    assert begun == [row["id"] for row in answer["changes"]]
+    assert not {row["id"] for row in answer["left"]} & set(begun)
+
+
 def test_queue_of_an_empty_budget_is_only_shown(house: MemoryHouse) -> None:
     """A budget that the scan used up leaves everything queued."""
     answer = house.improve(limits=Limits(seconds=0))

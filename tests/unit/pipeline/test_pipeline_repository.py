@@ -15,8 +15,10 @@ from greenroom.domain.ports import CheckRun
 from greenroom.domain.settings import Entry, Read
 from greenroom.domain.toml_settings import read
 from greenroom.domain.vocabulary import Subject
-from greenroom.pipeline import desk
+from greenroom.pipeline import desk, lineage
+from greenroom.pipeline.queue import Limits
 from greenroom.testing.house import MemoryHouse
+from greenroom.testing.parts import Finding, patch_of
 
 NAME = "greenroom.toml"
 
@@ -136,7 +138,8 @@ def test_author_trailers_and_caps_are_on_the_card_and_bind_the_promotion(house: 
     assert shown["commit author"] == "Ada <ada@b.org>"
     assert shown["commit trailers"] == "Reviewed-by: Ada <a@b>"
     assert shown["day caps"] == "changes 0"
-    assert house.approve(change)["verdict"]["rule"] == "day-cap-changes"
+    verdict = house.approve(change)["verdict"]
+    assert (verdict["rule"], "greenroom.toml" in verdict["remedy"]) == ("day-cap-changes", True)
 
 
 def test_variables_for_tests_are_on_the_card_and_in_each_run_of_tests(house: MemoryHouse) -> None:
@@ -197,3 +200,117 @@ def test_what_the_sandbox_hands_over_is_not_believed(house: MemoryHouse) -> None
     with pytest.raises(Unusable, match="bad-settings"):
         house.improve()
     assert isinstance(house.subject, Subject)
+
+
+def two_waiting(house: MemoryHouse) -> tuple[str, str]:
+    """A change that waits for approval, and one that is queued."""
+    house.repository.files[b"other.txt"] = b"one wrod\n"
+    house.findings.append(Finding(path="other.txt", old=b"wrod", new=b"word"))
+    answer = house.improve(limits=Limits(most=1))
+    return answer["changes"][0]["id"], answer["left"][0]["id"]
+
+
+def test_what_goes_on_upon_another_base_stays_within_its_file(house: MemoryHouse) -> None:
+    """Cap, author and trailers of the file that came with the base are in the child's plan; the guard keeps them."""
+    change, _ = two_waiting(house)
+    write(house, 'caps.lines = 1\ncommit.author = "Ada <ada@b.org>"\ncommit.trailers = ["Reviewed-by: Ada <a@b>"]\n')
+    house.findings.clear()
+    house.improve()
+    child = house.restack(change)
+    shown = house.show(child["id"])["card"]["environment"]
+    assert (shown["commit author"], shown["day caps"]) == ("Ada <ada@b.org>", "lines 1")
+    assert shown["commit trailers"] == "Reviewed-by: Ada <a@b>"
+    assert house.approve(child["id"])["verdict"]["rule"] == "day-cap-lines"
+
+
+def test_nothing_goes_on_upon_a_base_whose_test_command_is_not_signed_for(house: MemoryHouse) -> None:
+    """Neither what waited nor what was queued: `improve` adopted the base, and held; the owner's word lets them."""
+    change, queued = two_waiting(house)
+    write(house, 'test-command = "pytest -q checks"\ncommit.author = "Ada <ada@b.org>"\n')
+    assert house.improve()["verdict"]["rule"] == "test-command-not-allowed"
+    count = len(house.changes())
+    for each in (change, queued):
+        assert house.restack(each)["verdict"]["rule"] == "test-command-not-allowed"
+        assert (
+            desk.handlers(house.house)["resume"]({"change": each}, (), house.tell, 0)["resumed"][0]["state"] != "kept"
+        )
+    assert len(house.changes()) == count
+    house.allow_command("pytest -q checks")
+    child = house.restack(change)
+    assert house.show(child["id"])["card"]["environment"]["test-command"] == "pytest -q checks"
+    assert house.show(child["id"])["card"]["environment"]["commit author"] == "Ada <ada@b.org>"
+
+
+@pytest.mark.parametrize("text", ['paths.deny = ["*.md", "*.txt"]\n', "proposers = []\n"])
+def test_improve_ends_what_the_file_of_the_base_leaves_out(house: MemoryHouse, text: str) -> None:
+    """By path or by proposer, also what is queued; each says why, and comes back when the file lets it."""
+    ids = two_waiting(house)
+    write(house, text)
+    answer = house.improve()
+    assert {row["id"] for row in answer["ended"]} == set(ids)
+    assert [house.change(each).ended for each in ids] == ["outside-paths", "outside-paths"]
+    assert house.names().count("change.left-out") == 2
+    assert "settings leave out" in house.show(ids[0])["refused"]["where"]
+    with pytest.raises(Unusable):
+        house.approve(ids[0])
+    write(house, "")
+    assert len(house.improve()["changes"]) == 2
+
+
+def test_what_a_person_agreed_to_is_held_where_the_file_leaves_it_out(house: MemoryHouse) -> None:
+    """It is not ended over their head, and does not go live either, until the settings are others."""
+    change = house.proposed()
+    house.approve(change, promote=False)
+    write(house, 'paths.deny = ["*.md"]\n')
+    assert house.improve()["ended"] == []
+    assert house.change(change).hold.rule == "outside-paths"  # type: ignore[union-attr]
+    for answer in (house.promote(change), house.restack(change)):
+        assert (answer["id"], answer["verdict"]["rule"]) == (change, "outside-paths")
+    assert "README.md" in answer["verdict"]["where"]
+    write(house, "")
+    house.findings.clear()
+    house.improve()
+    assert house.change(change).hold.rule == "base-moved"  # type: ignore[union-attr]
+    assert house.promote(change)["state"] == "kept"
+
+
+def test_an_edit_and_a_retry_stay_within_the_file_of_what_is_live(house: MemoryHouse) -> None:
+    """A person's own patch keeps to the paths, too; the parent is not spent for it."""
+    change = house.proposed()
+    house.commit({"b.py": b"y = 1\n"})
+    house.improve(own={"paths.deny": ("*.md",)})
+    assert house.change(change).ended == "outside-paths"
+    count = len(house.changes())
+    assert lineage.retry(house.house, change, tell=house.tell)["verdict"]["rule"] == "outside-paths"
+    patch = patch_of("README.md", house.live_files()[b"README.md"], b"# Project\n\nmy words\n")
+    edited = lineage.edit(
+        house.house, change, patch=house.store.put("blob", patch), actor="person:ada", tell=house.tell
+    )
+    assert (edited["verdict"]["rule"], len(house.changes())) == ("outside-paths", count)
+
+
+def test_taking_back_is_never_left_out(house: MemoryHouse) -> None:
+    """The opposite of a live change goes through the gate although its path is denied by now."""
+    house.repository.files[b"other.txt"] = b"one wrod\n"
+    house.findings.append(Finding(path="other.txt", old=b"wrod", new=b"word"))
+    first, second = (row["id"] for row in house.improve()["changes"])
+    house.approve(first)
+    house.deliver()
+    house.approve(house.restack(second)["id"])
+    house.deliver()
+    write(house, 'paths.deny = ["*"]\n')
+    house.improve()
+    undo = house.undo(first)
+    assert undo["held"]["rule"] == "needs-approval"
+    assert house.approve(undo["id"])["state"] == "kept"
+
+
+def test_the_same_file_is_read_once_however_often_the_base_moves(house: MemoryHouse) -> None:
+    """A base whose file is as it was costs no run of the sandbox."""
+    write(house, "caps.changes = 9\n")
+    change, _ = two_waiting(house)
+    house.commit({"b.py": b"y = 1\n"})
+    house.findings.clear()
+    house.improve()
+    house.restack(change)
+    assert len([call for call in house.keeper.calls if call.startswith("check settings")]) == 1

@@ -14,7 +14,7 @@ from greenroom.domain.digest import Digest
 from greenroom.domain.errors import NotFound, Unusable
 from greenroom.domain.trees import File, manifest_of
 from greenroom.domain.verdict import Held, Passed, Refused
-from greenroom.release.branches import Offer, fate, offer, push, transport_of
+from greenroom.release.branches import Offer, fate, offer, push, pushable, transport_of
 from greenroom.release.trees import StoreTrees
 
 pytestmark = pytest.mark.slow
@@ -185,6 +185,9 @@ def test_a_push_to_what_the_repository_names_is_encrypted_and_runs_nothing_here(
     refused = push(bench.work, "greenroom/x", made_by(bench), "origin", ask=False)
     assert isinstance(refused, Refused)
     assert refused.rule == "push-transport"
+    assert pushable(bench.work, "origin") == refused
+    assert ("type its path" in refused.remedy) is address.endswith("/tmp/r")
+    assert isinstance(pushable(bench.work, "https://h/r"), Passed)
     with pytest.raises(NotFound) as caught:
         push(bench.work, "greenroom/x", bench.head(), "upstream", ask=False)
     assert caught.value.reference == "no-remote"

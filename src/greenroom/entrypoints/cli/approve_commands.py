@@ -23,7 +23,7 @@ from greenroom.entrypoints.cli.change_commands import (
     say,
     undeliverable,
 )
-from greenroom.entrypoints.cli.completion import change_ids
+from greenroom.entrypoints.cli.completion import change_ids, waiting_rules
 from greenroom.entrypoints.cli.safe import safe
 
 if TYPE_CHECKING:
@@ -46,10 +46,14 @@ def register(app: typer.Typer, context: Context) -> None:
             ),
         ] = None,
         rule: Annotated[
-            list[str] | None, typer.Option(help="Every change of this rule that waits; repeatable.")
+            list[str] | None,
+            typer.Option(help="Every change of this rule that waits; repeatable.", autocompletion=waiting_rules),
         ] = None,
         proposer: Annotated[
             list[str] | None, typer.Option(help="Every change of this proposer that waits; repeatable.")
+        ] = None,
+        repo: Annotated[
+            str | None, typer.Option(metavar="REPO", help="With --rule or --proposer: only those of this repository.")
         ] = None,
         no_promote: Annotated[bool, typer.Option("--no-promote", help="Stop at approved.")] = False,
         yes: Annotated[bool, typer.Option("--yes", help="Agree beforehand; the cards are still shown.")] = False,
@@ -72,10 +76,11 @@ def register(app: typer.Typer, context: Context) -> None:
           greenroom approve k3f9x2 --no-promote
           greenroom approve k3f9x2 m4p7q8
           greenroom approve --rule ruff:F401 --proposer codespell
+          greenroom approve --rule ruff:F401 --repo ~/src/project
         """
         del json
         who, asking = actor or consent.actor(), _Asking(yes=yes, no_input=no_input, promote=not no_promote)
-        wanted = _chosen(context, changes or [], rule or [], proposer or [])
+        wanted = _chosen(context, changes or [], rule or [], proposer or [], repo)
         deliver_waiting(context)
         if len(wanted) == 1 and changes:
             _approve_one(context, wanted[0], who, asking)
@@ -94,18 +99,32 @@ class _Asking:
         return consent.ask(question, yes=self.yes, no_input=self.no_input or context.as_json)
 
 
-def _chosen(context: Context, named: Sequence[str], rules: Sequence[str], proposers: Sequence[str]) -> list[str]:
+def _chosen(
+    context: Context, named: Sequence[str], rules: Sequence[str], proposers: Sequence[str], repo: str | None
+) -> list[str]:
     """The changes that are meant, each once: those named, in order, then those that wait by rule and proposer."""
     if not named and not rules and not proposers:
         remedy = "name one or more, or use --rule or --proposer (see --help); `greenroom list` shows them"
         raise Unusable("usage", "no change is named", remedy=remedy)
+    if repo is not None and not rules and not proposers:
+        raise Unusable(
+            "usage", "--repo narrows --rule or --proposer", remedy="greenroom approve --rule RULE --repo REPO"
+        )
+    path = context.services.repository(repo, None)["path"] if repo is not None else None
     waiting = context.services.board(everything=False, held=WAITING) if rules or proposers else ()
     met = [
         row["id"]
         for row in waiting
-        if (not rules or row["rule"] in rules) and (not proposers or row["proposer"] in proposers)
+        if (not rules or row["rule"] in rules)
+        and (not proposers or row["proposer"] in proposers)
+        and (path is None or _of(row["subject"], path))
     ]
     return list(dict.fromkeys([*named, *met]))
+
+
+def _of(subject: str, path: str) -> bool:
+    """True for a subject, as rows name it, in the directory `path`: `KIND:PATH`, and `#BRANCH` where there is one."""
+    return f"{subject.partition(':')[2]}#".startswith(f"{path}#")
 
 
 def _approve_one(context: Context, change: str, who: str, asking: _Asking) -> None:

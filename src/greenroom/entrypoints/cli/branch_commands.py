@@ -53,6 +53,10 @@ def register(app: typer.Typer, context: Context) -> None:
         offer = services.desk("branch_offer", {"change": change})
         if offer["verdict"]["is"] != "passed":
             finish_change(context, offer, lambda: _say(offer))
+        tried = services.pushable(offer, remote) if push else {"is": "passed"}
+        if tried["is"] != "passed":
+            refused = {**offer, "verdict": tried}
+            finish_change(context, refused, lambda: _say(refused))
         shown = services.desk("show", {"change": change})
         body = describe(shown["card"])
         if out is not None:

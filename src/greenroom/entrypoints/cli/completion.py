@@ -1,4 +1,4 @@
-"""Shell completion: the script for each shell, and the ids of changes where a command takes one.
+"""Shell completion: the script for each shell, and the ids, rules and proposers where a command takes one.
 
 Nothing that a repository says is ever completed or shown beside a word: shells evaluate what they are given.
 """
@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 import re
 from enum import StrEnum
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from greenroom.domain.errors import GreenroomError
+from greenroom.domain.lowrules import LOW
 
 if TYPE_CHECKING:
     from greenroom.entrypoints.cli.app import Context
@@ -22,6 +24,8 @@ VARIABLE = "_GREENROOM_COMPLETE"
 MOST = 200
 """How many ids are offered: more than anybody reads."""
 _ID = re.compile(r"[a-z0-9]{1,32}")
+_RULE = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._-]{0,63}")
+_PROPOSERS = ("greenroom.proposers", "greenroom.proposers.optional")
 
 
 class Shell(StrEnum):
@@ -70,6 +74,30 @@ def change_ids(ctx: typer.Context, incomplete: str) -> list[str]:
     except (GreenroomError, OSError):
         return []
     return [row["id"] for row in rows if _ID.fullmatch(row["id"])]
+
+
+def waiting_rules(ctx: typer.Context, incomplete: str) -> list[str]:
+    """The rules of what is open in the box that begin so; none where there is no box to read."""
+    root = ctx.find_root()
+    context: Context = root.obj
+    context.box = root.params.get("box")
+    try:
+        rows = context.services.board(everything=False, most=MOST)
+    except (GreenroomError, OSError):
+        return []
+    found = {str(row["rule"]) for row in rows if row["held"] and _RULE.fullmatch(str(row["rule"]))}
+    return sorted(rule for rule in found if rule.startswith(incomplete))
+
+
+def low_rules(incomplete: str) -> list[str]:
+    """The rules that an opt-in may name and that begin so."""
+    return [rule for rule in LOW if rule.startswith(incomplete)]
+
+
+def proposers(incomplete: str) -> list[str]:
+    """The installed proposers whose names begin so."""
+    found = {point.name for group in _PROPOSERS for point in entry_points(group=group)}
+    return sorted(name for name in found if name.startswith(incomplete) and _RULE.fullmatch(name))
 
 
 Id = Annotated[

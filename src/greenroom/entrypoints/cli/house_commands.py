@@ -15,6 +15,7 @@ from greenroom.domain.vocabulary import Mode
 from greenroom.entrypoints.cli import consent, editor, output, rebuilt, render, windows
 from greenroom.entrypoints.cli.change_commands import deliver_waiting
 from greenroom.entrypoints.cli.safe import safe
+from greenroom.entrypoints.cli.standing_commands import of_propose, say_of_propose
 
 if TYPE_CHECKING:
     from greenroom.entrypoints.cli.app import Context
@@ -180,7 +181,9 @@ def _ruling(app: typer.Typer, context: Context) -> None:
             said = services.guard("status")["mode"]
             context.answer({"mode": said}, lambda: print(said))
             return
-        _finish(context, {"verdict": services.set_mode(wanted, consent.actor(), consent.passphrase)})
+        verdict = services.set_mode(wanted, consent.actor(), consent.passphrase)
+        waiting = of_propose(context) if wanted is not Mode.PROPOSE and verdict["is"] == "passed" else []
+        _finish(context, {"verdict": verdict, "of_propose": waiting})
 
     rules = typer.Typer(no_args_is_help=True, help=_CONSTITUTION)
     app.add_typer(rules, name="constitution")
@@ -222,7 +225,11 @@ def _ruling(app: typer.Typer, context: Context) -> None:
 
 
 def _finish(context: Context, answer: Mapping[str, Any]) -> None:
-    context.answer(answer, lambda: render.console().print(render.verdict_line(answer["verdict"])))
+    def show() -> None:
+        render.console().print(render.verdict_line(answer["verdict"]))
+        say_of_propose(answer.get("of_propose", ()))
+
+    context.answer(answer, show)
     code = output.exit_of(answer["verdict"])
     if code:
         raise typer.Exit(code)

@@ -13,6 +13,7 @@ from greenroom.domain.vocabulary import Mode
 from greenroom.entrypoints.cli import durations, foreseen, improved, output
 from greenroom.entrypoints.cli.branch_commands import noticed
 from greenroom.entrypoints.cli.change_commands import Json, apply_windows, deliver_waiting, finish_change
+from greenroom.entrypoints.cli.completion import proposers
 from greenroom.entrypoints.cli.config_commands import allowed_at_once
 from greenroom.entrypoints.cli.handout import Handout, files_of
 
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 
 Repo = Annotated[str, typer.Argument(metavar="REPO", help="A git repository or an unpacked source release.")]
 Branch = Annotated[str | None, typer.Option(help="The branch; the checked-out one unless named.")]
-Only = Annotated[list[str] | None, typer.Option(help="Only this proposer, optional ones too; may be repeated.")]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(help="Only this proposer, optional ones too; may be repeated.", autocompletion=proposers),
+]
 AtMost = Annotated[Mode | None, typer.Option(help="May only lower the box's mode.")]
 TestCommand = Annotated[
     str | None, typer.Option(help="How this repository's tests run (pytest or unittest); empty forgets it.")
@@ -31,7 +35,7 @@ Most = Annotated[
     int, typer.Option("--max", min=0, max=10_000, help="How many proposals are carried; the rest stay queued.")
 ]
 BudgetTime = Annotated[
-    str | None, typer.Option(metavar="TIME", help="Begin none that would not end within this: 90s, 10m, 1h30m.")
+    str | None, typer.Option(metavar="TIME", help="Begin none past this: 90s, 10m, 1h30m; what began is finished.")
 ]
 NoInput = Annotated[
     bool, typer.Option("--no-input", help="Never ask; the exit code tells apart what was found (10: proposals).")
@@ -62,9 +66,10 @@ def register(app: typer.Typer, context: Context) -> None:
         """Scan REPO, show what could be changed, and carry the cheapest of it through the gate up to approval.
 
         Proposals are shown before any of them is tried. At most --max of them are carried, within --budget-time from
-        the start (no bound unless given), cheapest first: words and data before code, few lines before many. The rest
-        stay queued for the next `improve`; `greenroom resume ID` carries one of them. Ctrl-C keeps what is finished,
-        and the change under way is finished in the box.
+        the start (no bound unless given), cheapest first: words and data before code, few lines before many. The first
+        one begins while any of the time is left, another where as much is left as the quickest took; one that began is
+        finished, also past the time. The rest stay queued for the next `improve`; `greenroom resume ID` carries one of
+        them. Ctrl-C keeps what is finished, with --out its files too, and the change under way is finished in the box.
 
         Examples:
           greenroom improve .
@@ -92,30 +97,47 @@ def register(app: typer.Typer, context: Context) -> None:
         if handout is not None:
             handout.require()
         services.require_sandbox()
-        answer = _ask(context, repo, branch, wish, no_input=no_input)
+        answer = _ask(context, repo, branch, wish, no_input=no_input, handout=handout)
         if handout is not None:
-            answer = _hand_out(context, handout, answer)
+            try:
+                answer = _hand_out(context, handout, answer)
+            except GreenroomError as error:
+                raise _broken_off(context, answer, error) from None
         code_of = output.exit_of_headless if no_input else output.exit_of_scan
         finish_change(context, answer, lambda: improved.show(answer, services.now()), code_of)
 
 
 def _hand_out(context: Context, handout: Handout, answer: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The answer, with its cards and patches written; it is shown also where they cannot be."""
+    """The answer, with its cards and patches written."""
     services = context.services
 
     def shown(change: str) -> Mapping[str, Any]:
         found: Mapping[str, Any] = services.desk("show", {"change": change})
         return found
 
-    try:
-        handout.write(files_of(answer, shown, services.read, time.time_ns()))
-    except GreenroomError as error:
-        raise _broken_off(context, answer, error) from None
+    handout.write(files_of(answer, shown, services.read, time.time_ns()))
     return {**answer, "out": str(handout.directory)}
 
 
+def _hand_out_what_is_there(context: Context, handout: Handout | None, answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The answer that is not whole, with what is finished of it written; how the command ended is still to be told."""
+    if handout is None or answer["live"] is None:
+        return answer
+    try:
+        return _hand_out(context, handout, answer)
+    except GreenroomError as error:
+        output.report(error, as_json=False)
+        return answer
+
+
 def _ask(
-    context: Context, repo: str, branch: str | None, wish: Mapping[str, Any], *, no_input: bool
+    context: Context,
+    repo: str,
+    branch: str | None,
+    wish: Mapping[str, Any],
+    *,
+    no_input: bool,
+    handout: Handout | None,
 ) -> Mapping[str, Any]:
     """The answer of the box; where none comes, what it told until then is shown before the error is."""
     services = context.services
@@ -137,12 +159,13 @@ def _ask(
         if not no_input and allowed_at_once(context, answer):
             answer = asked()
     except KeyboardInterrupt:
-        context.answer(told.so_far("interrupted"), lambda: improved.show(told.so_far("interrupted"), services.now()))
+        left = _hand_out_what_is_there(context, handout, told.so_far("interrupted"))
+        context.answer(left, lambda: improved.show(left, services.now()))
         raise
     except GreenroomError as error:
         if not told.anything:
             raise
-        raise _broken_off(context, told.so_far("error"), error) from None
+        raise _broken_off(context, _hand_out_what_is_there(context, handout, told.so_far("error")), error) from None
     if any(row["state"] in ("promoted", "kept") for row in answer["changes"]):
         return {**answer, "delivered": deliver_waiting(context)}
     return answer

@@ -31,8 +31,11 @@ class Told:
         self._under_way = ""
 
     def __call__(self, event: Mapping[str, Any]) -> None:
-        """Hear one event."""
+        """Hear one event. It is remembered before it is shown: an interrupt in between loses nothing."""
+        self._remember(event)
         render.tell(event)
+
+    def _remember(self, event: Mapping[str, Any]) -> None:
         kind = event["event"]
         if kind == "import":
             self._facts["subject"] = event["subject"]

@@ -32,9 +32,10 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def board(rows: Sequence[Mapping[str, Any]], now: int = 0) -> Table:
-    """The board as a table; `now` is for what is left of apply windows."""
+    """The board as a table, with the repository where there are several; `now` is for what is left of apply windows."""
     table = Table(box=None, pad_edge=False)
-    for name in ("ID", "STATE", "RISK", "LEVEL", "RULE", "SUMMARY"):
+    several = len({row["subject"] for row in rows if row.get("subject")}) > 1
+    for name in ("ID", *(("REPOSITORY",) if several else ()), "STATE", "RISK", "LEVEL", "RULE", "SUMMARY"):
         table.add_column(name, overflow="fold")
     for row in rows:
         held = row.get("held")
@@ -49,7 +50,8 @@ def board(rows: Sequence[Mapping[str, Any]], now: int = 0) -> Table:
         risk = "" if row.get("risk") is None else str(row["risk"])
         level = "" if row.get("level") is None else str(row["level"])
         style = _STATE_STYLE.get(str(row["state"]), "")
-        cells = (row["id"], safe(state), risk, level, safe(str(row["rule"])), safe(str(row["summary"])))
+        where = (safe(str(row.get("subject", "")).partition(":")[2]),) if several else ()
+        cells = (row["id"], *where, safe(state), risk, level, safe(str(row["rule"])), safe(str(row["summary"])))
         table.add_row(*(Text(str(cell)) for cell in cells), style=style)
     return table
 

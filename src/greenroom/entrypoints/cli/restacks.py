@@ -14,7 +14,7 @@ from greenroom.entrypoints.cli.safe import safe
 if TYPE_CHECKING:
     from greenroom.entrypoints.cli.app import Context
 
-MOVED = ("base-moved", "restack-conflict", "outdated")
+MOVED = ("base-moved", "restack-conflict", "outside-paths", "outdated")
 _SIDES = (("base", "what it was made on"), ("ours", "what the change wants"), ("theirs", "what is live"))
 
 

@@ -9,15 +9,22 @@ import typer
 
 from greenroom.domain.errors import NotFound, Unusable
 from greenroom.domain.lowrules import LOW, check_low
+from greenroom.domain.vocabulary import Mode
 from greenroom.entrypoints.cli import consent, output, render, when, windows
 from greenroom.entrypoints.cli.change_commands import apply_windows, deliver_waiting
+from greenroom.entrypoints.cli.completion import low_rules
 from greenroom.entrypoints.cli.safe import safe
 
 if TYPE_CHECKING:
     from greenroom.entrypoints.cli.app import Context
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
-Rule = Annotated[str, typer.Argument(metavar="RULE", help="The rule of a finding, as `greenroom list` shows it.")]
+Rule = Annotated[
+    str,
+    typer.Argument(
+        metavar="RULE", help="The rule of a finding, as `greenroom list` shows it.", autocompletion=low_rules
+    ),
+]
 Repo = Annotated[str | None, typer.Option("--repo", metavar="REPO", help="Only this repository, on every branch.")]
 
 _NOTHING: Mapping[str, Any] = {"changes": [], "stays": []}
@@ -65,6 +72,7 @@ def _adding(group: typer.Typer, context: Context) -> None:
         verdict = services.opt_in(rule, place, until, consent.actor(), consent.passphrase)
         said = {"rule": rule, "repository": place, "until": None if until is None else str(until)}
         answer = {**said, "verdict": verdict, **(_reconsidered(context) if verdict["is"] == "passed" else _NOTHING)}
+        answer["of_propose"] = of_propose(context)
         _finish(context, answer, lambda: _show_added(answer, services.now()))
 
     @group.command("list")
@@ -139,6 +147,20 @@ def _show_added(answer: Mapping[str, Any], now: int) -> None:
         print("it counts in the modes supervised and autonomous: `greenroom mode` says which is set")
         windows.show(answer["changes"], now)
         windows.show_stays(answer["stays"])
+        say_of_propose(answer["of_propose"])
+
+
+def of_propose(context: Context) -> list[str]:
+    """The changes that wait for a person and were verified in mode propose: no mode and no opt-in is for them."""
+    rows = context.services.board(everything=False, held=("needs-approval",))
+    return [row["id"] for row in rows if row["mode"] == Mode.PROPOSE.value]
+
+
+def say_of_propose(changes: Sequence[str]) -> None:
+    """That those stay with a person, where there are any."""
+    if changes:
+        ways = f"`greenroom approve {changes[0]}` or `reject`; what `improve` finds from here on follows the mode"
+        print(f"{len(changes)} verified in mode propose stay with you: {ways}")
 
 
 def _show_list(found: Sequence[Mapping[str, Any]]) -> None:

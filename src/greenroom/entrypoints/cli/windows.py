@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 POLL_S = 30.0
 """How often `resume --wait` looks: somebody may cancel, approve, or improve meanwhile."""
 
-_OF_ONE = ("needs-approval", "restack-conflict")
+_OF_ONE = ("needs-approval", "restack-conflict", "outside-paths")
 """Holds that say nothing of the next change of the same subject; any other would hold that, too."""
 
 
