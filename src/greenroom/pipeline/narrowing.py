@@ -15,6 +15,7 @@ from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Unreachable, Unusable
 from greenroom.domain.events import Event
 from greenroom.domain.proposal import UNDO, Proposal, is_person
+from greenroom.domain.refusals import remedy_of
 from greenroom.domain.settings import Merged
 from greenroom.domain.verdict import Held, Refused
 from greenroom.domain.vocabulary import ChangeId, Move, State, Subject
@@ -71,7 +72,7 @@ def hold_where_left_out(house: House, change: Change) -> None:
     except Unreachable:
         raise
     except Unusable as error:
-        out = Held(rule=error.reference, where=error.where or error.message, remedy=error.remedy)
+        out = Held(rule=error.reference, where=error.where or error.message, remedy=remedy_of(error))
     if out is None or out.rule == STOPPED:
         return
     if out.rule != OUTSIDE:

@@ -20,6 +20,7 @@ from greenroom.domain.events import Event
 from greenroom.domain.ports import Proposer
 from greenroom.domain.proof import Import
 from greenroom.domain.proposal import MAX_PROPOSAL_BYTES, Proposal, is_person, origin_of
+from greenroom.domain.refusals import remedy_of
 from greenroom.domain.scan import Scan
 from greenroom.domain.verdict import Refused
 from greenroom.domain.vocabulary import ChangeId, Mode, Move, State, Subject, Trust
@@ -224,5 +225,5 @@ def _end_what_is_gone(
 
 
 def _failed(answer: dict[str, Any], name: str, error: Unusable) -> None:
-    told = {"where": error.where, "remedy": error.remedy or _LEAVE_OUT}
+    told = {"where": error.where, "remedy": remedy_of(error, _LEAVE_OUT)}
     answer["failed"].append({"proposer": name, "reference": error.reference, "message": str(error), **told})
