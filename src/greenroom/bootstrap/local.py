@@ -36,7 +36,6 @@ TRY_S = 4.0
 PAPER_SECONDS = 600
 ASKED = ("guard", "desk")
 """The processes that a person may call. The keeper answers the executor alone, and both are started by one rescue."""
-LOG_REMEDY = "keep this log as evidence, trust no entry from there on, and go back to a copy that checks"
 
 
 class LocalServices(OwnersOrders):
@@ -245,29 +244,11 @@ class LocalServices(OwnersOrders):
 
     def log_check(self, log: str | None, keys: str | None, checkpoint: bytes | None) -> Mapping[str, Any]:
         """See Services."""
-        from greenroom.audit.check import check
-        from greenroom.audit.keys import load_public
+        from greenroom.bootstrap import log_copies
 
-        if log and not keys and not self.box.identity.is_file():
-            message = "there is no box here, and the copy's public keys are not named"
-            remedy = f"greenroom log check {log} --keys DIR, the `public` directory of the box that it is of"
-            raise NotFound("no-box", message, where=str(self.box.root), remedy=remedy)
-        directory = Path(log) if log else self._mine(log=True).log
-        public = load_public(Path(keys) / "guard.pub") if keys else self._public("guard")
-        report = check(directory, (public,), checkpoint, kept=self._kept() if log is None else None)
-        first = report.findings[0] if report.findings else None
-        at = f" at entry {first.entry}" if first is not None and first.entry is not None else ""
-        return {
-            "ok": report.ok,
-            "size": report.size,
-            "unsigned": report.unsigned,
-            "root": report.root,
-            "origin": report.origin,
-            "notes": list(report.notes),
-            "problem": f"{first.rule}{at}: {first.message}" if first else "",
-            "remedy": LOG_REMEDY if first else "",
-            "findings": documents.to_plain(list(report.findings)),
-        }
+        if log is None:
+            return log_copies.report(self._mine(log=True).log, keys or self.box.public, checkpoint, self._kept())
+        return log_copies.check_copy(self.box, log, keys, checkpoint)
 
     def log_checkpoint(self) -> bytes:
         """See Services."""

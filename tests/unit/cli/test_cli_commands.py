@@ -18,7 +18,7 @@ import pytest
 import typer
 from cli_door import Door
 
-from greenroom.domain.errors import Exit, Tampered, Unreachable
+from greenroom.domain.errors import Exit, Tampered, Unreachable, Unusable
 from greenroom.domain.verdict import Passed
 from greenroom.domain.vocabulary import ChangeId, State
 from greenroom.entrypoints.cli import app
@@ -264,6 +264,20 @@ def test_cli_a_checkpoint_without_end(door: Door, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(door.services, "log_check", check)
     assert door("log", "check", "--checkpoint", "/dev/zero") == Exit.OK
     assert seen == [64 * 1024]
+
+
+def test_cli_a_bad_checkpoint_is_named_with_its_file(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file and, where the error has one, the place in it; an error of anything else stays as it is."""
+    refused = Unusable("bad-note", "the signatures are missing", remedy="give a checkpoint")
+
+    def check(log: str | None, keys: str | None, kept: bytes | None) -> Any:
+        raise refused
+
+    monkeypatch.setattr(door.services, "log_check", check)
+    assert door.json("log", "check", "--checkpoint", "/dev/null")["error"]["where"] == "/dev/null"
+    assert door.code == Exit.USAGE
+    refused = Unusable("log-unreadable", "cannot read", where="log/tile")
+    assert door.json("log", "check", "--checkpoint", "/dev/null")["error"]["where"] == "log/tile"
 
 
 def test_cli_a_box_that_cannot_be_made(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -665,7 +679,11 @@ def test_cli_log_check(door: Door) -> None:
     door.services.report |= {"ok": False, "problem": "entry-changed at entry 3", "remedy": "compare with a copy"}
     assert door("log", "check") == Exit.TAMPERED
     assert "entry 3" in door.out
+    assert "other keys" not in door.out
     assert door.json("log", "check")["ok"] is False
+    door.services.report |= {"foreign": True}
+    assert door("log", "check") == Exit.TAMPERED
+    assert "TAMPERED, or signed with other keys" in door.out
 
 
 def test_cli_doctor(door: Door) -> None:
