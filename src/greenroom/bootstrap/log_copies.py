@@ -19,13 +19,13 @@ OTHER_KEYS = (
     "nothing in it is signed with the given keys: if these are another box's, name those of the box that it is of, "
     "`--keys DIR`; if they are right"
 )
-BESIDE = "checked with the keys that lie beside it ({}): who made the copy could make them; compare with the box's"
+BESIDE = "checked with the keys beside it ({}): who made the copy could make them; compare with the box's"
 
 
 def check_copy(box: Box, log: str, keys: str | None, checkpoint: bytes | None) -> Mapping[str, Any]:
     """The report on a copy at `log`: a log directory, or one with `log` and `public` in it.
 
-    Keys are those in the directory `keys`, else those of `box`, else what lies beside the copy. Raises NotFound `no-box`
+    Keys are those in the directory `keys`, else those of `box`, else those beside the copy. Raises NotFound `no-box`
     where there are none.
     """
     directory = _log_in(Path(log))
