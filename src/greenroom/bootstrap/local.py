@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from greenroom.bootstrap.orders import OwnersOrders
+from greenroom.bootstrap.patience import told_when_slow
 from greenroom.config import Box
 from greenroom.domain import documents
 from greenroom.domain.digest import parse_digest
@@ -400,7 +401,8 @@ class LocalServices(OwnersOrders):
         try:
             client.ping()
         except Unreachable:
-            self._start(path)
+            with told_when_slow("greenroom: the box's processes are starting"):
+                self._start(path)
         return _caller(path, patience_s=1.0)
 
     def _meet(self, socket: str) -> None:
