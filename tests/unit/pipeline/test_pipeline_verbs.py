@@ -519,9 +519,11 @@ def test_a_malformed_proposal_is_a_failure_of_its_proposer(house: MemoryHouse) -
 def test_a_mode_may_only_be_lowered(house: MemoryHouse, box: Mode, asked: Mode | None) -> None:
     """A command cannot do more than the owner allowed."""
     assert isinstance(house.set_mode(box), Passed)
-    (row,) = house.improve(mode=asked)["changes"]
+    answer = house.improve(mode=asked)
+    (row,) = answer["changes"]
     expected = Mode.PROPOSE if Mode.PROPOSE in (asked, box) else Mode.SUPERVISED
     assert house.change(row["id"]).mode is expected
+    assert answer["mode"] == expected.value
 
 
 def test_a_release_has_no_branch_and_less_trust(tmp_path: Path) -> None:
