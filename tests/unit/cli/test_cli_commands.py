@@ -169,7 +169,33 @@ def test_cli_ctrl_c_is_interrupted(door: Door, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(door.services, "board", interrupted)
     assert door("list") == Exit.INTERRUPTED
-    assert "greenroom: interrupted; nothing is half done" in door.err
+    assert door.err == "greenroom: interrupted; nothing is half done\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("mode", "supervised"), []),
+        (("revert", "k3f9x2"), ["`greenroom list` shows it"]),
+        (("improve", "."), ["`greenroom improve` again carries the rest"]),
+    ],
+)
+def test_cli_ctrl_c_says_what_the_command_left(
+    door: Door, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], said: list[str]
+) -> None:
+    """At a passphrase there is no change under way; a command that carries one says where it is to be seen."""
+
+    def interrupted(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    for call in ("set_mode", "desk", "guard"):
+        monkeypatch.setattr(door.services, call, interrupted)
+    assert door(*words) == Exit.INTERRUPTED
+    last = door.err.splitlines()[-1]
+    assert last.startswith("greenroom: interrupted; nothing is half done")
+    assert [
+        each for each in ("`greenroom list` shows it", "`greenroom improve` again carries the rest") if each in last
+    ] == said
 
 
 def unread() -> int:
@@ -592,9 +618,17 @@ def test_cli_stop_and_lift(door: Door) -> None:
     assert door("approve", change, "--yes") == Exit.STOPPED
     assert door("status") == Exit.OK
     assert "SET by person:" in door.out
-    assert door("lift") == Exit.OK
+    assert door.json("lift")["stopped_before"] is True
+    assert door.code == Exit.OK
     assert door.house.change(change).state is State.KEPT
     assert isinstance(door.house.lift(), Passed)
+
+
+def test_cli_lift_without_a_stop_says_so(door: Door) -> None:
+    """It is no success of anything."""
+    assert door("lift") == Exit.OK
+    assert door.out == "no stop was set: nothing was lifted or signed\n"
+    assert door.json("lift")["stopped_before"] is False
 
 
 def test_cli_status(door: Door) -> None:

@@ -27,10 +27,13 @@ BACKUP = """The owner's key is what says yes in your name: {key}
 Keep a copy of it and of its passphrase somewhere else. Without it nothing can be approved or lifted in this box
 any more; what is live stays live, and the log can still be checked with the public keys in {public}."""
 
+NO_STOP = "no stop was set: nothing was lifted or signed"
+
 _CONSTITUTION = """Show or edit the constitution.
 
 Examples:
   greenroom constitution show
+  greenroom constitution show --json
   greenroom constitution edit my-rules.yaml"""
 
 
@@ -150,10 +153,11 @@ def _stopping(app: typer.Typer, context: Context) -> None:
         """
         del json
         services = context.services
+        stopped = bool(services.guard("status")["stopped"])
         answer = services.lift(consent.actor(), consent.passphrase)
         if answer["is"] == "passed":
             services.desk("resume", progress=render.tell)
-        _finish(context, {"verdict": answer})
+        _finish(context, {"verdict": answer, "stopped_before": stopped}, "" if stopped else NO_STOP)
 
 
 def _ruling(app: typer.Typer, context: Context) -> None:
@@ -215,8 +219,16 @@ def _ruling(app: typer.Typer, context: Context) -> None:
         _finish(context, {"verdict": verdict})
 
 
-def _finish(context: Context, answer: Mapping[str, Any]) -> None:
-    context.answer(answer, lambda: render.console().print(render.verdict_line(answer["verdict"])))
+def _finish(context: Context, answer: Mapping[str, Any], words: str = "") -> None:
+    """Answer; where it passed, in `words` if there are any."""
+
+    def show() -> None:
+        if words and answer["verdict"]["is"] == "passed":
+            print(words)
+        else:
+            render.console().print(render.verdict_line(answer["verdict"]))
+
+    context.answer(answer, show)
     code = output.exit_of(answer["verdict"])
     if code:
         raise typer.Exit(code)

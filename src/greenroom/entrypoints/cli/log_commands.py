@@ -39,8 +39,9 @@ def register(app: typer.Typer, context: Context) -> None:
 
         Examples:
           greenroom log
+          greenroom log --json
           greenroom log --follow
-          greenroom log check
+          greenroom log check --json
         """
         del json
         if ctx.invoked_subcommand is None:
