@@ -27,8 +27,6 @@ BACKUP = """The owner's key is what says yes in your name: {key}
 Keep a copy of it and of its passphrase somewhere else. Without it nothing can be approved or lifted in this box
 any more; what is live stays live, and the log can still be checked with the public keys in {public}."""
 
-NO_STOP = "no stop was set: nothing was lifted or signed"
-
 _CONSTITUTION = """Show or edit the constitution.
 
 Examples:
@@ -157,7 +155,11 @@ def _stopping(app: typer.Typer, context: Context) -> None:
         answer = services.lift(consent.actor(), consent.passphrase)
         if answer["is"] == "passed":
             services.desk("resume", progress=render.tell)
-        _finish(context, {"verdict": answer, "stopped_before": stopped}, "" if stopped else NO_STOP)
+        said = {"verdict": answer, "stopped_before": stopped}
+        if not stopped and answer["is"] == "passed":
+            context.answer(said, lambda: print("no stop was set: nothing was lifted or signed"))
+            return
+        _finish(context, said)
 
 
 def _ruling(app: typer.Typer, context: Context) -> None:
@@ -219,16 +221,8 @@ def _ruling(app: typer.Typer, context: Context) -> None:
         _finish(context, {"verdict": verdict})
 
 
-def _finish(context: Context, answer: Mapping[str, Any], words: str = "") -> None:
-    """Answer; where it passed, in `words` if there are any."""
-
-    def show() -> None:
-        if words and answer["verdict"]["is"] == "passed":
-            print(words)
-        else:
-            render.console().print(render.verdict_line(answer["verdict"]))
-
-    context.answer(answer, show)
+def _finish(context: Context, answer: Mapping[str, Any]) -> None:
+    context.answer(answer, lambda: render.console().print(render.verdict_line(answer["verdict"])))
     code = output.exit_of(answer["verdict"])
     if code:
         raise typer.Exit(code)
