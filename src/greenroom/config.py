@@ -9,7 +9,8 @@ from pathlib import Path
 
 from greenroom.domain.errors import NotFound, Unusable
 
-IDLE_SECONDS = 600
+IDLE_SECONDS = 600.0
+SHORTEST_IDLE_SECONDS = 1.0
 MAX_SOCKET_BYTES = 107
 """Bytes of a Unix socket's path that Linux takes, without the zero that ends it (unix(7), sun_path)."""
 PROCESSES = ("guard", "keeper", "desk")
@@ -127,6 +128,15 @@ class Box:
         """True where a box was taken away but for its log."""
         gone = not any(path.exists() for path in (self.keys, self.db, self.run))
         return gone and self.identity.is_file() and self.log.is_dir()
+
+
+def idle_seconds(asked: str) -> float:
+    """Seconds without a call after which the processes leave: `asked` (a setting), ten minutes for what is no time."""
+    try:
+        seconds = float(asked)
+    except ValueError:
+        return IDLE_SECONDS
+    return max(SHORTEST_IDLE_SECONDS, seconds) if 0 < seconds < float("inf") else IDLE_SECONDS
 
 
 def box_from(environment: Mapping[str, str], directory: str | None = None) -> Box:

@@ -48,6 +48,14 @@ def test_every_command_has_help_with_an_example() -> None:
             assert "Example" in (each.help or ""), f"{name} {each.name}"
 
 
+def test_every_group_has_help_with_an_example_of_its_json() -> None:
+    """A script's author need not look below."""
+    groups = {name: command for name, command in commands().items() if getattr(command, "commands", {})}
+    assert {"config", "constitution", "floor", "log", "opt-in"} <= set(groups)
+    for name, group in groups.items():
+        assert re.search(rf"greenroom {name}.* --json", group.help or ""), name
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(document: Path) -> None:
     """A relative link names a file that is there."""

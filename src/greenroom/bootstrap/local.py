@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from greenroom.bootstrap.offering import PersonsBranches
 from greenroom.bootstrap.orders import OwnersOrders
+from greenroom.bootstrap.patience import told_when_slow
 from greenroom.config import Box
 from greenroom.domain import documents
 from greenroom.domain.digest import parse_digest
@@ -37,7 +38,6 @@ TRY_S = 4.0
 PAPER_SECONDS = 600
 ASKED = ("guard", "desk")
 """The processes that a person asks what they are. The keeper is started by the same rescue as these."""
-LOG_REMEDY = "keep this log as evidence, trust no entry from there on, and go back to a copy that checks"
 
 
 class LocalServices(OwnersOrders, PersonsBranches):
@@ -242,29 +242,11 @@ class LocalServices(OwnersOrders, PersonsBranches):
 
     def log_check(self, log: str | None, keys: str | None, checkpoint: bytes | None) -> Mapping[str, Any]:
         """See Services."""
-        from greenroom.audit.check import check
-        from greenroom.audit.keys import load_public
+        from greenroom.bootstrap import log_copies
 
-        if log and not keys and not self.box.identity.is_file():
-            message = "there is no box here, and the copy's public keys are not named"
-            remedy = f"greenroom log check {log} --keys DIR, the `public` directory of the box that it is of"
-            raise NotFound("no-box", message, where=str(self.box.root), remedy=remedy)
-        directory = Path(log) if log else self._mine(log=True).log
-        public = load_public(Path(keys) / "guard.pub") if keys else self._public("guard")
-        report = check(directory, (public,), checkpoint, kept=self._kept() if log is None else None)
-        first = report.findings[0] if report.findings else None
-        at = f" at entry {first.entry}" if first is not None and first.entry is not None else ""
-        return {
-            "ok": report.ok,
-            "size": report.size,
-            "unsigned": report.unsigned,
-            "root": report.root,
-            "origin": report.origin,
-            "notes": list(report.notes),
-            "problem": f"{first.rule}{at}: {first.message}" if first else "",
-            "remedy": LOG_REMEDY if first else "",
-            "findings": documents.to_plain(list(report.findings)),
-        }
+        if log is None:
+            return log_copies.report(self._mine(log=True).log, keys or self.box.public, checkpoint, self._kept())
+        return log_copies.check_copy(self.box, log, keys, checkpoint)
 
     def log_checkpoint(self) -> bytes:
         """See Services."""
@@ -422,7 +404,8 @@ class LocalServices(OwnersOrders, PersonsBranches):
         try:
             client.ping()
         except Unreachable:
-            self._start(path)
+            with told_when_slow("greenroom: the box's processes are starting"):
+                self._start(path)
         return _caller(path, patience_s=1.0)
 
     def _meet(self, socket: str) -> None:

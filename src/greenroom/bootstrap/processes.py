@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from greenroom.bootstrap import parts
-from greenroom.config import IDLE_SECONDS, Box
+from greenroom.config import Box, idle_seconds
 from greenroom.keeper import separation
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def _serve_executor(box: Box, users: separation.Users | None, guard: GuardClient
 
 
 def _leave_when_idle(server: Server) -> None:
-    idle = float(os.environ.get("GREENROOM_IDLE_SECONDS", IDLE_SECONDS))
+    idle = idle_seconds(os.environ.get("GREENROOM_IDLE_SECONDS", ""))
     while server.idle_s < idle:
         time.sleep(min(idle, 1.0))
     server.shutdown()

@@ -17,7 +17,10 @@ EndedBy = Literal["exit", "signal", "wall", "memory", "output", "disk", "process
 
 
 class Predicate(StrEnum):
-    """The in-toto predicate types that Greenroom signs (`predicateType` of the statement)."""
+    """The in-toto predicate types that Greenroom signs (`predicateType` of the statement); ADR 39 says what each means.
+
+    A URI is a name here, not an address: nothing is fetched from it.
+    """
 
     RECEIPT = "https://greenroom.example/receipt/v1"
     SEAL = "https://greenroom.example/seal/v1"
@@ -36,7 +39,6 @@ class Predicate(StrEnum):
     COMMAND = "https://greenroom.example/test-command/v1"
     EPOCH = "https://greenroom.example/epoch/v1"
     SUMMARY = "https://slsa.dev/verification_summary/v1"
-    TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -193,7 +193,7 @@ class Services(Protocol):
         ...
 
     def log_check(self, log: str | None, keys: str | None, checkpoint: bytes | None) -> Mapping[str, Any]:
-        """Check a log, the box's own or a copy."""
+        """Check a log, the box's own or a copy; `foreign` in the answer: nothing in it is signed with these keys."""
         ...
 
     def log_checkpoint(self) -> bytes:

@@ -86,6 +86,7 @@ def improve(
     answer["notes"].extend(map(str, merged.notes))
     lowered, notes = _mode(house, mode)
     answer["notes"].extend(notes)
+    answer["mode"] = lowered.value
     if not brought.branch:
         answer["notes"].append(NO_GIT)
     scene = Scene(subject=subject, brought=brought, golden=house.keeper.golden(), mode=lowered)

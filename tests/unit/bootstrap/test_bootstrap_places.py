@@ -9,7 +9,7 @@ import pytest
 from greenroom.bootstrap.identity import identity_of
 from greenroom.bootstrap.local import LocalServices
 from greenroom.bootstrap.making import make_box
-from greenroom.config import MAX_SOCKET_BYTES, Box
+from greenroom.config import IDLE_SECONDS, MAX_SOCKET_BYTES, SHORTEST_IDLE_SECONDS, Box, idle_seconds
 from greenroom.domain.errors import NotFound, Unusable
 
 
@@ -84,3 +84,23 @@ def test_a_damaged_description_is_named_before_anything_is_started(tmp_path: Pat
     box.identity.unlink()
     with pytest.raises(NotFound, match="no-box"):
         identity_of(box)
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [
+        ("", IDLE_SECONDS),
+        ("2", 2.0),
+        ("86400", 86400.0),
+        ("0.01", SHORTEST_IDLE_SECONDS),
+        ("0", IDLE_SECONDS),
+        ("-1", IDLE_SECONDS),
+        ("nan", IDLE_SECONDS),
+        ("inf", IDLE_SECONDS),
+        ("ten minutes", IDLE_SECONDS),
+    ],
+)
+def test_the_idle_time_is_ten_minutes_unless_a_time_is_given(asked: str, seconds: float) -> None:
+    """What is no time changes nothing: the processes neither leave at once nor stay for ever."""
+    assert IDLE_SECONDS == 600.0
+    assert idle_seconds(asked) == seconds

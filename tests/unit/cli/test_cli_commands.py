@@ -18,7 +18,7 @@ import pytest
 import typer
 from cli_door import Door
 
-from greenroom.domain.errors import Exit, Tampered, Unreachable
+from greenroom.domain.errors import Exit, Tampered, Unreachable, Unusable
 from greenroom.domain.verdict import Passed
 from greenroom.domain.vocabulary import ChangeId, State
 from greenroom.entrypoints.cli import app
@@ -169,7 +169,33 @@ def test_cli_ctrl_c_is_interrupted(door: Door, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(door.services, "board", interrupted)
     assert door("list") == Exit.INTERRUPTED
-    assert "greenroom: interrupted; nothing is half done" in door.err
+    assert door.err == "greenroom: interrupted; nothing is half done\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("mode", "supervised"), []),
+        (("revert", "k3f9x2"), ["`greenroom list` shows it"]),
+        (("improve", "."), ["`greenroom improve` again carries the rest"]),
+    ],
+)
+def test_cli_ctrl_c_says_what_the_command_left(
+    door: Door, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], said: list[str]
+) -> None:
+    """At a passphrase there is no change under way; a command that carries one says where it is to be seen."""
+
+    def interrupted(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    for call in ("set_mode", "desk", "guard"):
+        monkeypatch.setattr(door.services, call, interrupted)
+    assert door(*words) == Exit.INTERRUPTED
+    last = door.err.splitlines()[-1]
+    assert last.startswith("greenroom: interrupted; nothing is half done")
+    assert [
+        each for each in ("`greenroom list` shows it", "`greenroom improve` again carries the rest") if each in last
+    ] == said
 
 
 def unread() -> int:
@@ -264,6 +290,20 @@ def test_cli_a_checkpoint_without_end(door: Door, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(door.services, "log_check", check)
     assert door("log", "check", "--checkpoint", "/dev/zero") == Exit.OK
     assert seen == [64 * 1024]
+
+
+def test_cli_a_bad_checkpoint_is_named_with_its_file(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file and, where the error has one, the place in it; an error of anything else stays as it is."""
+    refused = Unusable("bad-note", "the signatures are missing", remedy="give a checkpoint")
+
+    def check(log: str | None, keys: str | None, kept: bytes | None) -> Any:
+        raise refused
+
+    monkeypatch.setattr(door.services, "log_check", check)
+    assert door.json("log", "check", "--checkpoint", "/dev/null")["error"]["where"] == "/dev/null"
+    assert door.code == Exit.USAGE
+    refused = Unusable("log-unreadable", "cannot read", where="log/tile")
+    assert door.json("log", "check", "--checkpoint", "/dev/null")["error"]["where"] == "log/tile"
 
 
 def test_cli_a_box_that_cannot_be_made(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -578,9 +618,17 @@ def test_cli_stop_and_lift(door: Door) -> None:
     assert door("approve", change, "--yes") == Exit.STOPPED
     assert door("status") == Exit.OK
     assert "SET by person:" in door.out
-    assert door("lift") == Exit.OK
+    assert door.json("lift")["stopped_before"] is True
+    assert door.code == Exit.OK
     assert door.house.change(change).state is State.KEPT
     assert isinstance(door.house.lift(), Passed)
+
+
+def test_cli_lift_without_a_stop_says_so(door: Door) -> None:
+    """It is no success of anything."""
+    assert door("lift") == Exit.OK
+    assert door.out == "no stop was set: nothing was lifted or signed\n"
+    assert door.json("lift")["stopped_before"] is False
 
 
 def test_cli_status(door: Door) -> None:
@@ -672,7 +720,11 @@ def test_cli_log_check(door: Door) -> None:
     door.services.report |= {"ok": False, "problem": "entry-changed at entry 3", "remedy": "compare with a copy"}
     assert door("log", "check") == Exit.TAMPERED
     assert "entry 3" in door.out
+    assert "other keys" not in door.out
     assert door.json("log", "check")["ok"] is False
+    door.services.report |= {"foreign": True}
+    assert door("log", "check") == Exit.TAMPERED
+    assert "TAMPERED, or signed with other keys" in door.out
 
 
 def test_cli_doctor(door: Door) -> None:

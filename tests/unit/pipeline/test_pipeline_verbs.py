@@ -201,11 +201,11 @@ def test_promote_names_the_missing_step(house: MemoryHouse) -> None:
     held = house.proposed()
     with pytest.raises(Unusable) as caught:
         house.promote(held)
-    assert "inconclusive" in wrong(caught)
+    assert "stuck" in wrong(caught)
     assert f"greenroom resume {held}" in caught.value.remedy
     with pytest.raises(Unusable) as caught:
         house.approve(held, envelope=b"")
-    assert "inconclusive" in wrong(caught)
+    assert "stuck" in wrong(caught)
     assert f"greenroom resume {held}" in caught.value.remedy
 
 
@@ -319,10 +319,10 @@ def test_resume_of_one_change_tries_what_held_it_again(house: MemoryHouse) -> No
     """A change held for a passing reason names `greenroom resume ID`, and that command goes on with it."""
     house.checks["tests"] = "inconclusive"
     (row,) = house.improve()["changes"]
-    assert (row["state"], row["held"]["rule"]) == ("simulated", "inconclusive")
+    assert (row["state"], row["held"]["rule"]) == ("simulated", "stuck")
     assert f"`greenroom resume {row['id']}`" in row["held"]["remedy"]
     (still,) = verbs.resume(house.house, change_id=row["id"], tell=house.tell)["resumed"]
-    assert (still["state"], still["verdict"]["rule"]) == ("simulated", "inconclusive")
+    assert (still["state"], still["verdict"]["rule"]) == ("simulated", "stuck")
     del house.checks["tests"]
     (there,) = verbs.resume(house.house, change_id=row["id"], tell=house.tell)["resumed"]
     assert (there["state"], there["verdict"]["rule"]) == ("verified", "needs-approval")
@@ -543,9 +543,11 @@ def test_a_proposer_proposes_in_no_other_name(house: MemoryHouse) -> None:
 def test_a_mode_may_only_be_lowered(house: MemoryHouse, box: Mode, asked: Mode | None) -> None:
     """A command cannot do more than the owner allowed."""
     assert isinstance(house.set_mode(box), Passed)
-    (row,) = house.improve(mode=asked)["changes"]
+    answer = house.improve(mode=asked)
+    (row,) = answer["changes"]
     expected = Mode.PROPOSE if Mode.PROPOSE in (asked, box) else Mode.SUPERVISED
     assert house.change(row["id"]).mode is expected
+    assert answer["mode"] == expected.value
 
 
 def test_a_release_has_no_branch_and_less_trust(tmp_path: Path) -> None:

@@ -18,10 +18,9 @@ from greenroom.entrypoints.cli import completion, output
 if TYPE_CHECKING:
     from greenroom.entrypoints.services import Services
 
-INTERRUPTED = (
-    "greenroom: interrupted; nothing is half done. The change under way is finished in the box; "
-    "`greenroom improve` again carries the rest"
-)
+INTERRUPTED = "greenroom: interrupted; nothing is half done"
+WORK = frozenset({"approve", "edit", "promote", "reopen", "restack", "resume", "retry", "revert"})
+"""Commands that carry a change, which the box goes on with when nobody waits for it."""
 
 
 COMMANDS: Mapping[str, tuple[str, ...]] = {
@@ -168,7 +167,7 @@ def _run(app: typer.Typer, *, as_json: bool) -> int:
         result = app(standalone_mode=False)
         code = int(result) if isinstance(result, int) else 0
         if code == Exit.INTERRUPTED:
-            print(INTERRUPTED, file=sys.stderr)
+            print(_interrupted(sys.argv[1:]), file=sys.stderr)
         return code
     except typer.Exit as error:
         return error.exit_code
@@ -181,13 +180,24 @@ def _run(app: typer.Typer, *, as_json: bool) -> int:
     except GreenroomError as error:
         return output.report(error, as_json=as_json)
     except (KeyboardInterrupt, typer.Abort):
-        print(INTERRUPTED, file=sys.stderr)
+        print(_interrupted(sys.argv[1:]), file=sys.stderr)
         return Exit.INTERRUPTED
     except BrokenPipeError:
         output.silence()
         return Exit.OK
     except Exception as error:
         return _usage_or_bug(error, as_json=as_json)
+
+
+def _interrupted(words: Sequence[str]) -> str:
+    """What Ctrl-C left of the command that `words` name."""
+    known = {command for commands in COMMANDS.values() for command in commands}
+    command = next((word for word in words if word in known), "")
+    if command == "improve":
+        return f"{INTERRUPTED}. The change under way is finished in the box; `greenroom improve` again carries the rest"
+    if command in WORK:
+        return f"{INTERRUPTED}. What has begun is finished in the box; `greenroom list` shows it"
+    return INTERRUPTED
 
 
 def _check_words(words: list[str]) -> None:

@@ -23,6 +23,7 @@ _CONFIG = """Show or change settings: those of the box, and what a repository's 
 
 Examples:
   greenroom config show
+  greenroom config show --json
   greenroom config set commit.author "Ada Lovelace <ada@example.org>"
 """
 

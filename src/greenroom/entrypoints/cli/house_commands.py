@@ -38,6 +38,7 @@ _CONSTITUTION = """Show or edit the constitution.
 
 Examples:
   greenroom constitution show
+  greenroom constitution show --json
   greenroom constitution edit my-rules.yaml"""
 
 
@@ -58,7 +59,7 @@ def _making(app: typer.Typer, context: Context) -> None:
         ] = False,
         json: Json = False,
     ) -> None:
-        """Make a box: keys, signed constitution, log and databases. Safe to run twice.
+        """Make a box: keys, signed constitution and log; the databases follow at the first start. Safe to run twice.
 
         Examples:
           greenroom init
@@ -157,10 +158,15 @@ def _stopping(app: typer.Typer, context: Context) -> None:
         """
         del json
         services = context.services
+        stopped = bool(services.guard("status")["stopped"])
         answer = services.lift(consent.actor(), consent.passphrase)
         if answer["is"] == "passed":
             services.desk("resume", progress=render.tell)
-        _finish(context, {"verdict": answer})
+        said = {"verdict": answer, "stopped_before": stopped}
+        if not stopped and answer["is"] == "passed":
+            context.answer(said, lambda: print("no stop was set: nothing was lifted or signed"))
+            return
+        _finish(context, said)
 
 
 def _ruling(app: typer.Typer, context: Context) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from greenroom.domain.errors import Exit
+from greenroom.domain.errors import Exit, GreenroomError
+from greenroom.domain.refusals import remedy_of
 from greenroom.entrypoints.cli.safe import safe
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.
 JsonLines = Annotated[bool, typer.Option("--json", help="One JSON document a line on stdout.")]
 PAGE = 4096
 MAX_CHECKPOINT_BYTES = 64 * 1024
+ABOUT_CHECKPOINT = frozenset({"bad-note", "bad-checkpoint", "checkpoint-forged", "key-outlived", "note-too-large"})
+"""Errors about the checkpoint that was given: what is wrong with the log's own is in the report."""
 
 
 def register(app: typer.Typer, context: Context) -> None:
@@ -37,8 +40,9 @@ def register(app: typer.Typer, context: Context) -> None:
 
         Examples:
           greenroom log
+          greenroom log --json
           greenroom log --follow
-          greenroom log check
+          greenroom log check --json
         """
         del json
         if ctx.invoked_subcommand is None:
@@ -46,8 +50,13 @@ def register(app: typer.Typer, context: Context) -> None:
 
     @log.command()
     def check(
-        directory: Annotated[str | None, typer.Argument(metavar="LOG", help="A copy of a log directory.")] = None,
-        keys: Annotated[str | None, typer.Option(help="The directory with the public keys.")] = None,
+        directory: Annotated[
+            str | None, typer.Argument(metavar="LOG", help="A copy of a log directory, or one with `log` in it.")
+        ] = None,
+        keys: Annotated[
+            str | None,
+            typer.Option(help="The directory with the public keys; else the box's, else `public` beside LOG."),
+        ] = None,
         checkpoint: Annotated[str | None, typer.Option(help="A checkpoint kept elsewhere; finds truncation.")] = None,
         json: Json = False,
     ) -> None:
@@ -56,10 +65,17 @@ def register(app: typer.Typer, context: Context) -> None:
         Examples:
           greenroom log check
           greenroom log check ./log-copy --keys ./public --checkpoint kept.txt
+          greenroom log check ./copy-of-box
         """
         del json
         kept = _read_checkpoint(checkpoint) if checkpoint else None
-        report = context.services.log_check(directory, keys, kept)
+        try:
+            report = context.services.log_check(directory, keys, kept)
+        except GreenroomError as error:
+            if checkpoint is None or error.reference not in ABOUT_CHECKPOINT:
+                raise
+            where = f"{checkpoint}: {error.where}" if error.where else checkpoint
+            raise type(error)(error.reference, error.message, where=where, remedy=remedy_of(error)) from None
         context.answer(report, lambda: _show_report(report))
         if not report["ok"]:
             raise typer.Exit(Exit.TAMPERED)
@@ -114,7 +130,8 @@ def _line(index: int, entry: Mapping[str, Any]) -> str:
 
 
 def _show_report(report: Mapping[str, Any]) -> None:
-    print(f"log: {'whole' if report['ok'] else 'TAMPERED'}; {report['size']} entries")
+    bad = "TAMPERED, or signed with other keys" if report.get("foreign") else "TAMPERED"
+    print(f"log: {'whole' if report['ok'] else bad}; {report['size']} entries")
     for note in report["notes"]:
         print(f"  {safe(note)}")
     if not report["ok"]:

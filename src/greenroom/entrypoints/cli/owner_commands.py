@@ -23,6 +23,7 @@ _FLOOR = """The security floor of a subject: a change that no revert may take ba
 Examples:
   greenroom floor set k3f9x2
   greenroom floor show
+  greenroom floor show --json
   greenroom floor clear k3f9x2"""
 
 

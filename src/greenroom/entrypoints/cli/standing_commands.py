@@ -37,6 +37,7 @@ Examples:
   greenroom opt-in add codespell
   greenroom opt-in add ruff:F401 --repo ~/src/project --expires 30d
   greenroom opt-in list
+  greenroom opt-in list --json
   greenroom opt-in remove ruff:F401"""
 
 
