@@ -61,7 +61,9 @@ def test_what_pip_can_reach(tmp_path: Path) -> None:
     (keys / "owner.key").write_text("secret")
     (home / ".netrc").write_text("machine index.example login ada password word\n")
     (home / ".netrc").chmod(0o600)
-    asked = [str(path) for path in (keys, keys / "owner.key", home, home / ".netrc", "/home")]
+    ours = [Path(sys.prefix), Path(sys.base_prefix)]
+    elsewhere = [place for place in ("/home", "/root", "/srv") if not any(path.is_relative_to(place) for path in ours)]
+    asked = [*map(str, (keys, keys / "owner.key", home, home / ".netrc")), *elsewhere]
     tried = [str(path) for path in (scratch, into, box, box / "keeper", "/usr", "/etc", sys.prefix)]
     words = [sys.executable, "-I", "-B", "-c", PROBE, ":".join(asked), ":".join(tried)]
     argv, given = view()(words, {"HOME": str(home), "PATH": "/usr/bin:/bin"}, scratch, into)
