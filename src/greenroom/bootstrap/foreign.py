@@ -42,14 +42,15 @@ def private_copy(database: Path) -> Iterator[Path]:
 
     A checkpoint that changes the database while it is copied is seen by its time and by the header of the log, and
     the copy is made again. Raises Unreachable `board-busy`, or TooLarge `board-too-large` where the two files have
-    more than MAX_COPY_BYTES, or more than the temporary directory has free.
+    more than the temporary directory has free or, of another user's database, more than MAX_COPY_BYTES.
     """
     with tempfile.TemporaryDirectory(prefix="greenroom-read-") as folder:
         target = Path(folder) / database.name
         log = Path(f"{database}-wal")
         for _ in range(TRIES):
             before = (_state(database), _head(log))
-            bound = min(MAX_COPY_BYTES, shutil.disk_usage(folder).free)
+            free = shutil.disk_usage(folder).free
+            bound = free if _ours(database) else min(MAX_COPY_BYTES, free)
             taken = _copy(log, Path(f"{target}-wal"), bound)
             _copy(database, target, bound - taken)
             if (_state(database), _head(log)) == before:
@@ -74,9 +75,9 @@ def copy_all(read: int, write: int, bound: int, source: str = "") -> int:
             return copied
     raise TooLarge(
         "board-too-large",
-        f"the box database is another user's and has more than {bound} bytes, which is what is copied of it at most",
+        f"a database of the box has more than the {bound} bytes that may be copied of it",
         where=source,
-        remedy="ask as the user whose database it is; or free space where temporary files lie, if that is the bound",
+        remedy="free space where temporary files lie, or name another directory for them: TMPDIR=DIR greenroom ...",
     )
 
 
@@ -105,6 +106,14 @@ def _copy(source: Path, target: Path, bound: int) -> int:
         except TooLarge:
             target.unlink()
             raise
+
+
+def _ours(database: Path) -> bool:
+    """True where the directory that holds it is this user's own."""
+    try:
+        return database.parent.stat().st_uid == os.geteuid()
+    except OSError:
+        return False
 
 
 def _state(path: Path) -> tuple[int, int] | None:

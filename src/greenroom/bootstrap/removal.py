@@ -10,7 +10,7 @@ from typing import Any
 
 from greenroom.bootstrap.ownership import quiet
 from greenroom.config import Box
-from greenroom.domain.errors import Unusable
+from greenroom.domain.errors import GreenroomError, Unusable
 
 KEPT_WITH_LOG = ("log", "public", "box.json")
 """What another machine needs to check the log: the log, the public keys, whose box it was."""
@@ -75,8 +75,12 @@ def _in_repositories(box: Box) -> Iterator[str]:
     from greenroom.bootstrap.foreign import private_copy
     from greenroom.pipeline.board import branches_in, delivered_to
 
-    with private_copy(box.db / "box.db") as database:
-        delivered, branches = delivered_to(database), branches_in(database)
+    try:
+        with private_copy(box.db / "box.db") as database:
+            delivered, branches = delivered_to(database), branches_in(database)
+    except GreenroomError as error:
+        yield f"what the box delivered to your repositories; which they are could not be read ({error})"
+        return
     for repository in delivered:
         yield f"{repository}: the commits that you had delivered to your branch are yours"
     for repository in dict.fromkeys(place for place, _ in branches):

@@ -37,10 +37,25 @@ def left_out(house: House, subject: Subject, tree: Digest, proposal: Proposal, c
     own = known_own(house.settings, subject)
     if own is None:
         return None
+    if proposal.proposer == UNDO:
+        return _taking_back(house, subject, tree, own)
     merged = settle(house, subject, tree, own, _named(proposal))
     if isinstance(merged, Merged):
         return outside(merged, proposal, change)
     return Held(rule=merged.rule, where=merged.where, remedy=merged.remedy) if isinstance(merged, Refused) else merged
+
+
+def _taking_back(house: House, subject: Subject, tree: Digest, own: Any) -> Held | None:
+    """What takes a live change back waits for a stop alone: the settings that held before go on to hold."""
+    try:
+        merged = settle(house, subject, tree, own, ())
+    except Unreachable:
+        raise
+    except Unusable:
+        return None
+    if isinstance(merged, Merged) or merged.rule != STOPPED:
+        return None
+    return Held(rule=merged.rule, where=merged.where, remedy=merged.remedy)
 
 
 def outside(merged: Merged, proposal: Proposal, change: ChangeId) -> Held | None:

@@ -44,6 +44,7 @@ def test_a_database_at_the_bound_is_copied_and_one_above_is_refused(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Database and log count together; the refusal says how much, where, and what helps."""
+    monkeypatch.setattr(foreign, "_ours", lambda _: False)
     monkeypatch.setattr(foreign, "MAX_COPY_BYTES", both(database))
     with foreign.private_copy(database) as copy:
         assert both(copy) == both(database)
@@ -52,7 +53,10 @@ def test_a_database_at_the_bound_is_copied_and_one_above_is_refused(
         pytest.fail("it was copied")
     assert caught.value.exit_code == Exit.USAGE
     assert caught.value.where == str(database)
-    assert "ask as the user" in caught.value.remedy
+    assert "TMPDIR" in caught.value.remedy
+    monkeypatch.setattr(foreign, "_ours", lambda _: True)
+    with foreign.private_copy(database) as copy:
+        assert both(copy) == both(database)
 
 
 def test_a_file_that_says_it_is_endless_costs_nothing(database: Path) -> None:
@@ -64,6 +68,7 @@ def test_a_file_that_says_it_is_endless_costs_nothing(database: Path) -> None:
 
 def test_a_file_that_grows_while_it_is_copied_is_bounded(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The bound holds for what is copied, not for what the file said before."""
+    monkeypatch.setattr(foreign, "_ours", lambda _: False)
     monkeypatch.setattr(foreign, "MAX_COPY_BYTES", both(database))
     sendfile = os.sendfile
 

@@ -71,14 +71,13 @@ def test_under_a_stop_no_call_of_a_door_starts_anything(house: MemoryHouse) -> N
         ("reopen", {"change": rejected, **who}),
         ("promote", {"change": approved}),
         ("approve", {"change": waiting, "envelope": consent, "promote": False}),
-        ("improve", place),
-        ("settings", place),
+        ("improve", {**place, "ticket": house.house.keeper.present(PATH, BRANCH, 0)}),
+        ("settings", {**place, "ticket": house.house.keeper.present(PATH, BRANCH, 0)}),
         ("resume", {}),
     ]
     assert {name for name, _ in calls} == STARTS - {"restack"}
     for name, asked in calls:
-        descriptors = (0,) if name in ("improve", "settings") else ()
-        answer = desk.handlers(house.house)[name](asked, descriptors, house.tell, 0)
+        answer = desk.handlers(house.house)[name](asked, (), house.tell, 0)
         assert (name, answer["verdict"]["rule"]) == (name, "stopped")
         assert (name, "greenroom lift" in answer["verdict"]["remedy"]) == (name, True)
         assert is_at(house) == before, name
