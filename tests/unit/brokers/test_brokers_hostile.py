@@ -15,6 +15,7 @@ from test_brokers_view import view
 
 from greenroom.brokers.fetch import Fetcher, Lock
 from greenroom.brokers.leftovers import removed
+from greenroom.brokers.process import Program
 from greenroom.brokers.settings import at_home
 from greenroom.domain.verdict import Held
 
@@ -275,3 +276,51 @@ def test_the_home_is_the_environments() -> None:
     given = {"HOME": "/h/ada/"}
     assert [at_home(path, given) for path in ("~", "~/a/~", "/a/~", "a~")] == ["/h/ada", "/h/ada/a/~", "/a/~", "a~"]
     assert at_home("~root/x", given) == os.path.expanduser("~root/x")
+
+
+LIVES = """
+import ctypes, os, time
+for n in range(4):
+    if os.fork() == 0:
+        os.setsid()
+        ctypes.CDLL(None).prctl(1, 0)
+        filled = b"x" * 50_000_000
+        os.write(1, b".")
+        while True:
+            time.sleep(1000)
+time.sleep(1000)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.sandbox
+def test_the_end_of_a_program_is_the_end_of_all_that_it_started(tmp_path: Path) -> None:
+    """At once: what still lived would hold its output open."""
+    for n in range(8):
+        scratch, into = tmp_path / f"{n}-scratch", tmp_path / f"{n}-into"
+        scratch.mkdir()
+        into.mkdir()
+        program = Program()
+        argv, given = view()(
+            [sys.executable, "-I", "-c", LIVES], {"PATH": "/usr/bin:/bin"}, scratch, into, program.told
+        )
+        read, write = os.pipe()
+        with open(read, "rb", buffering=0) as said:
+            with open(write, "wb") as output:
+                program.start(argv, given, scratch, output)
+            assert b"".join(said.read(1) or b"" for _ in range(4)) == b"...."
+            assert program.end()
+            os.set_blocking(read, False)
+            assert said.read(1) == b""
+
+
+def test_a_program_that_starts_nothing_ends(tmp_path: Path) -> None:
+    """One that says nothing of a first process and ends has left none."""
+    program = Program()
+    program.told()
+    with (tmp_path / "said").open("w+b") as said:
+        program.start(["/bin/false"], {}, tmp_path, said)
+        while (status := program.wait(1)) is None:
+            pass
+    assert status == 1
+    assert program.end()
