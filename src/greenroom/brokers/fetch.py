@@ -10,22 +10,26 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
+import re
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from greenroom.brokers.indexes import Router, Sources, sources_of, with_own
+from greenroom.brokers.leftovers import FOLDER, emptied, names_in, opened, removed
+from greenroom.brokers.process import Program
 from greenroom.brokers.settings import pip_environment, read_settings, routed_environment
-from greenroom.brokers.web import Web, shown
+from greenroom.brokers.web import Web, shown, unreadable
 from greenroom.domain import documents
 from greenroom.domain.errors import Unusable
+from greenroom.domain.refusals import remedy_of
 from greenroom.domain.settings import Values
 from greenroom.domain.verdict import Held
 
@@ -37,9 +41,14 @@ WALL_SECONDS = 600
 LOOK_SECONDS = 0.2
 MAX_SAID_BYTES = 1024 * 1024
 Progress = Callable[[str], None]
-Seclude = Callable[[Sequence[str], Mapping[str, str], Path, Path], tuple[Sequence[str], Mapping[str, str]]]
-"""Where a program runs: its words and environment, with the two directories that it may write."""
+Seclude = Callable[
+    [Sequence[str], Mapping[str, str], Path, Path, Callable[[], int]], tuple[Sequence[str], Mapping[str, str]]
+]
+"""Where a program runs: its words and environment, with the two directories that it may write, and where it is told
+which process is the first there (`brokers.process`). Raises OSError where a file of the settings cannot be read."""
 
+_FAILED = "pip-failed"
+_WHEEL_FILE = re.compile(r"[A-Za-z0-9._+!-]{1,250}\.whl")
 _REACH = "check the network, the proxy and pip's index settings, then try again"
 
 # prctl(PR_SET_PDEATHSIG, SIGKILL): the fetch ends with the keeper, also when that is killed.
@@ -85,9 +94,9 @@ def _never() -> bool:
 
 
 def _in_the_open(
-    argv: Sequence[str], environment: Mapping[str, str], scratch: Path, into: Path
+    argv: Sequence[str], environment: Mapping[str, str], scratch: Path, into: Path, told: Callable[[], int]
 ) -> tuple[Sequence[str], Mapping[str, str]]:
-    del into
+    del into, told
     return argv, {**environment, "TMPDIR": str(scratch)}
 
 
@@ -122,7 +131,8 @@ class Fetcher:
         What is on its way lies in a directory beside `into`, gone when the call ends.
 
         Held: `direct-reference`, `bad-requirement`, `no-wheel`, `index-unreachable`, `conflicting-requirements`,
-        `fetch-too-large`, `fetch-timeout`, `fetch-failed`, `stopped`; `where` names the requirement where one is known.
+        `fetch-too-large`, `fetch-timeout`, `fetch-failed`, `place-unreadable`, `stopped`; `where` names the requirement
+        or the place where one is known. Nothing is left in `into` then.
         """
         into.mkdir(mode=0o755, parents=True, exist_ok=True)
         if any(into.iterdir()):
@@ -141,11 +151,15 @@ class Fetcher:
             self._settings = read_settings(self._environment)
         settings = with_own(self._settings, own)
         sources = sources_of(settings, own)
-        if sources.single is not None:
+        if sources.single is not None and not sources.single.local:
             place = shown(sources.single.url)
             fault = self._download(requirements, into, pip_environment(self._environment, settings))
-            return fault or lock_of(requirements, self._python, into, lambda _: place)
-        return self._routed(requirements, into, settings, sources)
+            found = fault or lock_of(requirements, self._python, into, lambda _: place)
+        else:
+            found = self._routed(requirements, into, settings, sources)
+        if isinstance(found, Held):
+            emptied(into)
+        return found
 
     def locked(self, requirements: Sequence[str], into: Path) -> bytes | Held:
         """As the call itself, with the lock as its stored bytes (RFC 8785): the form that the keeper takes."""
@@ -155,49 +169,60 @@ class Fetcher:
     def _routed(
         self, requirements: Sequence[str], into: Path, settings: Mapping[str, str], sources: Sources
     ) -> Lock | Held:
-        """The same through a router, so that one index alone is asked for each name."""
-        router = Router(Web(settings, self._environment), sources)
+        """The same through a router: one index alone is asked for each name, and pip sees no place of this machine."""
+        try:
+            router = Router(Web(settings, self._environment), sources)
+        except OSError as error:
+            return _unreadable(error)
         with router.serving() as address:
             fault = self._download(requirements, into, routed_environment(self._environment, address))
         found = router.fault or fault
-        return found or lock_of(requirements, self._python, into, lambda name: shown(router.asked[name].url))
+        owner = router.asked.get
+        return found or lock_of(
+            requirements, self._python, into, lambda name: shown(place.url) if (place := owner(name)) else None
+        )
 
     def _download(self, requirements: Sequence[str], into: Path, environment: Mapping[str, str]) -> Held | None:
-        with tempfile.TemporaryDirectory(prefix="fetch-", dir=into.parent) as scratch:
-            listed, said = Path(scratch) / "requirements.txt", Path(scratch) / "said"
-            listed.write_text("".join(f"{requirement}\n" for requirement in requirements), "utf-8")
-            words = [sys.executable, "-I", "-B", "-c", _PIP, *self._arguments(listed, into)]
-            # Whoever cleans up after a killed fetch finds all of it beside `into`.
-            argv, given = self._seclude(words, environment, Path(scratch), into)
-            with said.open("wb") as output:
-                process = subprocess.Popen(
-                    list(argv),
-                    env=dict(given),
-                    cwd=scratch,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                )
-                fault = self._wait(process)
-            if fault is not None or process.returncode == 0:
-                return fault
-            return explain(_tail(said).decode("utf-8", "replace"))
+        # Whoever cleans up after a killed fetch finds all of it beside `into`.
+        scratch = Path(tempfile.mkdtemp(prefix="fetch-", dir=into.parent))
+        program = Program()
+        # What pip says has no name that pip could give to another file.
+        with tempfile.TemporaryFile(dir=into.parent, buffering=0) as said:
+            try:
+                fault = self._ran(program, requirements, environment, scratch, into, said)
+            finally:
+                ended = program.end()
+                gone = ended and removed(scratch)
+            if fault is not None:
+                return fault if fault.rule != _FAILED else explain(_tail(said).decode("utf-8", "replace"))
+        return None if gone else _held("fetch-failed", scratch.name, "what pip left cannot be removed; see what runs")
 
-    def _wait(self, process: subprocess.Popen[bytes]) -> Held | None:
-        ends = time.monotonic() + WALL_SECONDS
+    def _ran(
+        self,
+        program: Program,
+        requirements: Sequence[str],
+        environment: Mapping[str, str],
+        scratch: Path,
+        into: Path,
+        said: IO[bytes],
+    ) -> Held | None:
+        """pip's run; Held `_FAILED` where what it said tells why."""
+        listed = scratch / "requirements.txt"
+        listed.write_text("".join(f"{requirement}\n" for requirement in requirements), "utf-8")
+        words = [sys.executable, "-I", "-B", "-c", _PIP, *self._arguments(listed, into)]
         try:
-            while time.monotonic() < ends:
-                if self._cancelled():
-                    return _held("stopped", "", "a person lifts the stop with `greenroom lift`")
-                try:
-                    process.wait(LOOK_SECONDS)
-                except subprocess.TimeoutExpired:
-                    continue
-                return None
-            return _held("fetch-timeout", "", "try again later; the package index answers too slowly")
-        finally:
-            process.kill()
-            process.wait()
+            argv, given = self._seclude(words, environment, scratch, into, program.told)
+        except OSError as error:
+            return _unreadable(error)
+        program.start(argv, given, scratch, said)
+        ends = time.monotonic() + WALL_SECONDS
+        while time.monotonic() < ends:
+            if self._cancelled():
+                return _held("stopped", "", "a person lifts the stop with `greenroom lift`")
+            status = program.wait(LOOK_SECONDS)
+            if status is not None:
+                return None if status == 0 else _held(_FAILED, "", "")
+        return _held("fetch-timeout", "", "try again later; the package index answers too slowly")
 
     def words(self, listed: Path, into: Path) -> list[str]:
         """What pip is told for the requirements in the file `listed`; it is run under an audit hook."""
@@ -248,52 +273,67 @@ def explain(text: str) -> Held:
     return _held("fetch-failed", "", "run `pip download --only-binary=:all:` with the listed requirements to see why")
 
 
-def _nowhere(name: str) -> str:
+def _nowhere(name: str) -> str | None:
     del name
     return ""
 
 
 def lock_of(
-    requirements: Sequence[str], python: str, directory: Path, index: Callable[[str], str] = _nowhere
+    requirements: Sequence[str], python: str, directory: Path, index: Callable[[str], str | None] = _nowhere
 ) -> Lock | Held:
     """The lock of the wheels in `directory`, each hashed; Held when they are too many, too large, or no wheels.
 
-    `index` says which index was asked for a normalised name.
+    `index` says which index was asked for a normalised name; None where none was. Nothing in `directory` is trusted.
     """
-    wheels: list[Wheel] = []
-    total = 0
-    for entry in sorted(os.scandir(directory), key=lambda item: item.name):
-        if not entry.is_file(follow_symlinks=False) or not entry.name.endswith(".whl"):
-            return _held("no-wheel", entry.name[:200], "require a version that has wheels")
-        size = entry.stat(follow_symlinks=False).st_size
-        total += size
-        if total > MAX_TOTAL_BYTES or len(wheels) >= MAX_WHEELS:
-            remedy = f"at most {MAX_WHEELS} wheels and {MAX_TOTAL_BYTES} bytes are fetched; require less"
-            return _held("fetch-too-large", entry.name[:200], remedy)
-        try:
-            name, version, _, _ = parse_wheel_filename(entry.name)
-        except InvalidWheelFilename:
-            return _held("no-wheel", entry.name[:200], "the index gave a file that is not named like a wheel")
-        with open(entry.path, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        wheels.append(
-            Wheel(
-                name=str(name),
-                version=str(version),
-                file=entry.name,
-                sha256=digest,
-                size=size,
-                index=index(str(name)),
-            )
-        )
+    try:
+        folder = os.open(directory, FOLDER)
+    except OSError as error:
+        return _unreadable(error)
+    try:
+        wheels: list[Wheel] = []
+        for name in names_in(folder, MAX_WHEELS + 1):
+            left = MAX_TOTAL_BYTES - sum(wheel.size for wheel in wheels)
+            found = _wheel(name, folder, left if len(wheels) < MAX_WHEELS else -1, index)
+            if isinstance(found, Held):
+                return found
+            wheels.append(found)
+    finally:
+        os.close(folder)
     return Lock(requirements=tuple(requirements), python=python, wheels=tuple(wheels))
 
 
-def _tail(path: Path) -> bytes:
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - MAX_SAID_BYTES))
-        return file.read()
+def _wheel(file: str, folder: int, left: int, index: Callable[[str], str | None]) -> Wheel | Held:
+    """The wheel `file` of at most `left` bytes."""
+    where = ascii(file)[1:-1][:200]
+    opened_file = opened(file, folder) if file.endswith(".whl") else None
+    if opened_file is None:
+        return _held("no-wheel", where, "require a version that has wheels")
+    with opened_file:
+        size = os.fstat(opened_file.fileno()).st_size
+        if size > left:
+            remedy = f"at most {MAX_WHEELS} wheels and {MAX_TOTAL_BYTES} bytes are fetched; require less"
+            return _held("fetch-too-large", where, remedy)
+        try:
+            name, version, _, _ = parse_wheel_filename(file)
+        except InvalidWheelFilename:
+            name, version = None, None
+        if name is None or _WHEEL_FILE.fullmatch(file) is None:
+            return _held("no-wheel", where, "the index gave a file that is not named like a wheel")
+        asked = index(str(name))
+        if asked is None:
+            return _held("no-wheel", where, "no index was asked for it; see what the required packages do")
+        digest = hashlib.file_digest(opened_file, "sha256").hexdigest()
+    return Wheel(name=str(name), version=str(version), file=file, sha256=digest, size=size, index=asked)
+
+
+def _tail(said: IO[bytes]) -> bytes:
+    size = os.fstat(said.fileno()).st_size
+    return os.pread(said.fileno(), MAX_SAID_BYTES, max(0, size - MAX_SAID_BYTES))
+
+
+def _unreadable(error: OSError) -> Held:
+    fault = unreadable(str(error.filename or ""))
+    return _held(fault.reference, fault.where, remedy_of(fault))
 
 
 def _conflict(text: str) -> str:

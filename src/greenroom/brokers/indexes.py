@@ -24,7 +24,7 @@ from typing import Any
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from greenroom.brokers.web import DEFAULT_INDEX, Listed, Web, shown
+from greenroom.brokers.web import DEFAULT_INDEX, Listed, Web, shown, unreadable
 from greenroom.domain.errors import Unusable
 from greenroom.domain.refusals import remedy_of
 from greenroom.domain.settings import Values
@@ -41,6 +41,11 @@ class Source:
 
     url: str
     links: bool = False
+
+    @property
+    def local(self) -> bool:
+        """It lies on this machine."""
+        return urllib.parse.urlsplit(self.url).scheme == "file"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +84,8 @@ def with_own(settings: Mapping[str, str], own: Values) -> dict[str, str]:
 def sources_of(settings: Mapping[str, str], own: Values) -> Sources:
     """Where packages come from, by pip's settings (already with the box's own) and the box's routes."""
     links = [Source(url=_url(place), links=True) for place in settings.get("find-links", "").split()]
-    extra = [Source(url=url) for url in settings.get("extra-index-url", "").split()]
-    main = [] if settings.get("no-index") in _TRUE else [Source(url=settings.get("index-url", DEFAULT_INDEX))]
+    extra = [Source(url=_index(url)) for url in settings.get("extra-index-url", "").split()]
+    main = [] if settings.get("no-index") in _TRUE else [Source(url=_index(settings.get("index-url", DEFAULT_INDEX)))]
     indexes = [] if settings.get("no-index") in _TRUE else extra
     routes = own.get("index.names", {})
     named = routes.items() if isinstance(routes, Mapping) else ()
@@ -162,6 +167,9 @@ class Router:
                     return self._written(listed)
         except Unusable as error:
             self._note(Held(rule=error.reference, where=error.where, remedy=remedy_of(error)))
+        except OSError as error:
+            fault = unreadable(str(error.filename or ""))
+            self._note(Held(rule=fault.reference, where=fault.where, remedy=remedy_of(fault)))
         return None
 
     def _of_index(self, source: Source, name: str) -> list[Listed] | None:
@@ -169,7 +177,7 @@ class Router:
 
     def _of_links(self, source: Source, name: str) -> list[Listed] | None:
         if source not in self._links:
-            self._links[source] = _directory(source.url) or self._web.listed(source.url) or []
+            self._links[source] = _local(source.url) or self._web.listed(source.url) or []
         return [file for file in self._links[source] if _distribution(file.name) == name] or None
 
     def _written(self, listed: list[Listed]) -> bytes:
@@ -213,13 +221,18 @@ def _handler(router: Router) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def _directory(url: str) -> list[Listed] | None:
-    """The files of a local directory; None for any other address."""
+def _local(url: str) -> list[Listed] | None:
+    """The files of a local directory, or the wheel that is named itself; None for any other address.
+
+    Raises PermissionError.
+    """
     parts = urllib.parse.urlsplit(url)
     place = Path(urllib.parse.unquote(parts.path))
-    if parts.scheme != "file" or not place.is_dir():
+    if parts.scheme != "file":
         return None
-    return [Listed(url=path.as_uri()) for path in sorted(place.iterdir()) if path.is_file()]
+    if place.is_dir():
+        return [Listed(url=path.as_uri()) for path in sorted(place.iterdir()) if path.is_file()]
+    return [Listed(url=place.as_uri())] if place.suffix == ".whl" and place.is_file() else None
 
 
 def _distribution(file: str) -> str:
@@ -228,6 +241,10 @@ def _distribution(file: str) -> str:
         return str(parse_wheel_filename(file)[0])
     except InvalidWheelFilename:
         return normal(file.rpartition("-")[0])
+
+
+def _index(place: str) -> str:
+    return _url(place) if place.startswith("/") else place
 
 
 def _url(place: str) -> str:

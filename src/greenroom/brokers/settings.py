@@ -60,8 +60,8 @@ MAX_SETTINGS_BYTES = 256 * 1024
 def read_settings(environment: Mapping[str, str]) -> Mapping[str, str]:
     """The allowed settings of pip's files and environment, by pip's long option names without the dashes.
 
-    Precedence is pip's own: files, then the section `download`, then variables. Raises Unusable
-    `pip-settings` when pip cannot read its configuration.
+    Precedence is pip's own: files, then the section `download`, then variables; `~` is the person's home.
+    Raises Unusable `pip-settings` when pip cannot read its configuration.
     """
     done = subprocess.run(
         [sys.executable, "-I", "-m", "pip", "config", "list", "--disable-pip-version-check"],
@@ -73,10 +73,24 @@ def read_settings(environment: Mapping[str, str]) -> Mapping[str, str]:
     )
     if done.returncode != 0 or len(done.stdout) > MAX_SETTINGS_BYTES:
         raise Unusable("pip-settings", "pip cannot read its configuration", remedy="run `pip config list` and mend it")
-    return parse_settings(done.stdout.decode("utf-8", "replace"))
+    found = parse_settings(done.stdout.decode("utf-8", "replace"))
+    for name in found.keys() & {"cert", "client-cert"}:
+        found[name] = at_home(found[name], environment)
+    if "find-links" in found:
+        # White space divides them, in a file also the end of a line.
+        found["find-links"] = " ".join(at_home(word, environment) for word in found["find-links"].split())
+    return found
 
 
-def parse_settings(listing: str) -> Mapping[str, str]:
+def at_home(path: str, environment: Mapping[str, str]) -> str:
+    """`path` with `~` as the home that `environment` names, and `~NAME` as that user's."""
+    home = environment.get("HOME", "")
+    if home and (path == "~" or path.startswith("~/")):
+        return home.rstrip("/") + path[1:]
+    return os.path.expanduser(path)
+
+
+def parse_settings(listing: str) -> dict[str, str]:
     """The allowed settings in the output of `pip config list`: lines of `section.name='value'`."""
     by_section: dict[str, dict[str, str]] = {section: {} for section in _SECTIONS}
     for line in listing.splitlines():

@@ -85,7 +85,10 @@ class Web:
         except FileNotFoundError:
             return None
         found = _json_files(body) if "json" in kind else _html_files(body)
-        return [dataclasses.replace(file, url=_beside(page, urllib.parse.urljoin(base, file.url))) for file in found]
+        listed = [dataclasses.replace(file, url=_beside(page, urllib.parse.urljoin(base, file.url))) for file in found]
+        # A page of another machine has no say over the files of this one.
+        here = urllib.parse.urlsplit(page).scheme == "file"
+        return [file for file in listed if here or urllib.parse.urlsplit(file.url).scheme != "file"]
 
     @contextmanager
     def stream(self, url: str) -> Iterator[Any]:
@@ -130,6 +133,8 @@ class Web:
                 raise FileNotFoundError(url) from None
             raise _unreachable(host, f"answers {error.code}") from None
         except urllib.error.URLError as error:
+            if isinstance(error.reason, PermissionError):
+                raise unreadable(parts.path) from None
             if isinstance(error.reason, FileNotFoundError) or (parts.scheme == "file"):
                 raise FileNotFoundError(url) from None
             raise _unreachable(host, type(error.reason).__name__) from None
@@ -173,6 +178,12 @@ def _proxies(settings: Mapping[str, str], surroundings: Mapping[str, str]) -> tu
 def _unreachable(host: str, why: str) -> Unreachable:
     remedy = "check the network, the proxy and pip's index settings, then try again"
     return Unreachable("index-unreachable", f"the package index cannot be read: {why}", where=host, remedy=remedy)
+
+
+def unreadable(place: str) -> Unusable:
+    """That a place of this machine, which the settings name, cannot be read."""
+    remedy = "let the user that runs greenroom read what pip's settings name, or take it out of them"
+    return Unusable("place-unreadable", "a place of pip's settings cannot be read", where=place[:200], remedy=remedy)
 
 
 def _json_files(body: bytes) -> list[Listed]:
