@@ -274,6 +274,7 @@ class Runner:
             occasion=job.occasion,
             laid=attempt.layout.laid,
             unproven=attempt.layout.unproven,
+            suite=job.suite,
         )
 
 
