@@ -262,6 +262,20 @@ def test_tests_in_too_many_places_make_the_whole_copy_read_only(house: House) ->
     ]
 
 
+def test_many_files_of_tests_beyond_names_leave_the_copy_writable(house: House) -> None:
+    """A repository with a `tests.py` in each of forty packages runs on Green as on base, but for single files."""
+    names = [f"app{number:02}/tests.py" for number in range(40)]
+    base, green = (house.tree({**dict.fromkeys(names, b""), "m.py": code}) for code in (b"1", b"2"))
+    suite = {"tests": names, "others": [], "places": [], "patterns": []}
+    house.walls.tool = lambda sight: sight.result(RAN | {"suite": suite})
+    assert isinstance(house.keeper.check(over(house, house.tool(executes=True), base, green)), str)
+    on_base, on_green = (
+        {m.target: m.writable for m in cell.mounts if m.target.startswith("/mnt/work")} for cell in house.walls.cells
+    )
+    assert on_base == {"/mnt/work": True}
+    assert on_green == {"/mnt/work": True} | {f"/mnt/work/{name}": False for name in names[: overlay.MAX_PROTECTED]}
+
+
 @pytest.mark.parametrize("overlay", [("base", "work"), ("work", "base"), ("work", "work")])
 def test_an_overlay_of_trees_that_are_not_mounted_is_refused(house: House, overlay: tuple[str, str]) -> None:
     """Both names must be mounted, and two."""
