@@ -209,9 +209,11 @@ def test_contract_keeper_says_which_trees_lay_there(desk: Desk) -> None:
     base = tree_of(desk.store, {b"a.py": b"x = 1\n", b"tests/test_a.py": b"1\n"})
     prose = tree_of(desk.store, {b"a.py": b"x = 2\n", b"tests/test_a.py": b"1\n"})
     tests = tree_of(desk.store, {b"a.py": b"x = 2\n", b"tests/test_a.py": b"2\n"})
-    assert desk.receipt(desk.keeper.check(desk.ask(trees={"work": base}))).laid == {"work": base}
+    first = desk.keeper.check(desk.ask(trees={"work": base}))
+    assert desk.receipt(first).laid == {"work": base}
     for green, laid in ((prose, prose), (tests, prose)):
-        run = desk.ask(role="base-on-green", trees={"work": green, "base": base}, overlay=("base", "work"))
+        both = {"work": green, "base": base}
+        run = desk.ask(role="base-on-green", trees=both, overlay=("base", "work"), suite=first)
         receipt = desk.receipt(desk.keeper.check(run))
         assert receipt.mounted == {"work": green, "base": base}
         assert receipt.laid == {"work": laid, "base": base}
@@ -225,9 +227,10 @@ def test_contract_keeper_takes_where_tests_are_from_its_own_run_on_base(desk: De
     first = desk.keeper.check(desk.ask(trees={"work": base}, golden=golden))
     both = {"work": green, "base": base}
     over = desk.ask(role="base-on-green", trees=both, golden=golden, overlay=("base", "work"), suite=first)
-    assert desk.receipt(desk.keeper.check(over)).unproven == ("plugin.py",)
-    assert desk.receipt(desk.keeper.check(replace(over, suite=None))).unproven is None
+    receipt = desk.receipt(desk.keeper.check(over))
+    assert (receipt.unproven, receipt.suite) == (("plugin.py",), first)
     other = desk.keeper.check(desk.ask(trees={"work": green}, golden=golden))
-    refused = desk.keeper.check(replace(over, suite=other))
-    assert isinstance(refused, Refused)
-    assert refused.rule == "bad-suite"
+    for suite in (other, None):
+        refused = desk.keeper.check(replace(over, suite=suite))
+        assert isinstance(refused, Refused)
+        assert refused.rule == "bad-suite"

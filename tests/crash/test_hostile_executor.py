@@ -84,6 +84,7 @@ ENDS = {
     "receipts_with_other_args": {"keeper: test-command", "receipt-wrong-args"},
     "receipts_until_one_passes": {
         "same",
+        "bad-suite",
         "test-broken",
         "flaky",
         "receipt-of-another-occasion",

@@ -34,7 +34,9 @@ _SHOWN = ("base", "base-on-green", "own", "diff")
 
 MAX_UNPROVEN = 20
 """How many such files a card names."""
-_OVERLAID = ("tests", "live-tests")
+OVERLAID = ("tests", "live-tests")
+"""The checks that lay base's tests over Green."""
+_UNKNOWN = "the runs do not say which files base's tests come from"
 _STANDS = "changed, and base's tests come from it or rest on it as it stands there"
 TestOutcome = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed"]
 LineClass = Literal["comment", "docs", "lint", "logic", "config", "tests", "binary"]
@@ -348,11 +350,16 @@ def _failure(name: str, run: TestRun, otherwise: str) -> str:
 
 
 def _unproven(runs: Sequence[Run]) -> tuple[Contribution, ...]:
-    """The changed files that base's tests stand on and that were Green's own in a run."""
+    """The changed files that base's tests stand on and that were Green's own in a run.
+
+    A run that was to be told where the tests are, and was not, counts as one such file.
+    """
     paths = sorted({path for run in runs for path in run.receipt.unproven or ()})
+    blind = any(run.receipt.suite is not None and run.receipt.unproven is None for run in runs)
+    reasons = [*([_UNKNOWN] if blind else []), *(f"{path[:300]} {_STANDS}" for path in paths)]
     return tuple(
-        Contribution(name=UNPROVEN, points=UNPROVEN_POINTS if not at else 0, why=f"{path[:300]} {_STANDS}")
-        for at, path in enumerate(paths[:MAX_UNPROVEN])
+        Contribution(name=UNPROVEN, points=UNPROVEN_POINTS if not at else 0, why=why)
+        for at, why in enumerate(reasons[:MAX_UNPROVEN])
     )
 
 
@@ -361,9 +368,9 @@ def unproven_by(runs: Sequence[Run]) -> str:
 
     Not known counts as no proof.
     """
-    over = [run.receipt for run in runs if run.receipt.check in _OVERLAID and run.receipt.role.startswith(ON_GREEN)]
+    over = [run.receipt for run in runs if run.receipt.check in OVERLAID and run.receipt.role.startswith(ON_GREEN)]
     if any(receipt.unproven is None for receipt in over):
-        return "the runs do not say which files base's tests come from"
+        return _UNKNOWN
     paths = sorted({path for receipt in over for path in receipt.unproven or ()})
     return f"{paths[0][:300]} {_STANDS}" if paths else ""
 

@@ -84,6 +84,7 @@ class Receipt:
     name the trees that lay there when the run began: those of `mounted`, but where an overlay made another tree.
     `unproven`, of a run with an overlay, are the files that differ between the two trees, give or serve the tests that
     were laid over, and were not laid over: for them these tests are no proof. None where that is not known.
+    `suite` is the receipt of the run on base that told where these tests are; None in receipts of earlier versions.
     """
 
     run: str
@@ -104,6 +105,7 @@ class Receipt:
     occasion: Digest | None = None
     laid: Mapping[str, Digest] = field(default_factory=dict)
     unproven: tuple[str, ...] | None = None
+    suite: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

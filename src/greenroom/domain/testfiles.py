@@ -1,8 +1,9 @@
 """Which files of a tree are its tests: one list for whoever lays tests over, classifies, compares or judges them.
 
-A name alone tells of most (`root_of`, `is_test`). Beyond names a run of base's tests says where it found them
-(`SuiteFiles`). Paths are relative, with forward slashes, and written as `shown` gives them. The module stands alone: it
-goes into the cells too, as a neighbour of the tools.
+A name alone tells of most (`root_of`, `named`). Other names only tell that a file may be one (`is_test`): product code
+has them too, and there a run of base's tests says where it found them (`SuiteFiles`). Paths are relative, with forward
+slashes, and written as `shown` gives them. The module stands alone: it goes into the cells too, as a neighbour of the
+tools.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ _SETTINGS = frozenset(
         "pyproject.toml",
     }
 )
-_NAMES = frozenset({"conftest.py", "test.py", "tests.py"})
+_FURTHER = frozenset({"test.py", "tests.py"})
+"""Names of tests in many projects, and of product code in others (a command called `test`)."""
 _BRACKETS = re.compile(r"\[[^\]]*\]")
 
 
@@ -59,27 +61,32 @@ def shown(path: str) -> str:
 
 
 def root_of(path: str) -> str | None:
-    """The topmost directory or file of `path` that is a test's, or configures tests, by its name; None where none is.
-
-    Directories count in any case of letters: `Tests` is one.
-    """
+    """The topmost directory or file of `path` that is a test's, or configures tests, by its name; None: none is."""
     parts = path.split("/")
     for index, part in enumerate(parts):
-        if part.lower() in _DIRECTORIES:
+        if part in _DIRECTORIES:
             return "/".join(parts[: index + 1])
-    return path if parts[-1] in _SETTINGS or _named(parts[-1]) else None
+    return path if parts[-1] in _SETTINGS or _by_name(parts[-1]) else None
+
+
+def named(path: str) -> bool:
+    """True for what lies in a tests directory or is named like a test and like nothing else; conftest included."""
+    *folders, name = path.split("/")
+    return any(part in _DIRECTORIES for part in folders) or name == "conftest.py" or _by_name(name)
 
 
 def is_test(path: str, patterns: Sequence[str] = ()) -> bool:
-    """True for what lies in a tests directory, is named like a test, or is named by `patterns`; conftest included."""
+    """True for what may be a test: `named`, or a name that product code has too, or one that `patterns` names.
+
+    Directories count in any case of letters: `Tests` is one.
+    """
     *folders, name = path.split("/")
-    return any(part.lower() in _DIRECTORIES for part in folders) or _named(name) or chosen(path, patterns)
+    further = name in _FURTHER or name.endswith("_tests.py") or any(part.lower() in _DIRECTORIES for part in folders)
+    return further or named(path) or chosen(path, patterns)
 
 
-def _named(name: str) -> bool:
-    return name in _NAMES or (
-        name.endswith(".py") and (name.startswith("test_") or name.endswith(("_test.py", "_tests.py")))
-    )
+def _by_name(name: str) -> bool:
+    return name.endswith(".py") and (name.startswith("test_") or name.endswith("_test.py"))
 
 
 def chosen(path: str, patterns: Sequence[str]) -> bool:
@@ -106,23 +113,26 @@ def _says_something(pattern: str) -> bool:
 def laid_over(path: str, suite: SuiteFiles) -> bool:
     """True for a file of base that is put in the place of another tree's.
 
-    Beyond names: what tests were collected from and a pattern or its form tells for a test's. Code that tests stand in
-    is not laid over: then base's code would be tested in the place of the other.
+    Beyond `root_of`: what tests were collected from and its name, a pattern or its form tells for a test's. Code that
+    tests stand in is not laid over: then base's code would be tested in the place of the other.
     """
     if root_of(path) is not None:
         return True
     if path not in suite.tests or path in suite.others:
         return False
-    return not path.endswith(".py") or chosen(path, (*suite.patterns, UNITTEST))
+    return not path.endswith(".py") or is_test(path, (*suite.patterns, UNITTEST))
 
 
 def doubtful(path: str, suite: SuiteFiles) -> bool:
     """True for a file for which base's tests are no proof where it changed: it gives or serves them as it is.
 
-    A text of examples is one although it is laid over: nothing compares how strict it is.
+    A text of examples is one although it is laid over: nothing compares how strict it is. So is what may be a test by
+    its name, and that no test of base was collected from.
     """
     if path in suite.others:
         return True
     if laid_over(path, suite):
         return root_of(path) is None and not path.endswith(".py")
-    return path in suite.tests or any(path == place or path.startswith(f"{place}/") for place in suite.places)
+    if path in suite.tests or is_test(path, suite.patterns):
+        return True
+    return any(path == place or path.startswith(f"{place}/") for place in suite.places)

@@ -225,6 +225,8 @@ class KeeperEvaluator:
 
     def _compared(self, case: _Case) -> Sequence[Run]:
         base = self._run(case, "base")
+        if not _ended(base):
+            return [base]
         runs = [base, self._run(case, "base-on-green", suite=base.digest)]
         if all(_ended(run) for run in runs) and _differ(runs[0], runs[1]):
             runs += [self._run(case, "base", AGAIN), self._run(case, "base-on-green", AGAIN, suite=base.digest)]

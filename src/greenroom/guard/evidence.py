@@ -154,6 +154,7 @@ class EvidenceRoom:
         for item in found:
             _check_shape(case, item)
             _check_occasion(case, item)
+        _check_suites(found)
         return sorted(found, key=lambda item: (item.run.receipt.began, item.run.receipt.run))
 
     def _open(self, digest: Digest) -> _Opened:
@@ -268,6 +269,15 @@ def _check_one_each(found: Sequence[_Opened]) -> None:
         if role in seen:
             raise _bent("receipt-of-a-second-draw", item.run.receipt, "there are two receipts for this run")
         seen.add(role)
+
+
+def _check_suites(found: Sequence[_Opened]) -> None:
+    """Where base's tests are is told by the very run on base that the dossier has; earlier versions name none."""
+    told = {item.run.receipt.check: item.run.digest for item in found if item.run.receipt.role == "base"}
+    for item in found:
+        suite = item.run.receipt.suite
+        if suite is not None and told.get(item.run.receipt.check, suite) != suite:
+            raise _bent("receipt-of-another-suite", item.run.receipt, "another run told where the tests are")
 
 
 def _check_occasion(case: Case, item: _Opened) -> None:

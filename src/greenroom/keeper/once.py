@@ -22,6 +22,7 @@ from greenroom.domain.errors import NotFound, Tampered
 from greenroom.domain.ports import CheckRun
 from greenroom.domain.proof import Predicate, Receipt, RunOutput
 from greenroom.domain.verdict import Refused
+from greenroom.keeper import suites
 from greenroom.keeper.attempts import KEPT_NS, Attempts, Tally
 from greenroom.keeper.runs import Job, Papers, Runner, said_no
 from greenroom.keeper.stop import POLL_S, Gate
@@ -75,10 +76,12 @@ class Once:
     def check(self, run: CheckRun) -> Digest | Refused:
         """The signed receipt of `run`: the one on record, else of an attempt that is made here.
 
-        Refused when nothing ran, when a stop ended it, when the tool itself said no, or `runs-exhausted`. Who asks
-        for a run that is being made waits for it.
+        Refused when nothing ran, when a stop ended it, when the tool itself said no, `bad-suite` or `runs-exhausted`.
+        Who asks for a run that is being made waits for it.
         """
         if (refused := self._runner.gate.refusal()) is not None:
+            return refused
+        if (refused := suites.unfit(run, self._told(run))) is not None:
             return refused
         key = key_of(run)
         with self._locks.of(key) as waited:
@@ -92,6 +95,13 @@ class Once:
                 self._attempts.lose(key)
                 tally = replace(tally, concluded=None, bad=tally.bad + 1)
             return exhausted(run, tally) or self._make(run, key)
+
+    def _told(self, run: CheckRun) -> Digest | None:
+        """The answer on record of the run on base that tells where the tests of `run` are."""
+        telling = suites.telling(run)
+        if telling is None:
+            return None
+        return self._attempts.tally(key_of(telling), self._runner.clock.now()).concluded
 
     def _make(self, run: CheckRun, key: str) -> Digest | Refused:
         ran = self._runner.run(

@@ -274,6 +274,7 @@ class Runner:
             occasion=job.occasion,
             laid=attempt.layout.laid,
             unproven=attempt.layout.unproven,
+            suite=job.suite,
         )
 
 
@@ -321,7 +322,7 @@ class _Layout:
         self._draft = draft
         self.laid: dict[str, Digest] = {}
         self.unproven: tuple[str, ...] | None = None
-        self._suite = overlay.BY_NAME
+        self._singly: tuple[bytes, ...] = ()
 
     def mounts(self) -> tuple[Mount, ...]:
         """Every mount but golden's, outer ones first."""
@@ -356,9 +357,9 @@ class _Layout:
             if source not in trees or onto not in trees or source == onto:
                 raise Unusable("bad-overlay", "an overlay names two mounted trees", where=f"{source[:40]}, {onto[:40]}")
             known = suites.told(self._runner.store, self._runner.attestor, _asked(self._job))
-            self._suite = known or overlay.BY_NAME
+            self._singly = overlay.singly(trees[source], trees[onto], known or overlay.BY_NAME)
             self.unproven = overlay.unproven(trees[source], trees[onto], known) if known is not None else None
-            trees[onto] = overlay.overlaid(trees[source], trees[onto], self._suite)
+            trees[onto] = overlay.overlaid(trees[source], trees[onto], known or overlay.BY_NAME)
         if trees:
             (self._draft / "mnt").mkdir()
             (self._draft / "mnt").chmod(0o711)
@@ -369,19 +370,23 @@ class _Layout:
         """One throwaway copy. Code that the tool executes may write in it, but not where its tests are.
 
         That holds for every tree, overlaid or not, so that all runs of a suite are under the same conditions.
-        Where tests lie in too many places to protect one by one, the whole copy is read-only.
+        Where tests lie by their names in too many places to protect one by one, the whole copy is read-only. Beyond
+        names single files of an overlay are protected, and never what lies beside them.
         """
         check_mount_name(name)
         path = self._draft / "mnt" / name
         tree = self._runner.store.put("tree", manifest.encode())
         self.laid[name] = tree
         self._runner.trees.materialise(tree, str(path), uid=self._runner.drafts.uid)
-        roots = overlay.read_only(manifest, self._suite) if self._manifest.executes and self._writable(name) else ()
+        protects = self._manifest.executes and self._writable(name)
+        roots = overlay.read_only(manifest) if protects else ()
         if len(roots) > overlay.MAX_PROTECTED:
             yield Mount(source=str(path), target=f"/mnt/{name}")
             return
         yield self._mount(name, path)
-        for root in map(os.fsdecode, roots):
+        laid = self._job.overlay is not None and name == self._job.overlay[1]
+        singly = self._singly if protects and laid else ()
+        for root in map(os.fsdecode, (*roots, *singly)):
             yield Mount(source=str(path / root), target=f"/mnt/{name}/{root}")
 
     def _mount(self, name: str, path: Path) -> Mount:

@@ -163,6 +163,10 @@ class FakeKeeper:
         self.calls.append(f"check {run.check}/{run.role}")
         if (refused := self._refusal()) is not None:
             return refused
+        telling = suites.telling(run)
+        answered = self._tallies.get(key_of(telling), Tally()).concluded if telling is not None else None
+        if (refused := suites.unfit(run, answered)) is not None:
+            return refused
         key = key_of(run)
         tally = self._tallies.get(key, Tally())
         if tally.concluded is not None:
@@ -180,7 +184,7 @@ class FakeKeeper:
             raise
         except Unusable as error:
             return refusal_of(error)
-        ended: dict[str, Any] = {"occasion": run.occasion, "attempt": 1 + tally.bad, **laid}
+        ended: dict[str, Any] = {"occasion": run.occasion, "attempt": 1 + tally.bad, "suite": run.suite, **laid}
         if result is None:
             ended |= {"ended_by": "wall", "exit": 137}
         receipt = self._receipt(run.check, run.role, run.tool, run.golden, run.trees, request, result, **ended)

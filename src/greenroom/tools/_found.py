@@ -38,8 +38,8 @@ def suite(files: Mapping[str, Any] | None, settings_root: Path) -> Mapping[str, 
 def _used_by_code(refers: Mapping[str, set[str]], beyond: set[str]) -> Iterator[str]:
     """What is a test's by its name or by the run, and is imported by what is not."""
     for path, several in refers.items():
-        if not _testfiles.is_test(path) and path not in beyond:
-            yield from (each for each in several if _testfiles.is_test(each) or each in beyond)
+        if not _testfiles.named(path) and path not in beyond:
+            yield from (each for each in several if _testfiles.named(each) or each in beyond)
 
 
 def _places(tests: set[str], named: Iterable[str], refers: Mapping[str, set[str]]) -> Iterator[str]:

@@ -146,10 +146,10 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: Any) -> None:
     """The session came to its end: the lines that the probes saw, where there are any."""
-    _SUITE.told(session.config.pluginmanager.get_plugins())
     probes = getattr(sys.modules.get("greenroom_probes"), "ACTIVE", None)
     if probes is not None:
         _lines.write(event="lines", ran=probes.ran(), unseen=sorted(probes.unseen))
+    _SUITE.told(session.config.pluginmanager.get_plugins())
     _lines.write(event="end", exit=int(exitstatus))
 
 

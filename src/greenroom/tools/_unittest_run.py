@@ -75,19 +75,44 @@ def main(starts: list[str]) -> int:
     result = _Result(os.environ.pop("GREENROOM_REPORT"))
     token = os.environ.pop("GREENROOM_SENTINEL")
     probes = _probes()
-    sources = importlib.import_module("greenroom_sources").Sources(os.getcwd())
+    sources = _Sources()
     loader = unittest.TestLoader()
     suite = unittest.TestSuite()
     for start in starts:
         suite.addTests(_load(loader, start))
-    _note(suite, sources)
+    sources.collected(suite)
     result.write(event="collected", count=suite.countTestCases(), sentinels=2)
     unittest.TestSuite([_sentinel(f"test_{token}_0"), suite, _sentinel(f"test_{token}_1")]).run(result)
-    result.write(event="files", **sources.told())
     if probes is not None:
         result.write(event="lines", ran=probes.ran(), unseen=sorted(probes.unseen))
+    if (told := sources.told()) is not None:
+        result.write(event="files", **told)
     result.write(event="end", exit=0 if result.wasSuccessful() else 1)
     return 0
+
+
+class _Sources:
+    """Where the tests come from.
+
+    Tests and modules can be of any making: where one breaks the look at it, nothing is told, and the suite goes on.
+    """
+
+    def __init__(self) -> None:
+        self._sources: Any = importlib.import_module("greenroom_sources").Sources(os.getcwd())
+
+    def collected(self, suite: unittest.TestSuite) -> None:
+        """Note where each test comes from."""
+        try:
+            _note(suite, self._sources)
+        except Exception:
+            self._sources = None
+
+    def told(self) -> dict[str, Any] | None:
+        """The line for the report; None where it cannot be told."""
+        try:
+            return dict(self._sources.told())
+        except Exception:
+            return None
 
 
 def _note(suite: Any, sources: Any) -> None:

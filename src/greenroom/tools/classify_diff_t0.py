@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from greenroom.tools import _body, _families, _files, _lint, _python, _shell, _strings, _suites, _typos
+    from greenroom.tools import _body, _families, _files, _lint, _python, _shell, _strings, _testfiles, _typos
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     import _body
@@ -27,7 +27,7 @@ else:
     import _python
     import _shell
     import _strings
-    import _suites
+    import _testfiles
     import _typos
 
 MAX_FILES = 5_000
@@ -41,22 +41,21 @@ def run(request: _body.Request) -> Mapping[str, Any]:
     if len(changed) > MAX_FILES:
         raise _body.Refusal("diff-too-large", f"{len(changed)} files", f"change at most {MAX_FILES} files at once")
     reproduce = request.text("reproduce", "")
-    patterns = _suites.test_patterns(base)
     reproduced = bool(reproduce) and bool(changed) and _reproduced(request.golden, base, changed, reproduce)
     return {
         "files": [
-            classify(base, green, change, patterns, lint=reproduced and reproduce.startswith("ruff:"))
-            for change in changed
+            classify(base, green, change, lint=reproduced and reproduce.startswith("ruff:")) for change in changed
         ],
         "reproduced_by": reproduce if reproduced else None,
     }
 
 
-def classify(
-    base: Path, green: Path, change: _files.Changed, patterns: Sequence[str], *, lint: bool
-) -> Mapping[str, Any]:
-    """The FileDiff of one changed file; `patterns` are those by which base's settings choose test files."""
-    line_class, why = _class_of(base, green, change, _files.is_test(change.path, patterns))
+def classify(base: Path, green: Path, change: _files.Changed, *, lint: bool) -> Mapping[str, Any]:
+    """The FileDiff of one changed file.
+
+    What only may be a test by its name or by the settings counts as code: product code has such names too.
+    """
+    line_class, why = _class_of(base, green, change, _testfiles.named(_files.show(change.path)))
     if lint and line_class not in ("comment", "docs"):
         line_class, why = "lint", "the same fix was made again from base"
     lines = _files.changed_lines(change.base.text or "", change.green.text or "")

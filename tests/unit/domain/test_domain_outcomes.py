@@ -460,3 +460,14 @@ def test_a_changed_file_that_base_s_tests_rest_on_is_a_finding() -> None:
     assert unproven_by(told(None)) == "the runs do not say which files base's tests come from"
     assert conclude("tests", TREE, told(())).findings == ()
     assert unproven_by(told(())) == ""
+
+
+def test_a_run_that_was_not_told_where_the_tests_are_is_a_finding() -> None:
+    """A receipt that names its suite and not the files is one; receipts of earlier versions name no suite."""
+    base, green = run_of("base", {"a": "passed"}), run_of("base-on-green", {"a": "passed"})
+    named = [base, replace(green, receipt=replace(green.receipt, suite=base.digest, unproven=None))]
+    assert [(item.name, item.points) for item in conclude("tests", TREE, named).findings] == [
+        (UNPROVEN, UNPROVEN_POINTS)
+    ]
+    earlier = [base, replace(green, receipt=replace(green.receipt, suite=None, unproven=None))]
+    assert conclude("tests", TREE, earlier).findings == ()

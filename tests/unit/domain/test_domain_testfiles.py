@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenroom.domain.testfiles import SuiteFiles, chosen, doubtful, is_test, laid_over, root_of, shown
+from greenroom.domain.testfiles import SuiteFiles, chosen, doubtful, is_test, laid_over, named, root_of, shown
 
 SPEC = SuiteFiles(tests=("specs/spec_a.py", "testa.py", "guide.rst", "code.py"), patterns=("spec_*.py",))
 
@@ -17,12 +17,13 @@ SPEC = SuiteFiles(tests=("specs/spec_a.py", "testa.py", "guide.rst", "code.py"),
 @pytest.mark.parametrize(
     ("path", "root"),
     [
-        ("tests.py", "tests.py"),
-        ("app/tests.py", "app/tests.py"),
-        ("test.py", "test.py"),
-        ("a/calc_tests.py", "a/calc_tests.py"),
-        ("Tests/helper.py", "Tests"),
-        ("a/TEST/x.txt", "a/TEST"),
+        ("tests/a/x.txt", "tests"),
+        ("src/pkg/testing/api.py", "src/pkg/testing"),
+        ("Tests/test_a.py", "Tests/test_a.py"),
+        ("tests.py", None),
+        ("management/commands/test.py", None),
+        ("a/calc_tests.py", None),
+        ("Testing/helper.py", None),
         ("a/conftest.py", "a/conftest.py"),
         ("a/pytest.ini", "a/pytest.ini"),
         (".pytest.toml", ".pytest.toml"),
@@ -34,8 +35,22 @@ SPEC = SuiteFiles(tests=("specs/spec_a.py", "testa.py", "guide.rst", "code.py"),
     ],
 )
 def test_names_that_are_tests_wherever_they_stand(path: str, root: str | None) -> None:
-    """Directories in any case of letters, files as pytest and unittest spell them; what only may be one is none."""
+    """Directories and files as pytest spells them; what only may be one is none."""
     assert root_of(path) == root
+
+
+@pytest.mark.parametrize("path", ["app/tests.py", "commands/test.py", "a/calc_tests.py", "Testing/x.py", "a/spec_x.py"])
+def test_what_only_may_be_a_test_is_one_where_base_s_run_collected_from_it(path: str) -> None:
+    """Product code has such names too: it is never base's in Green's place, and a change of it is no proof."""
+    patterns = ("spec_*.py",)
+    collected = SuiteFiles(tests=(path,), patterns=patterns)
+    assert is_test(path, patterns)
+    assert not named(path)
+    assert laid_over(path, collected)
+    assert not doubtful(path, collected)
+    for other in (SuiteFiles(patterns=patterns), SuiteFiles(tests=(path,), others=(path,), patterns=patterns)):
+        assert not laid_over(path, other)
+        assert doubtful(path, other)
 
 
 def test_settings_are_laid_over_and_are_no_tests() -> None:

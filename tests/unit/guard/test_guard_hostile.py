@@ -177,6 +177,7 @@ BENT: dict[str, tuple[Bend, str]] = {
         _green_with(occasion=digest_of("statement", b"w")),
         "receipt-of-another-occasion",
     ),
+    "a suite that another run told": (_green_with(suite=digest_of("statement", b"s")), "receipt-of-another-suite"),
     "a golden of Green's dependencies": (
         lambda m: _replan(m, golden_of(m.house.store, m.green)),
         "golden-of-another-tree",

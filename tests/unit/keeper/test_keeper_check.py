@@ -33,6 +33,18 @@ def ask(house: House, tool: Digest, **more: Any) -> CheckRun:
     return CheckRun(**values | more)
 
 
+RAN: dict[str, Any] = {"framework": "pytest", "python": "3", "outcomes": {}, "sentinel": "failed"}
+"""What a suite without a test told."""
+
+
+def over(house: House, tool: Digest, base: Digest, green: Digest) -> CheckRun:
+    """A run on `green` with the tests of `base` laid over, after the run on base that it names."""
+    first = house.keeper.check(ask(house, tool, trees={"work": base}))
+    assert not isinstance(first, Refused)
+    both = {"work": green, "base": base}
+    return ask(house, tool, role="base-on-green", trees=both, overlay=("base", "work"), suite=first)
+
+
 def output_of(house: House, receipt: Receipt) -> RunOutput:
     """The stored output of a run."""
     plain = json.loads(house.store.get(receipt.output))
@@ -203,10 +215,10 @@ def test_the_overlay_puts_base_s_tests_over_green_s_read_only(house: House) -> N
         work = sight.path("/mnt/work")
         seen["files"] = {str(p.relative_to(work)): p.read_bytes() for p in work.rglob("*") if p.is_file()}
         seen["mounts"] = {m.target: m.writable for m in sight.cell.mounts if m.target.startswith("/mnt/work")}
-        sight.result({})
+        sight.result(RAN)
 
     house.walls.tool = tool
-    run = ask(house, house.tool(executes=True), trees={"work": green, "base": base}, overlay=("base", "work"))
+    run = over(house, house.tool(executes=True), base, green)
     receipt = house.opened(Receipt, house.keeper.check(run), Predicate.RECEIPT)
     assert seen["files"] == {
         "src/m.py": b"2",
@@ -248,6 +260,20 @@ def test_tests_in_too_many_places_make_the_whole_copy_read_only(house: House) ->
     assert [(m.target, m.writable) for m in house.walls.cells[0].mounts if m.target.startswith("/mnt")] == [
         ("/mnt/work", False)
     ]
+
+
+def test_many_files_of_tests_beyond_names_leave_the_copy_writable(house: House) -> None:
+    """A repository with a `tests.py` in each of forty packages runs on Green as on base, but for single files."""
+    names = [f"app{number:02}/tests.py" for number in range(40)]
+    base, green = (house.tree({**dict.fromkeys(names, b""), "m.py": code}) for code in (b"1", b"2"))
+    suite = {"tests": names, "others": [], "places": [], "patterns": []}
+    house.walls.tool = lambda sight: sight.result(RAN | {"suite": suite})
+    assert isinstance(house.keeper.check(over(house, house.tool(executes=True), base, green)), str)
+    on_base, on_green = (
+        {m.target: m.writable for m in cell.mounts if m.target.startswith("/mnt/work")} for cell in house.walls.cells
+    )
+    assert on_base == {"/mnt/work": True}
+    assert on_green == {"/mnt/work": True} | {f"/mnt/work/{name}": False for name in names[: overlay.MAX_PROTECTED]}
 
 
 @pytest.mark.parametrize("overlay", [("base", "work"), ("work", "base"), ("work", "work")])
@@ -417,12 +443,45 @@ def test_the_overlay_lays_over_what_base_s_run_told_and_the_receipt_names_the_re
 
 
 def test_what_no_run_told_is_not_known(house: House) -> None:
-    """A run on base that tells nothing, or an overlay without a suite: the receipt does not claim that all is well."""
+    """After a run on base that tells nothing the receipt names that run, and does not claim that all is well."""
     run, receipt = told(house, None)
     assert isinstance(receipt, Receipt)
     assert receipt.unproven is None
-    alone = house.keeper.check(dataclasses.replace(run, suite=None))
-    assert house.opened(Receipt, alone, Predicate.RECEIPT).unproven is None
+    assert receipt.suite == run.suite is not None
+
+
+@pytest.mark.parametrize("check", ["tests", "live-tests"])
+def test_a_run_on_green_without_its_suite_is_refused_before_the_record_is_asked(house: House, check: str) -> None:
+    """With the suite and without it the run would be two in the record, and somebody could choose between the draws.
+
+    Nor does a suite make another run of one that lays nothing over.
+    """
+    run, receipt = told(house, SPECS)
+    assert isinstance(receipt, Receipt)
+    cells = len(house.walls.cells)
+    bent = [
+        dataclasses.replace(run, check=check, suite=None),
+        dataclasses.replace(run, role="base", trees={"work": run.trees["base"]}, overlay=None),
+    ]
+    for other in bent:
+        refused = house.keeper.check(other)
+        assert isinstance(refused, Refused)
+        assert refused.rule == "bad-suite"
+    assert len(house.walls.cells) == cells
+
+
+def test_a_suite_is_only_the_answer_on_record(house: House) -> None:
+    """The receipt of an attempt on base that ended badly tells nothing, and would make one more draw of the run."""
+    base, green = house.tree({"m.py": b"1"}), house.tree({"m.py": b"2"})
+    tool = house.tool(executes=True)
+    house.walls.tool = lambda sight: ended(137, "wall")
+    run = over(house, tool, base, green)
+    assert house.keeper.check(run).rule == "bad-suite"
+    house.walls.tool = lambda sight: sight.result(RAN)
+    mended = over(house, tool, base, green)
+    assert mended.suite != run.suite
+    assert isinstance(house.keeper.check(mended), str)
+    assert house.keeper.check(run).rule == "bad-suite"
 
 
 @pytest.mark.parametrize("bent", ["check", "role", "occasion", "trees", "args"])

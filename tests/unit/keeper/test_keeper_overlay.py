@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from greenroom.domain import testfiles
 from greenroom.domain.digest import digest_of
 from greenroom.domain.trees import Entry, File, Link, Manifest, manifest_of
-from greenroom.keeper.overlay import MAX_PROTECTED, overlaid, read_only, unproven
+from greenroom.keeper.overlay import MAX_PROTECTED, overlaid, read_only, singly, unproven
 
 
 def root_of(path: bytes) -> str | None:
@@ -93,7 +93,7 @@ SUITE = testfiles.SuiteFiles(
 
 
 def test_what_a_run_told_is_laid_over_and_the_rest_stays_green_s() -> None:
-    """The files of base's tests come from base; Green's further files of the settings' pattern are gone, no others."""
+    """The files of base's tests come from base; Green's further files stay, whatever their names, and are named."""
     base = tree(file("specs/spec_a.py", b"1"), file("testa.py", b"1"), file("plugin.py", b"1"), file("a.py", b"1"))
     green = tree(
         file("specs/spec_a.py", b"2"), file("testa.py", b"2"), file("plugin.py", b"2"), file("a.py", b"2"),
@@ -104,7 +104,8 @@ def test_what_a_run_told_is_laid_over_and_the_rest_stays_green_s() -> None:
         "specs/spec_a.py",
         "testa.py",
     ]
-    assert set(found) == {"specs/spec_a.py", "testa.py", "plugin.py", "a.py", "testbed.py"}
+    assert set(found) == {"specs/spec_a.py", "testa.py", "plugin.py", "a.py", "testbed.py", "specs/spec_new.py"}
+    assert unproven(base, green, SUITE) == ("plugin.py", "specs/spec_new.py")
 
 
 def test_what_changed_and_base_s_tests_rest_on_is_named() -> None:
@@ -123,10 +124,34 @@ def test_what_a_link_of_the_tests_leads_to_is_named() -> None:
     assert unproven(base, green, testfiles.SuiteFiles()) == ("src/cases/one.json",)
 
 
-def test_files_beyond_names_are_read_only_too() -> None:
-    """One by one where they are few, else by the directories that hold them."""
+def test_product_code_that_is_named_like_a_test_stays_green_s_and_is_named() -> None:
+    """A command called `test` is not base's while Green is judged, and base's tests are no proof of a change of it."""
+    names = ("core/commands/test.py", "core/tests.py", "core/Testing/api.py")
+    base, green = (tree(*(file(name, b) for name in names)) for b in (b"1", b"2"))
+    collected = testfiles.SuiteFiles(tests=("core/tests.py",))
+    found = {entry.path.decode() for entry in overlaid(base, green, collected).entries if entry in green.entries}
+    assert found == {"core/commands/test.py", "core/Testing/api.py"}
+    assert unproven(base, green, collected) == ("core/Testing/api.py", "core/commands/test.py")
+
+
+def test_files_beyond_names_are_read_only_one_by_one() -> None:
+    """Never the directory that holds them: a test that writes beside itself passes on Green as on base."""
     few = tree(file("tests/a.py"), file("specs/spec_a.py"), file("a.py"))
-    assert read_only(few, SUITE) == (b"specs/spec_a.py", b"tests")
-    names = tuple(f"specs/spec_{number}.py" for number in range(MAX_PROTECTED + 1))
-    many = testfiles.SuiteFiles(tests=names, patterns=("spec_*.py",))
-    assert read_only(tree(file("tests/a.py"), *map(file, names)), many) == (b"specs", b"tests")
+    assert read_only(few) == (b"tests",)
+    assert singly(few, few, SUITE) == (b"specs/spec_a.py",)
+    links = tree(Link(path=b"specs/spec_a.py", target=b"../a.py"), file("a.py"))
+    assert singly(links, links, SUITE) == ()
+
+
+def test_of_many_files_beyond_names_those_that_changed_are_protected_and_the_rest_is_named() -> None:
+    """The copy stays writable. What changed and is not protected could be written to by the code that it judges."""
+    names = [f"app{number:02}/tests.py" for number in range(MAX_PROTECTED + 8)]
+    suite = testfiles.SuiteFiles(tests=tuple(names))
+    base = tree(*(file(name, b"1") for name in names))
+    last = tree(*(file(name, b"2" if name == names[-1] else b"1") for name in names))
+    assert read_only(base) == ()
+    assert len(singly(base, last, suite)) == MAX_PROTECTED
+    assert names[-1].encode() in singly(base, last, suite)
+    assert unproven(base, last, suite) == ()
+    every = tree(*(file(name, b"2") for name in names))
+    assert unproven(base, every, suite) == tuple(names[MAX_PROTECTED:])

@@ -61,9 +61,15 @@ def test_each_sort_of_change_has_its_class(
     assert classes(body, {path: before}, {path: after}) == {path: line_class}
 
 
-def test_what_settings_call_tests_is_of_the_tests(body: Any) -> None:
-    """By base's settings, in the same list as what is laid over; a pattern that fits all code says nothing."""
-    for pattern, line_class in (("spec_*.py", "tests"), ("*.py", "logic")):
+@pytest.mark.parametrize("path", ["core/commands/test.py", "app/tests.py", "a/calc_tests.py", "Testing/api.py"])
+def test_what_only_may_be_a_test_by_its_name_is_logic(body: Any, path: str) -> None:
+    """Product code has such names too, and nobody but a run of the suite can tell."""
+    assert classes(body, {path: "x = 1\n"}, {path: "x = 2\n"}) == {path: "logic"}
+
+
+def test_what_settings_call_tests_is_logic(body: Any) -> None:
+    """A pattern of base's settings may fit product code: only a run of the suite can tell."""
+    for pattern, line_class in (("spec_*.py", "logic"), ("*.py", "logic")):
         settings = f'[tool.pytest.ini_options]\npython_files = ["{pattern}"]\n'
         before, after = ({"pyproject.toml": settings, "specs/spec_a.py": f"A = {n}\n"} for n in (1, 2))
         assert classes(body, before, after) == {"specs/spec_a.py": line_class}

@@ -559,6 +559,41 @@ def test_a_test_behind_a_link_is_told_where_it_stands(body: Any, tmp_path: Path)
     assert ran.result["suite"]["tests"] == ["real.py"], ran.result
 
 
+_BREAKS: dict[str, str] = {
+    "a module whose members cannot be read": (
+        "import sys, types\n\nclass Lazy(types.ModuleType):\n    @property\n    def __dict__(self):\n"
+        "        raise RuntimeError('lazy')\n\nsys.modules['lazy'] = Lazy('lazy')\n"
+    ),
+    "a module without a name": (
+        "import sys, types\n\nbare = types.ModuleType('bare')\nbare.__file__ = __file__\nbare.T = types.ModuleType\n"
+        "del bare.__name__\nsys.modules['bare'] = bare\n"
+    ),
+    "no working directory": (
+        "import os, sys, tempfile, types\n\nbare = types.ModuleType('bare')\nbare.__file__ = 'x.py'\n"
+        "sys.modules['bare'] = bare\ngone = tempfile.mkdtemp()\nos.chdir(gone)\nos.rmdir(gone)\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("how", _BREAKS)
+@pytest.mark.parametrize("framework", ["pytest", "unittest"])
+def test_a_module_that_breaks_the_look_at_it_takes_nothing_else_from_the_report(
+    body: Any, framework: str, how: str
+) -> None:
+    """The outcomes, the lines and the end of the suite are told; only where the tests are is not known."""
+    tests = {
+        "tests/test_z.py": CASES.replace("        assert", f"        exec({_BREAKS[how]!r}, globals())\n        assert")
+    }
+    tree = {"mod.py": CODE, "tests/__init__.py": "", **tests}
+    if framework == "pytest":
+        tree["conftest.py"] = ""
+    found = run(body, tree)
+    assert found.framework == framework
+    assert set(found.outcomes.values()) == {"passed"}, found
+    # pytest goes back to its directory before the end.
+    assert (found.suite is None) or (framework, how) == ("pytest", "no working directory")
+
+
 def test_a_suite_that_dies_tells_nothing(body: Any) -> None:
     """Where the tests are is not known then, and nothing else is claimed."""
     assert run(body, {"test_a.py": "import os\ndef test_a():\n    os._exit(3)\n"}).suite is None
