@@ -65,13 +65,14 @@ def _server(
     users: separation.Users | None,
     process: Literal["guard", "keeper", "desk"],
     handlers: Mapping[str, Handler],
+    beside: frozenset[str] = frozenset(),
 ) -> Server:
     from greenroom.wire.rpc import Server
 
     path = box.socket(process)
     path.parent.mkdir(mode=0o700, exist_ok=True)
     uids, mode = separation.callers(users, process), separation.socket_mode(users, process)
-    return Server(str(path), handlers, uids=uids, mode=mode)
+    return Server(str(path), handlers, uids=uids, mode=mode, beside=beside)
 
 
 def _serve_guard(box: Box, users: separation.Users | None) -> int:
@@ -88,7 +89,9 @@ def _serve_keeper(box: Box, users: separation.Users | None, guard: GuardClient, 
     keeper = parts.make_keeper(box, guard, root)
     persons, called_by = separation.callers(users, "desk"), separation.callers(users, "keeper")
     callers = Callers(persons=persons, executors=called_by if users is None else called_by - persons)
-    with _server(box, users, "keeper", handlers(keeper, callers)) as server:
+    # Without users, the executor has the person's id, and is told from a person by its namespace alone.
+    beside = frozenset({"present"} if users is None else ())
+    with _server(box, users, "keeper", handlers(keeper, callers), beside) as server:
         threading.Thread(target=_keep_executor, args=(box, users, server), daemon=True).start()
         server.serve_forever(poll_interval=0.2)
     keeper.close()
