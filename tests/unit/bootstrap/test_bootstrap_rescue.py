@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from greenroom import rescue
+from greenroom.bootstrap import processes
 from greenroom.bootstrap.processes import say_up
 from greenroom.bootstrap.unstarted import unstarted
 from greenroom.config import Box
@@ -96,6 +97,20 @@ def test_processes_that_do_not_start_name_the_stop_and_its_lift(box: Box) -> Non
     assert stopped.reference == "processes-do-not-start"
     assert "stopped, by rescue" in stopped.message
     assert "`greenroom lift`" in stopped.remedy
+
+
+@pytest.mark.parametrize("word", [True, False])
+def test_a_process_leaves_with_its_rescue(monkeypatch: pytest.MonkeyPatch, word: bool) -> None:
+    """Whether or not rescue read the word that the process answers."""
+    left: list[int] = []
+    monkeypatch.setattr(os, "_exit", left.append)
+    ours, theirs = socket.socketpair()
+    with theirs:
+        if word:
+            say_up(theirs.fileno())
+        ours.close()
+        processes._leave_with(theirs.fileno())
+    assert left == [1]
 
 
 def test_a_word_to_a_rescue_that_is_gone_harms_nothing() -> None:
