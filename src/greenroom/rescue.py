@@ -1,8 +1,9 @@
 """Rescue: starts guard and keeper, starts them again when they die, and ends everything when both cannot live.
 
 Standard library only, so that nothing a change can touch stands between a person and a way back. It holds no
-key and reads no socket. Its children hold the read end of a pipe, the lifeline: when rescue is gone, they see
-its end and leave.
+key and answers nobody. Its children hold one end of a pair of sockets, the lifeline: when rescue is gone, they see
+its end and leave. A child writes one byte to it when it answers its callers. What ran, and dies over and over, leaves
+the box stopped; what never came up (a full disk, a key that is damaged, no compiler) leaves it as it was.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import os
 import secrets
 import selectors
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -28,29 +30,31 @@ MAX_LOG_BYTES = 1024 * 1024
 
 
 class Child:
-    """One process under rescue: how to start it, and when it died."""
+    """One process under rescue: how to start it, when it died, and whether it ever answered (`came_up`)."""
 
     def __init__(self, role: str, box: Path, log: int) -> None:
         self.role = role
         self._box = box
         self._log = log
         self.deaths: list[float] = []
+        self.came_up = False
         self._start()
 
     def _start(self) -> None:
-        read, self._write = os.pipe()
-        argv = [sys.executable, "-m", "greenroom.bootstrap", self.role, str(self._box), str(read)]
-        self.process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, pass_fds=(read,), cwd="/"
-        )
-        os.close(read)
+        self._line, theirs = socket.socketpair()
+        with theirs:
+            argv = [sys.executable, "-m", "greenroom.bootstrap", self.role, str(self._box), str(theirs.fileno())]
+            self.process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, pass_fds=(theirs.fileno(),), cwd="/"
+            )
         self.descriptor = os.pidfd_open(self.process.pid)
 
     def reap(self) -> int:
         """The exit code; releases what belongs to the dead process."""
         code = self.process.wait()
         os.close(self.descriptor)
-        os.close(self._write)
+        with self._line, contextlib.suppress(OSError):
+            self.came_up |= bool(self._line.recv(1, socket.MSG_DONTWAIT))
         return code
 
     def restart(self) -> bool:
@@ -108,21 +112,33 @@ def _watch(box: Path, children: dict[str, Child], wake: int) -> int:
                 del children["keeper"]
                 return 0
             if not child.restart():
-                set_stop(box)
-                print(f"rescue: {child.role} died {len(child.deaths)} times; everything is stopped", file=sys.stderr)
+                print(f"rescue: {_given_up(box, child)}", file=sys.stderr)
                 del children[child.role]
                 return 1
+
+
+def _given_up(box: Path, child: Child) -> str:
+    """Stop the box where the child had come up; what a person reads of it."""
+    said = f"{child.role} died {len(child.deaths)} times"
+    if not child.came_up:
+        return f"{said} and never came up; the box's processes are ended"
+    try:
+        set_stop(box)
+    except OSError as error:
+        return f"{said}; the box's processes are ended, and no stop could be set: {error}"
+    return f"{said}; everything is stopped until `greenroom lift`, with the owner's key"
 
 
 def set_stop(box: Path) -> None:
     """Stop the box, durably, as anyone may: the next command starts nothing that a person has not lifted.
 
-    A stop that is set stays as it is: what the owner signs to lift names it.
+    A stop that is set stays as it is: what the owner signs to lift names it. OSError leaves none.
     """
     path = box / "guard" / "stop"
     body = json.dumps({"actor": "rescue", "at": str(time.time_ns()), "nonce": secrets.token_hex(16)}, sort_keys=True)
-    with contextlib.suppress(FileExistsError):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    draft = path.with_name(f".stop.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
         with open(descriptor, "w", encoding="utf-8") as file:
             owner = path.parent.stat()
             if os.geteuid() != owner.st_uid:
@@ -130,11 +146,15 @@ def set_stop(box: Path) -> None:
             file.write(body)
             file.flush()
             os.fsync(descriptor)
-        above = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(above)
-        finally:
-            os.close(above)
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path, follow_symlinks=False)
+    finally:
+        os.unlink(draft)
+    above = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(above)
+    finally:
+        os.close(above)
 
 
 def _wake_on_signals() -> int:

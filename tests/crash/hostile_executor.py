@@ -12,6 +12,7 @@ import ctypes
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,7 +34,7 @@ from greenroom.domain.plan import Plan
 from greenroom.domain.ports import CheckRun, Dossier
 from greenroom.domain.proof import Carry, Consent, Import, Predicate, Receipt, Role, Seal, Warrant
 from greenroom.domain.verdict import Held, Instant, Passed, Refused
-from greenroom.domain.vocabulary import ChangeId, ConsentLevel, Mode, Subject, subject_of
+from greenroom.domain.vocabulary import ChangeId, ConsentLevel, Kind, Mode, Subject, address_of, subject_of
 from greenroom.guard.client import GuardClient
 from greenroom.guard.papers import ConstitutionOrder, Lift, ModeOrder, OptInOrder, OptOutOrder, sign
 from greenroom.keeper import suites
@@ -492,6 +493,20 @@ def the_same_path_of_its_own(me: Hostile) -> Sequence[str]:
     return _shown(me, subject, place)
 
 
+def a_repository_in_its_share(me: Hostile) -> Sequence[str]:
+    """A subject of the attacker's: a repository at a path that the executor and the person see alike, in the box."""
+    found: list[str] = []
+    for share in (me.box.db, me.box.store):
+        place = share / "x"
+        place.mkdir()
+        _evil(place)
+        subject = Subject(kind=Kind.WORKSPACE, address=address_of(str(place), "main"))
+        found += _shown(me, subject, place)
+        found.append("taken" if me.guard.live(subject) else "not-presented")
+        shutil.rmtree(place)
+    return found
+
+
 def the_same_path_in_a_user_namespace(me: Hostile) -> Sequence[str]:
     """The path of the changes' own repository, built on a mount of the attacker's with every capability inside."""
     subject = me.change("open").subject
@@ -743,6 +758,7 @@ ATTACKS: Mapping[str, Callable[[Hostile], Sequence[str]]] = {
         forged_warrant,
         a_foreign_directory,
         the_same_path_of_its_own,
+        a_repository_in_its_share,
         the_same_path_in_a_user_namespace,
         a_forged_delivery,
         a_forged_import,

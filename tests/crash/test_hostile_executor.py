@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -23,13 +22,7 @@ from crash_box import FINDING, CrashBox
 from hostile_executor import ATTACKS
 
 from greenroom.domain.vocabulary import Kind, Subject, address_of
-from greenroom.keeper.separation import executor_command, system_users
-
-
-def users_exist() -> bool:
-    """True where the executor has a user of its own, and the keeper knows by it that no person calls."""
-    return os.geteuid() == 0 and system_users() is not None
-
+from greenroom.keeper.separation import executor_command
 
 NOTES = "# Notes\n\nThe adress of it.\n"
 SELDOM = f"""import os
@@ -46,7 +39,8 @@ MANY = FINDING | {
     "notes.md": NOTES,
     "tests/test_notes.py": SELDOM,
 }
-NOT_SHOWN = {"not-allowed" if users_exist() else "directory-differs", "not-presented", "bad-document"}
+NOT_SHOWN = {"not-allowed", "not-presented", "bad-document"}
+"""The keeper knows by the executor's user that no person calls; without users, by its namespace of process ids."""
 ENDS = {
     "no_consent": {"needs-approval"},
     "another_consent": {
@@ -100,6 +94,7 @@ ENDS = {
     "forged_warrant": {"statement-forged"},
     "a_foreign_directory": NOT_SHOWN | {"import-from-elsewhere"},
     "the_same_path_of_its_own": NOT_SHOWN,
+    "a_repository_in_its_share": NOT_SHOWN,
     "the_same_path_in_a_user_namespace": {"denied"},
     "a_forged_delivery": {"forged"},
     "a_forged_import": {"statement-forged", "wrong-predicate"},

@@ -1,7 +1,8 @@
 """`python -m greenroom.bootstrap ROLE BOX LIFELINE [ROOT]`: one process of a box.
 
-The descriptor LIFELINE reads as ended when whoever started the process is gone. ROOT is a descriptor of the root
-directory of the person's file system, for a keeper in a view of its own.
+The descriptor LIFELINE reads as ended when whoever started the process is gone; guard and keeper write a byte to it
+when they answer. ROOT is a descriptor of the root directory of the person's file system, for a keeper in a view of its
+own.
 """
 
 import sys

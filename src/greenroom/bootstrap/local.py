@@ -71,6 +71,8 @@ class LocalServices(OwnersOrders, PersonsBranches):
         """See Services."""
         from greenroom.bootstrap.person import present
 
+        # The keeper answers persons one call only: whether another installation runs, the guard says.
+        self._client("guard")
         return present(self._client("keeper"), path, branch)
 
     def guard(self, call: str, arguments: Mapping[str, Any] | None = None) -> Any:
@@ -461,12 +463,9 @@ class LocalServices(OwnersOrders, PersonsBranches):
             except Unreachable as error:
                 if time.monotonic() < deadline:
                     continue
-                raise Unreachable(
-                    "processes-do-not-start",
-                    f"the box's processes did not start: {error.message}{self._last_words()}",
-                    where=str(self.box.run / "processes.log"),
-                    remedy="read that file; `greenroom doctor` says what the machine lacks",
-                ) from None
+                from greenroom.bootstrap.unstarted import unstarted
+
+                raise unstarted(self.box, error.message) from None
 
     def _spawn(self) -> None:
         import subprocess
@@ -474,12 +473,6 @@ class LocalServices(OwnersOrders, PersonsBranches):
         argv = [sys.executable, "-m", "greenroom.rescue", str(self.box.root)]
         with open(self.box.run / "processes.log", "ab") as log:
             subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/")
-
-    def _last_words(self) -> str:
-        with open(self.box.run / "processes.log", "rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - 4096))
-            lines = log.read().decode("utf-8", "replace").strip().splitlines()
-        return f"; the last line of their log: {lines[-1][:300]}" if lines else ""
 
     def _remote(self) -> GuardClient:
         from greenroom.guard.client import GuardClient

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from greenroom.config import Box
 from greenroom.domain.verdict import Verdict
 
 
 class PersonsBranches:
-    """The part of the Services port that needs nothing of the box: it acts as the person, in their repository."""
+    """The part of the Services port that acts as the person, in their repository, which lies outside of the box."""
+
+    box: Box
 
     def fates(self, path: str, branch: str, waiting: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
         """See Services."""
@@ -21,13 +24,13 @@ class PersonsBranches:
         """See Services."""
         from greenroom.bootstrap.person import pushable
 
-        return _plain(pushable(offer, remote))
+        return _plain(pushable(self.box, offer, remote))
 
     def push_branch(self, offer: Mapping[str, Any], made: str, remote: str, *, ask: bool) -> Mapping[str, Any]:
         """See Services."""
         from greenroom.bootstrap.person import push_branch
 
-        return _plain(push_branch(offer, made, remote, ask=ask))
+        return _plain(push_branch(self.box, offer, made, remote, ask=ask))
 
 
 def _plain(verdict: Verdict) -> Mapping[str, Any]:

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import greenroom
+from greenroom.bootstrap.apart import belongs
 from greenroom.config import Box
 from greenroom.domain.errors import Tampered
-from greenroom.domain.vocabulary import address_of
 
 if TYPE_CHECKING:
     from greenroom.audit.attest import KeyAttestor
@@ -185,7 +185,7 @@ def open_guard(box: Box) -> Iterator[GuardService]:
             stop_file=box.guard / "stop",
             disk_free=lambda: shutil.disk_usage(box.log).free,
             checkpoint=lambda: log.checkpoint().decode(),
-            belongs=lambda brought: brought.subject.address == address_of(brought.source, brought.branch),
+            belongs=partial(belongs, box),
             log_writable=partial(_writable, box.log),
             crash_point=crash_points("guard"),
             epochs=epochs,
@@ -262,6 +262,7 @@ def make_keeper(box: Box, guard: GuardClient, root: int | None = None) -> Keeper
         crash_point=crash_points("keeper"),
         variables=partial(configuration.variables, box, os.environ),
         root=root,
+        apart=box.root,
     )
 
 

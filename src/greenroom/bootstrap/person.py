@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from greenroom.bootstrap.apart import refusal, require_around, require_outside
 from greenroom.bootstrap.lacking import REMEDY
 from greenroom.config import Box
 from greenroom.domain.digest import parse_digest
@@ -37,7 +38,12 @@ def repository(
         raise Unusable(
             "not-utf8", "the way to the repository is not UTF-8 text", where=ascii(str(place)), remedy=remedy
         )
-    if not os.path.lexists(place / ".git") and not _bare(place):
+    plain = not os.path.lexists(place / ".git") and not _bare(place)
+    if box is not None:
+        require_outside(box, str(place))
+        if not plain or _release(place):
+            require_around(box, str(place))
+    if plain:
         return {"path": str(place), "branch": "", "head": "", "dirty": False, "blocked": None, "checked_out": False}
     found = delivery.state(place, branch, _coming(box, trees) if box is not None and trees is not None else None)
     blocked = found.blocked()
@@ -91,6 +97,8 @@ def deliver(box: Box, guard: Says, wanted: Mapping[str, Any], crash_point: Calla
     if address_of(path, branch) != subject.address or wanted["wanted"] != live:
         where = f"asked: {wanted['wanted']} to {path} ({branch})"
         return Refused(rule="delivery-differs", where=where, remedy=f"live is {live}; look with `greenroom status`")
+    if (inside := refusal(box, path)) is not None:
+        return inside
     if not os.path.isdir(path):
         return Held(rule="repository-missing", where=f"{path} ({branch})", remedy=REMEDY)
     expect = str(wanted["delivered"])
@@ -105,10 +113,11 @@ def deliver(box: Box, guard: Says, wanted: Mapping[str, Any], crash_point: Calla
 
 
 def offer_branch(box: Box, offer: Mapping[str, Any]) -> str | Held:
-    """Make the branch of a change in the person's repository; its commit."""
+    """Make the branch of a change in the person's repository; its commit. Unusable `repository-in-box`."""
     from greenroom.release import branches
     from greenroom.release.store import FileStore
 
+    require_outside(box, str(offer["repository"]))
     wanted = branches.Offer(
         change=str(offer["id"]),
         onto=str(offer["onto"]),
@@ -128,17 +137,19 @@ def fates(path: str, branch: str, waiting: Sequence[Mapping[str, Any]]) -> dict[
     return {change: fate(Path(path), *words, branch) for change, words in named}
 
 
-def pushable(offer: Mapping[str, Any], remote: str) -> Verdict:
+def pushable(box: Box, offer: Mapping[str, Any], remote: str) -> Verdict:
     """Whether a push of a branch to `remote` would be tried."""
     from greenroom.release import branches
 
-    return branches.pushable(Path(offer["repository"]), remote)
+    return refusal(box, str(offer["repository"])) or branches.pushable(Path(offer["repository"]), remote)
 
 
-def push_branch(offer: Mapping[str, Any], made: str, remote: str, *, ask: bool) -> Verdict:
+def push_branch(box: Box, offer: Mapping[str, Any], made: str, remote: str, *, ask: bool) -> Verdict:
     """Push the branch of a change."""
     from greenroom.release import branches
 
+    if (inside := refusal(box, str(offer["repository"]))) is not None:
+        return inside
     return branches.push(Path(offer["repository"]), f"{branches.PREFIX}{offer['id']}", made, remote, ask=ask)
 
 
@@ -147,6 +158,12 @@ def _coming(box: Box, trees: tuple[str, str]) -> delivery.Coming:
 
     base, green = (parse_digest(each) for each in trees)
     return delivery.coming_between(FileStore(box.store), base, green)
+
+
+def _release(place: Path) -> bool:
+    from greenroom.keeper.bring import RELEASE_FILES
+
+    return any((place / name).is_file() for name in RELEASE_FILES)
 
 
 def _bare(place: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -38,9 +39,9 @@ def process(role: str, box: Box, lifeline: int, root: int | None = None) -> int:
 
     guard = GuardClient(Client(str(box.socket("guard")), patience_s=PATIENCE_S).call)
     if role == "guard":
-        return _serve_guard(box, users)
+        return _serve_guard(box, users, lifeline)
     if role == "keeper":
-        return _serve_keeper(box, users, guard, root)
+        return _serve_keeper(box, users, guard, lifeline, root)
     return _serve_executor(box, users, guard)
 
 
@@ -65,30 +66,35 @@ def _server(
     users: separation.Users | None,
     process: Literal["guard", "keeper", "desk"],
     handlers: Mapping[str, Handler],
+    beside: frozenset[str] = frozenset(),
 ) -> Server:
     from greenroom.wire.rpc import Server
 
     path = box.socket(process)
     path.parent.mkdir(mode=0o700, exist_ok=True)
     uids, mode = separation.callers(users, process), separation.socket_mode(users, process)
-    return Server(str(path), handlers, uids=uids, mode=mode)
+    return Server(str(path), handlers, uids=uids, mode=mode, beside=beside)
 
 
-def _serve_guard(box: Box, users: separation.Users | None) -> int:
+def _serve_guard(box: Box, users: separation.Users | None, lifeline: int) -> int:
     from greenroom.guard.server import handlers
 
     with parts.open_guard(box) as guard, _server(box, users, "guard", handlers(guard)) as server:
+        say_up(lifeline)
         server.serve_forever(poll_interval=0.2)
     return 0
 
 
-def _serve_keeper(box: Box, users: separation.Users | None, guard: GuardClient, root: int | None) -> int:
+def _serve_keeper(box: Box, users: separation.Users | None, guard: GuardClient, lifeline: int, root: int | None) -> int:
     from greenroom.keeper.server import Callers, handlers
 
     keeper = parts.make_keeper(box, guard, root)
     persons, called_by = separation.callers(users, "desk"), separation.callers(users, "keeper")
     callers = Callers(persons=persons, executors=called_by if users is None else called_by - persons)
-    with _server(box, users, "keeper", handlers(keeper, callers)) as server:
+    # Without users, the executor has the person's id, and is told from a person by its namespace alone.
+    beside = frozenset({"present"} if users is None else ())
+    with _server(box, users, "keeper", handlers(keeper, callers), beside) as server:
+        say_up(lifeline)
         threading.Thread(target=_keep_executor, args=(box, users, server), daemon=True).start()
         server.serve_forever(poll_interval=0.2)
     keeper.close()
@@ -143,8 +149,16 @@ def _leave_when_idle(server: Server) -> None:
     server.shutdown()
 
 
+def say_up(lifeline: int) -> None:
+    """Tell rescue that this process answers. One that died, or takes no word, is none of ours."""
+    with contextlib.suppress(OSError):
+        os.write(lifeline, b"u")
+
+
 def _leave_with(lifeline: int) -> None:
     """End at once when the other end of the lifeline is gone."""
-    while os.read(lifeline, 1):
-        pass
+    # Where rescue ended before it read the word of `say_up`, the end reads as a reset (unix(7)).
+    with contextlib.suppress(ConnectionResetError):
+        while os.read(lifeline, 1):
+            pass
     os._exit(1)

@@ -14,6 +14,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
 from greenroom.domain.errors import Unusable
@@ -47,11 +48,13 @@ class Place:
 class Presented:
     """Directories by ticket; each ticket is good once, for `KEPT_S` seconds, and at most `MOST` wait.
 
-    `root` is a descriptor of the root directory of the person's file system; `close` closes it.
+    `root` is a descriptor of the root directory of the person's file system; `close` closes it. Nothing in the
+    directory `apart` is presented, whatever it is called there: the box, in which the executor writes.
     """
 
-    def __init__(self, root: int, *, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, root: int, *, apart: Path | None = None, now: Callable[[], float] = time.monotonic) -> None:
         self._root: int | None = root
+        self._apart = None if apart is None else apart.stat()
         self._now = now
         self._lock = threading.Lock()
         self._places: OrderedDict[str, tuple[float, Place]] = OrderedDict()
@@ -59,12 +62,13 @@ class Presented:
     def present(self, path: str, branch: str, directory: int) -> str:
         """The ticket for `branch` of the directory at `path`, which the descriptor `directory` must be too.
 
-        Raises Unusable `directory-differs` where the path leads elsewhere, or nowhere, in the person's file system.
+        Raises Unusable `directory-differs` where the path leads elsewhere, or nowhere, in the person's file system, and
+        `repository-in-box` where it leads into the directory apart.
         """
         try:
             if self._root is None:
                 raise OSError(0, "they are leaving")
-            fd = _opened(self._root, path)
+            fd = _opened(self._root, path, self._apart)
         except OSError as error:
             raise _differs(path, f"the box's processes cannot open it: {error.strerror}") from None
         if not _same(fd, directory):
@@ -105,8 +109,11 @@ class Presented:
         os.close(place.fd)
 
 
-def _opened(root: int, path: str) -> int:
-    """A descriptor of the directory at `path` below `root`; OSError also for a link or a `..` on the way."""
+def _opened(root: int, path: str, apart: os.stat_result | None) -> int:
+    """A descriptor of the directory at `path` below `root`; OSError also for a link or a `..` on the way.
+
+    Raises Unusable `repository-in-box` for a way through the directory `apart`.
+    """
     names = path.split("/")[1:] if path != "/" else []
     if not path.startswith("/") or any(name in ("", ".", "..") for name in names):
         raise OSError(0, "its path is not in its plain form")
@@ -116,6 +123,8 @@ def _opened(root: int, path: str) -> int:
             deeper = os.open(name, _PASS, dir_fd=at)
             os.close(at)
             at = deeper
+            if apart is not None and os.path.samestat(os.fstat(at), apart):
+                raise _inside(path)
         return os.open(".", _READ, dir_fd=at)
     finally:
         os.close(at)
@@ -123,6 +132,12 @@ def _opened(root: int, path: str) -> int:
 
 def _same(one: int, other: int) -> bool:
     return os.path.samestat(os.fstat(one), os.fstat(other))
+
+
+def _inside(path: str) -> Unusable:
+    remedy = "name a repository outside of the box; a clone of it elsewhere is one"
+    message = "the directory lies in the box, where the box's processes write"
+    return Unusable("repository-in-box", message, where=show_path(os.fsencode(path))[:MAX_SOURCE], remedy=remedy)
 
 
 def _differs(path: str, why: str) -> Unusable:

@@ -41,7 +41,7 @@ class KeeperService:
     the tools' bodies; both are part of golden, as are `distributions`, which are copied for the cells. `prepare`
     makes the preparer from the keeper's runner. `variables` gives the values of those names that the box's owner allows
     tests to have. `root` is a descriptor of the root directory of the person's file system, where the keeper's own view
-    is another. `crash_point` is told each place where a crash is tried.
+    is another; nothing in the directory `apart` is presented. `crash_point` is told each place where a crash is tried.
     One keeper at a time uses a directory: a second raises Unreachable `keeper-runs-already`.
     """
 
@@ -66,6 +66,7 @@ class KeeperService:
         crash_point: Callable[[str], None] = _no_point,
         variables: Callable[[Sequence[str]], Mapping[str, str]] = no_variables,
         root: int | None = None,
+        apart: Path | None = None,
     ) -> None:
         directory.mkdir(mode=0o711, parents=True, exist_ok=True)
         directory.chmod(0o711)
@@ -94,7 +95,7 @@ class KeeperService:
             crash_point=crash_point,
             variables=variables,
         )
-        self._presented = Presented(os.open("/", os.O_PATH | os.O_CLOEXEC) if root is None else root)
+        self._presented = Presented(os.open("/", os.O_PATH | os.O_CLOEXEC) if root is None else root, apart=apart)
         self._once = Once(self.runner, self._attempts)
         self._tools = tools
         self._prepare = prepare(self.runner)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from greenroom.domain import errors
-from greenroom.wire import frames
+from greenroom.wire import frames, whence
 from greenroom.wire.hello import HELLO, Hello, installation
 
 Progress = Callable[[Any], None]
@@ -127,15 +127,25 @@ class Teller:
 class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     """Answers calls on a socket of mode 0600 (or `mode`); only `uids` may call. `idle_s` is the time since the last.
 
-    Besides `handlers` every server answers `hello`.
+    Besides `handlers` every server answers `hello`. The calls in `beside` are for processes in this one's own namespace
+    of process ids; another's are `not-allowed`.
     """
 
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, path: str, handlers: Mapping[str, Handler], *, uids: frozenset[int], mode: int = 0o600) -> None:
+    def __init__(
+        self,
+        path: str,
+        handlers: Mapping[str, Handler],
+        *,
+        uids: frozenset[int],
+        mode: int = 0o600,
+        beside: frozenset[str] = frozenset(),
+    ) -> None:
         self.handlers = {HELLO: self._hello, **handlers}
         self.uids = uids
+        self.beside = beside
         self._installation = installation()
         self._busy = 0
         self._last = time.monotonic()
@@ -202,6 +212,11 @@ class _Connection(socketserver.BaseRequestHandler):
             handler = self.server.handlers.get(str(message.get("call")))
             if handler is None:
                 raise errors.Unusable("unknown-call", f"no call {str(message.get('call'))[:80]!r}")
+            if str(message.get("call")) in self.server.beside and not whence.beside(self.request):
+                remedy = "where a person called: `greenroom down`, then the command again in the place where they are"
+                raise errors.Unusable(
+                    "not-allowed", "no process of another namespace may make this call", remedy=remedy
+                )
             answer = handler(message["with"], descriptors, Teller(self.request), uid)
             frames.send(self.request, {"ok": answer})
         except errors.GreenroomError as error:

@@ -42,12 +42,17 @@ def processes(box: Box, release: str | None, monkeypatch: pytest.MonkeyPatch, at
                 del server.handlers[hello.HELLO]
             if at == name:
                 stack.enter_context(server.busy())
-            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-            thread.start()
-            stack.callback(thread.join)
-            stack.callback(server.server_close)
-            stack.callback(server.shutdown)
+            serve(stack, server)
         yield stack
+
+
+def serve(stack: ExitStack, server: Server) -> None:
+    """Serve until `stack` closes."""
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    stack.callback(thread.join)
+    stack.callback(server.server_close)
+    stack.callback(server.shutdown)
 
 
 def test_the_same_installation_is_spoken_with(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,6 +98,24 @@ def test_another_installation_that_is_idle_is_replaced(
         monkeypatch.setattr(LocalServices, "_start", start)
         assert LocalServices(box).desk("pending") == hello.installation()
     assert "another installation" in capsys.readouterr().err
+
+
+def test_what_answers_no_person_yet_is_replaced_before_a_directory_is_shown(
+    box: Box, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A keeper of another installation may answer the executor only: the guard is asked first which one it is."""
+    shown: Mapping[str, Any] = {"present": lambda *_: {"ticket": "a-ticket"}}
+    keeper = str(box.socket("keeper"))
+    with ExitStack() as later, processes(box, "0.0.1+old", monkeypatch) as old:
+        serve(old, Server(keeper, shown, uids=frozenset({os.getuid() + 1})))
+
+        def start(self: LocalServices, path: str) -> None:
+            later.enter_context(processes(box, hello.installation(), monkeypatch))
+            serve(later, Server(keeper, shown, uids=frozenset({os.getuid()})))
+
+        monkeypatch.setattr(LocalServices, "down", lambda self: old.close())
+        monkeypatch.setattr(LocalServices, "_start", start)
+        assert LocalServices(box).present(str(tmp_path), "") == "a-ticket"
 
 
 def test_stop_needs_no_handshake(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:

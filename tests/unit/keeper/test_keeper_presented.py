@@ -82,6 +82,23 @@ def test_only_the_directory_at_the_plain_path_is_taken(
     assert caught.value.remedy
 
 
+@pytest.mark.parametrize("inside", ["", "db/x", "store/x/y"])
+def test_nothing_in_the_box_is_presented(tmp_path: Path, inside: str) -> None:
+    """The executor makes what it likes there, at the very path that the person sees; what is beside it is presented."""
+    box = tmp_path / "box"
+    (box / inside).mkdir(parents=True)
+    (tmp_path / "boxed").mkdir()
+    presented = Presented(os.open("/", os.O_PATH | os.O_CLOEXEC), apart=box)
+    open_before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(Unusable) as caught:
+        show(presented, str(box / inside), box / inside)
+    assert caught.value.reference == "repository-in-box"
+    assert caught.value.remedy
+    assert len(os.listdir("/proc/self/fd")) == open_before
+    assert presented.take(show(presented, str(tmp_path / "boxed"), tmp_path / "boxed"))
+    presented.close()
+
+
 def test_a_directory_of_the_same_name_that_was_made_again_is_another(presented: Presented, tmp_path: Path) -> None:
     """The descriptor of the one keeps its inode from being given to the other."""
     (tmp_path / "r").mkdir()

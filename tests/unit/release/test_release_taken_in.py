@@ -39,11 +39,15 @@ def branch(bench: Workbench) -> Workbench:
     return named
 
 
-def tried(bench: Workbench, box: Path, delivered: str, adopted: str) -> Verdict:
+def tried(bench: Workbench, place: Path, delivered: str, adopted: str) -> Verdict:
     """A delivery of what is live, which the executor says goes on from `delivered`."""
     live = bench.release.position(bench.subject)
     row = {"subject": str(bench.subject), "repository": str(bench.work), "branch": "main", "wanted": live}
-    return deliver(Box(box), Told(bench, adopted), {**row, "delivered": delivered}, lambda _: None)
+    box = Box(place / "box")
+    box.root.mkdir(exist_ok=True)
+    if not box.live.exists():
+        box.live.symlink_to(place / "live")
+    return deliver(box, Told(bench, adopted), {**row, "delivered": delivered}, lambda _: None)
 
 
 def test_a_branch_is_not_moved_to_what_was_taken_in(branch: Workbench, tmp_path: Path) -> None:
