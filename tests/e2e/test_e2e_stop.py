@@ -133,11 +133,13 @@ def test_e2e_stop_during_approve(house: House, evidence: Evidence, stage: str, w
     house.log_is_whole()
 
 
-def test_e2e_revert_works_under_stop(house: House, evidence: Evidence, calm: Path) -> None:
+def test_e2e_revert_works_under_stop(house: House, evidence: Evidence) -> None:
     """Under a stop nothing new happens, but what is live can be taken back; a lift needs the owner's key."""
     place = house.repository("stop-revert")
     start = house.take_in(place)
-    change, other = house.good(place), house.good(calm, "Under a stop.")
+    elsewhere = house.repository("stop-approve")
+    house.take_in(elsewhere)
+    change, other = house.good(place), house.good(elsewhere, "Under a stop.")
     house.ok("approve", change["id"], "--yes")
     house.ok("stop")
     try:
