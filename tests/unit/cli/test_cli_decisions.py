@@ -13,6 +13,8 @@ from test_cli_commands import Door, door
 from greenroom.domain.errors import Exit, Unreachable
 from greenroom.testing.parts import Finding, patch_of
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["door"]
 
 

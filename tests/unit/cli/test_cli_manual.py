@@ -14,6 +14,8 @@ from greenroom.domain.errors import Exit
 from greenroom.entrypoints.cli.completion import VARIABLE
 from greenroom.testing.parts import Finding
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["door"]
 
 

@@ -21,6 +21,8 @@ from greenroom.testing.clock import SECOND
 from greenroom.testing.house import OWNER, MemoryHouse
 from greenroom.testing.parts import Finding
 
+pytestmark = pytest.mark.slow
+
 TEXT = b"".join(b"line %d\n" % number for number in range(60))
 FINDINGS = [Finding(path="notes.md", old=b"line %d\n" % n, new=b"LINE %d\n" % n) for n in (15, 45)]
 LOST = ChangeId("lost22")

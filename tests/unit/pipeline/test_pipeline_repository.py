@@ -21,6 +21,8 @@ from greenroom.pipeline.queue import Limits
 from greenroom.testing.house import MemoryHouse
 from greenroom.testing.parts import Finding, patch_of
 
+pytestmark = pytest.mark.slow
+
 NAME = "greenroom.toml"
 
 

@@ -25,6 +25,8 @@ CODE = '''\
 from __future__ import annotations
 import os  # line 3
 
+pytestmark = pytest.mark.slow
+
 # a comment
 def f(x, y=(
     1)):

@@ -12,6 +12,8 @@ import pytest
 
 from greenroom.tools import _body, _files
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
