@@ -15,13 +15,14 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from greenroom.audit.check import check
 from greenroom.audit.checkpoint import KeptCheckpoint
@@ -505,3 +506,19 @@ def _every_intent_has_a_result(entries: list[Mapping[str, Any]]) -> None:
             if key.startswith(prefix):
                 wanted = results(key.removeprefix(prefix))
                 assert any(other.startswith(wanted) for other in names), f"{key} has no result"
+
+
+@contextlib.contextmanager
+def opened(kind: type[AnyBox]) -> Iterator[AnyBox]:
+    """A new box of `kind`. Its processes are always ended, and its files taken away."""
+    root = Path(tempfile.mkdtemp(prefix="greenroom-crash-"))
+    box = kind(root)
+    try:
+        yield box
+    finally:
+        box.run("down")
+        for place in (root, box.index):
+            shutil.rmtree(place, ignore_errors=True)
+
+
+AnyBox = TypeVar("AnyBox", bound=CrashBox)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
-from crash_box import Stage
+from crash_box import Stage, opened
 from crash_outcomes import recorded
 from crash_pair import BOTH_FOUND, BOTH_MENDED, ONE_MENDED, OTHER_MENDED, PairBox
 from crash_pair_points import JOURNEYS, PAIR_QUICK, REBUILDS, pair_cases
@@ -32,14 +29,8 @@ REBUILD = ("doctor", "--rebuild", "--yes")
 @pytest.fixture(scope="module")
 def made() -> Iterator[tuple[PairBox, Mapping[str, Stage]]]:
     """The box and its copies; its processes are always ended."""
-    root = Path(tempfile.mkdtemp(prefix="greenroom-crash-"))
-    box = PairBox(root)
-    try:
+    with opened(PairBox) as box:
         yield box, box.make()
-    finally:
-        box.run("down")
-        for place in (root, box.index):
-            shutil.rmtree(place, ignore_errors=True)
 
 
 def _parameters(*, rebuilds: bool) -> list[Any]:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
-from crash_box import BEFORE, FIXED, FOUND, UNSEEN, CrashBox, Stage
+from crash_box import BEFORE, FIXED, FOUND, UNSEEN, CrashBox, Stage, opened
 from crash_outcomes import recorded
 from crash_pair_points import pair_cases
 from crash_points import CODE, ELSEWHERE, QUICK, ROOT, Case, cases, code_digest
@@ -55,14 +52,8 @@ ENDS = {
 @pytest.fixture(scope="module")
 def made() -> Iterator[tuple[CrashBox, Mapping[str, Stage]]]:
     """The box and its copies; its processes are always ended."""
-    root = Path(tempfile.mkdtemp(prefix="greenroom-crash-"))
-    box = CrashBox(root)
-    try:
+    with opened(CrashBox) as box:
         yield box, box.make()
-    finally:
-        box.run("down")
-        for place in (root, box.index):
-            shutil.rmtree(place, ignore_errors=True)
 
 
 def _parameters() -> list[Any]:

@@ -64,7 +64,7 @@ class View:
         self._hand_over(scratch, into)
         bound = [*_installation(), *_resolver()]
         view = [word for place in _SYSTEM for word in ("--ro-bind-try", place, place)]
-        view += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/var/tmp"]  # noqa: S108
+        view += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/var/tmp"]  # noqa: S108 - the view's own
         view += [word for path in [*bound, scratch, into] for word in _way(path)]
         view += [word for path in bound for word in ("--ro-bind-try", str(path), str(path))]
         view += ["--bind", str(scratch), str(scratch), "--bind", str(into), str(into), "--chdir", str(scratch)]

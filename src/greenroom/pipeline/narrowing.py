@@ -10,16 +10,16 @@ import contextlib
 import dataclasses
 from typing import Any
 
-from greenroom.domain.change import Change, advance
+from greenroom.domain.change import Change
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Unreachable, Unusable
-from greenroom.domain.events import Event
 from greenroom.domain.proposal import UNDO, Proposal, is_person
 from greenroom.domain.refusals import remedy_of
 from greenroom.domain.settings import Merged
 from greenroom.domain.verdict import Held, Refused
-from greenroom.domain.vocabulary import ChangeId, Move, State, Subject
+from greenroom.domain.vocabulary import ChangeId, State, Subject
 from greenroom.pipeline.board import row
+from greenroom.pipeline.ending import end_on
 from greenroom.pipeline.holds import OUTSIDE, REVERTING, STOPPED, again, base_moved
 from greenroom.pipeline.house import House
 from greenroom.pipeline.settings import known_own, settle, settled_at
@@ -146,20 +146,7 @@ def _waits(house: House, change: Change) -> bool:
 
 
 def _end(house: House, change: Change, out: Held, tree: Digest) -> dict[str, Any]:
-    event = Event(
-        key=f"{change.id}/left-out",
-        at=house.clock.now(),
-        actor="executor",
-        name="change.left-out",
-        change=change.id,
-        about=OUTSIDE,
-        digests={"base": tree},
-    )
-    house.guard.append(event)
-    if change.window is not None:
-        house.guard.cancel_window(change.id, "executor")
     why = Refused(rule=OUTSIDE, where=out.where, remedy=f"with other settings `greenroom retry {change.id}`")
-    over = dataclasses.replace(change, state=advance(change.state, Move.ABORT), hold=None, window=None, refused=why)
-    saved = house.changes.save(dataclasses.replace(over, ended=OUTSIDE))
+    saved = end_on(house, change, tree, "change.left-out", why)
     line = house.board.line(change.id)
     return row(saved, line.summary if line else "", line.rule if line else "")

@@ -13,22 +13,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from greenroom.domain import documents
-from greenroom.domain.change import Change, advance
+from greenroom.domain.change import Change
 from greenroom.domain.digest import Digest
 from greenroom.domain.errors import TooLarge, Unusable
-from greenroom.domain.events import Event
 from greenroom.domain.ports import Proposer
 from greenroom.domain.proof import Import
 from greenroom.domain.proposal import MAX_PROPOSAL_BYTES, Proposal, is_person, origin_of
 from greenroom.domain.refusals import remedy_of
 from greenroom.domain.scan import Scan
 from greenroom.domain.verdict import Refused
-from greenroom.domain.vocabulary import ChangeId, Mode, Move, State, Subject, Trust
+from greenroom.domain.vocabulary import ChangeId, Mode, State, Subject, Trust
 from greenroom.pipeline.branching import on_its_way
 from greenroom.pipeline.carrying import outdated, row_of
 from greenroom.pipeline.changes import Line
 from greenroom.pipeline.deciding import note_withheld, sift
 from greenroom.pipeline.decisions import names_of
+from greenroom.pipeline.ending import end_on
 from greenroom.pipeline.holds import GONE, MOVED, QUEUED, RETRIED, queued, uncarried
 from greenroom.pipeline.house import House, Tell
 from greenroom.pipeline.queue import Item, item_of, short_card
@@ -207,21 +207,8 @@ def _end_what_is_gone(
         name = actors.get(change.origin.actor)
         if name is None or change.id in found or not uncarried(change):
             continue
-        event = Event(
-            key=f"{change.id}/gone",
-            at=house.clock.now(),
-            actor="executor",
-            name="change.gone",
-            change=change.id,
-            about=GONE,
-            digests={"base": scene.brought.tree},
-        )
-        house.guard.append(event)
         why = Refused(rule=GONE, where=f"{name} on {scene.brought.tree[:21]}", remedy="nothing is left to be done")
-        ended = dataclasses.replace(
-            change, state=advance(change.state, Move.ABORT), hold=None, ended=why.rule, refused=why
-        )
-        answer["ended"].append(row_of(house, house.changes.save(ended)))
+        answer["ended"].append(row_of(house, end_on(house, change, scene.brought.tree, "change.gone", why)))
 
 
 def _failed(answer: dict[str, Any], name: str, error: Unusable) -> None:
