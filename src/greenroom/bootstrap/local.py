@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import secrets
 import signal
@@ -179,30 +180,28 @@ class LocalServices(OwnersOrders, PersonsBranches):
             found = self._beside("board", wish)
             if found is not None:
                 return found  # type: ignore[no-any-return]
-        from greenroom.bootstrap.foreign import readable
+        from greenroom.bootstrap.foreign import asked
         from greenroom.pipeline.board import read_board
 
-        with readable(self._mine()) as database:
-            return read_board(database, everything=everything, most=most, begins=begins, held=held)
+        narrowed = functools.partial(read_board, everything=everything, most=most, begins=begins, held=held)
+        return asked(self._mine(), narrowed)  # type: ignore[no-any-return]
 
     def tally(self) -> Mapping[str, Any]:
         """See Services."""
         found = self._beside("tally", {})
         if found is not None:
             return found  # type: ignore[no-any-return]
-        from greenroom.bootstrap.foreign import readable
+        from greenroom.bootstrap.foreign import asked
         from greenroom.pipeline.board import read_tally
 
-        with readable(self._mine()) as database:
-            return documents.to_plain(read_tally(database))  # type: ignore[no-any-return]
+        return asked(self._mine(), lambda database: documents.to_plain(read_tally(database)))  # type: ignore[no-any-return]
 
     def summaries(self, changes: Collection[str]) -> Mapping[str, str]:
         """See Services."""
-        from greenroom.bootstrap.foreign import readable
+        from greenroom.bootstrap.foreign import asked
         from greenroom.pipeline.board import read_summaries
 
-        with readable(self._mine()) as database:
-            return read_summaries(database, changes)
+        return asked(self._mine(), lambda database: read_summaries(database, changes))  # type: ignore[no-any-return]
 
     def repository(self, path: str, branch: str | None, trees: tuple[str, str] | None = None) -> Mapping[str, Any]:
         """See Services."""
