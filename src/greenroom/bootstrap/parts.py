@@ -440,7 +440,9 @@ def _stages(
             judge=judge,
             history=partial(history.counts, board, store),
         ),
-        Stage.SIMULATE: simulate.SimulateStage(store=store, keeper=keeper, attestor=opener),
+        Stage.SIMULATE: simulate.SimulateStage(
+            store=store, keeper=keeper, attestor=opener, evaluator=evaluator, policy=policy
+        ),
         Stage.VERIFY: verify.VerifyStage(
             store=store,
             evaluator=evaluator,

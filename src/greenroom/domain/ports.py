@@ -370,9 +370,12 @@ class Planner(Protocol):
 
 
 class Evaluator(Protocol):
-    """Runs one check through the keeper and concludes from its receipts; `begin` has runs begin that are due later."""
+    """Runs one check through the keeper and concludes from its receipts; `begin` has runs begin that are due later.
 
-    def begin(self, checks: Sequence[str], plan: Plan, base: Digest, green: Digest, golden: Digest) -> None: ...
+    Without a Green, those that base alone determines.
+    """
+
+    def begin(self, checks: Sequence[str], plan: Plan, base: Digest, green: Digest | None, golden: Digest) -> None: ...
     def verify(
         self,
         check: str,

@@ -120,29 +120,38 @@ class KeeperEvaluator:
         self._early: dict[tuple[Digest, bytes], Future[Digest | Refused]] = {}
         self._lock = threading.Lock()
 
-    def begin(self, checks: Sequence[str], plan: Plan, base: Digest, green: Digest, golden: Digest) -> None:
+    def begin(self, checks: Sequence[str], plan: Plan, base: Digest, green: Digest | None, golden: Digest) -> None:
         """Have those runs of `checks` begin that wait for nothing: each is then there, or on its way, when it is due.
 
         They are base's tests and what only reads the trees: no code of Green runs before its diff was looked at.
+        Without a Green, while it is built, base's tests alone; the next `begin` of the same plan takes them over.
         Nothing where the keeper has one cell, which base's tests would keep from all others.
         """
         if not self._side_by_side:
             return
-        known = self._known(digest_of("plan", documents.encode(plan)))
-        for check in (check for check in EARLY if check in checks):
-            case = _Case(check, base, green, golden, self._args(check, plan, known), None)
+        digest = digest_of("plan", documents.encode(plan))
+        known = self._known(digest)
+        for check in (check for check in EARLY if check in checks and (green or _of_base(check))):
+            case = _Case(check, base, green or base, golden, self._args(check, plan, known), None)
             run = self._asked(case, EARLY[check])
-            early = self._remember(green, run)
+            early = self._remember(green or digest, run, digest)
             if early is not None:
                 threading.Thread(target=self._make, args=(run, early), name=f"early-{check}", daemon=True).start()
 
-    def _remember(self, green: Digest, run: CheckRun) -> Future[Digest | Refused] | None:
-        """What will hold the answer of an early run; None where that run is under way for the same Green."""
-        key = green, documents.encode(run)
+    def _remember(self, whose: Digest, run: CheckRun, plan: Digest) -> Future[Digest | Refused] | None:
+        """What will hold the answer of an early run; None where that run is under way for the same Green.
+
+        `whose` is that Green, or the plan of one that is being built. Green takes over what began for its plan, also
+        where it has ended: to ask for that again would be another attempt.
+        """
+        key, earlier = (whose, documents.encode(run)), (plan, documents.encode(run))
         with self._lock:
+            begun = self._early.pop(earlier, None) if key != earlier else None
             under_way = self._early.pop(key, None)
-            if under_way is not None and not under_way.done():
-                self._early[key] = under_way
+            if begun is None and under_way is not None and not under_way.done():
+                begun = under_way
+            if begun is not None:
+                self._early[key] = begun
                 return None
             self._early[key] = early = Future[Digest | Refused]()
             while len(self._early) > MAX_EARLY:
@@ -279,6 +288,11 @@ class KeeperEvaluator:
         if tool is None:
             raise Unusable("unknown-tool", f"the signed policy has no tool {name!r}", where=check)
         return tool
+
+
+def _of_base(check: str) -> bool:
+    """True where the early run of `check` sees base only."""
+    return set(_ask(check).mounts[EARLY[check]].values()) == {"base"}
 
 
 def _ask(check: str) -> Ask:

@@ -526,7 +526,9 @@ class MemoryHouse:
                 judge=judge,
                 history=partial(history.counts, Board(self.engine), store),
             ),
-            Stage.SIMULATE: simulate.SimulateStage(store=store, keeper=self.keeper, attestor=opener),
+            Stage.SIMULATE: simulate.SimulateStage(
+                store=store, keeper=self.keeper, attestor=opener, evaluator=evaluator, policy=lambda: self.policy
+            ),
             Stage.VERIFY: verify.VerifyStage(
                 store=store, evaluator=evaluator, policy=lambda: self.policy, card=card.make
             ),

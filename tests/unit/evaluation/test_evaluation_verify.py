@@ -355,12 +355,44 @@ def test_an_early_run_without_a_result_is_made_once_a_verify() -> None:
     assert asked == ["base"]
 
 
+@pytest.mark.parametrize("ended", [True, False])
+def test_base_s_tests_begin_while_green_is_built_and_are_green_s_then(ended: bool) -> None:
+    """Without a Green nothing else begins; its verify takes the one run over, under way or ended, without a result."""
+    asked: list[tuple[str, str]] = []
+    told, due = threading.Event(), threading.Event()
+
+    def answer(run: CheckRun) -> Answer:
+        asked.append((run.check, run.role))
+        told.set()
+        if (run.check, run.role) == ("tests", "base"):
+            due.wait(10)
+            return b""
+        return ScanResult(findings=())
+
+    evaluator, _ = house(answer)
+    evaluator._side_by_side = True
+    evaluator.begin(CHECKS, PLAN, BASE, None, GOLDEN)
+    assert told.wait(10)
+    if ended:
+        [early] = evaluator._early.values()
+        due.set()
+        early.result(10)
+    assert asked == [("tests", "base")]
+    evaluator.begin(["tests"], PLAN, BASE, GREEN, GOLDEN)
+    due.set()
+    said = evaluator.verify("tests", PLAN, BASE, GREEN, GOLDEN)
+    assert (said.verdict, len(said.receipts)) == ("inconclusive", 1)
+    assert asked == [("tests", "base")]
+    evaluator.verify("tests", PLAN, BASE, GREEN, GOLDEN)
+    assert len(asked) == 2, "a later try is another attempt"
+
+
 def test_early_runs_that_nobody_came_for_are_forgotten() -> None:
     """What is remembered is bounded."""
     evaluator, keeper = house(lambda run: suite_of(a="passed"))
     evaluator.verify("tests", PLAN, BASE, GREEN, GOLDEN)
     for number in range(MAX_EARLY + 3):
-        evaluator._remember(digest_of("tree", b"%d" % number), keeper.asked[0])
+        evaluator._remember(digest_of("tree", b"%d" % number), keeper.asked[0], digest_of("plan", b"p"))
     assert len(evaluator._early) == MAX_EARLY
 
 

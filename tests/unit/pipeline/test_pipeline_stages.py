@@ -232,14 +232,25 @@ def test_debate_gives_reviewers_the_papers(store: MemoryStore) -> None:
 # Simulate.
 
 
-def simulator(store: MemoryStore, apply: Callable[[Plan, MutableMapping[bytes, bytes]], Refused | None]) -> Any:
+def simulator(
+    store: MemoryStore,
+    apply: Callable[[Plan, MutableMapping[bytes, bytes]], Refused | None],
+    evaluator: ToldEvaluator | None = None,
+) -> Any:
     signers = attestors()
     clock = ManualClock()
     keeper = FakeKeeper(store=store, attestor=signers["keeper"], clock=clock, apply=apply, results=lambda _: None)
     base = tree_of(store, {b"a": b"1"})
     plan = Plan(subject=SUBJECT, intent="i", base=base, golden=keeper.golden(), steps=(), blobs=())
     change = a_change(State.DEBATED, base=base, plan=store.put("plan", documents.encode(plan)))
-    return SimulateStage(store=store, keeper=keeper, attestor=signers["guard"]), change
+    stage = SimulateStage(
+        store=store,
+        keeper=keeper,
+        attestor=signers["guard"],
+        evaluator=evaluator or ToldEvaluator(),
+        policy=lambda: FakePolicy(required=CHECKS),
+    )
+    return stage, change
 
 
 def _writes(plan: Plan, files: MutableMapping[bytes, bytes]) -> None:
@@ -254,6 +265,20 @@ def test_simulate_learns_green_from_the_signed_seal(store: MemoryStore) -> None:
     assert isinstance(done.verdict, Passed)
     assert done.change.green == tree_of(store, {b"a": b"2"})
     assert done.change.seals == (done.verdict.produced["seal"],)
+
+
+def test_the_checks_that_need_no_green_begin_before_it_is_built(store: MemoryStore) -> None:
+    """Base's tests take longest, and what they say is the same whatever Green becomes."""
+    evaluator = ToldEvaluator()
+    seen: list[tuple[list[str], bool | None]] = []
+
+    def look(plan: Plan, files: MutableMapping[bytes, bytes]) -> None:
+        seen.append((list(evaluator.begun), evaluator.built))
+        _writes(plan, files)
+
+    stage, change = simulator(store, look, evaluator)
+    assert isinstance(stage.run(change).verdict, Passed)
+    assert seen == [(list(CHECKS), False)]
 
 
 def test_simulate_refuses_what_changes_nothing(store: MemoryStore) -> None:
@@ -313,10 +338,12 @@ class ToldEvaluator:
         self.error: Exception | None = None
         self.cut: frozenset[str] = frozenset()
         self.begun: list[str] = []
+        self.built: bool | None = None
 
-    def begin(self, checks: Sequence[str], plan: Plan, base: Digest, green: Digest, golden: Digest) -> None:
+    def begin(self, checks: Sequence[str], plan: Plan, base: Digest, green: Digest | None, golden: Digest) -> None:
         assert not self.asked
         self.begun += checks
+        self.built = green is not None
 
     def verify(
         self,
