@@ -28,6 +28,7 @@ PLACE = Path("/srv/greenroom-golden")
 FILES = {
     "pyproject.toml": '[project]\nname = "calm"\nversion = "1"\nrequires-python = ">=3.9"\n\n'
     '[tool.pytest.ini_options]\ntestpaths = ["tests"]\npythonpath = ["."]\n',
+    "greenroom.toml": 'test-command = "python -m pytest -q tests"\n',
     "README.md": "# Calm\n\nIt is teh smallest package that there is.\n",
     "calm.py": '"""Calm."""\n\nimport os\n\n\ndef double(number):\n    """Recieve a number; twice that."""\n'
     "    return number * 2\n",
@@ -76,8 +77,9 @@ def main(command: str, target: Path) -> int:
 
 
 def _history(ask: Any) -> None:
-    """One change kept, one taken back, one said no to; what else was found waits."""
+    """One change kept, one taken back, one said no to; what else was found waits. And each word a person can say."""
     ask("init", "--no-input")
+    ask("config", "approve", str(PLACE / "project"), "--yes")
     found = ask("improve", str(PLACE / "project"))
     first, *rest = _waiting(found["changes"])
     print(f"{len(rest) + 1} wait", file=sys.stderr)
@@ -89,10 +91,31 @@ def _history(ask: Any) -> None:
     ask("improve", str(PLACE / "project"))
     third, *rest = _waiting(ask("list", "--all")["changes"])
     ask("reject", third, "--why", "we like it as it is")
-    if rest:
-        ask("approve", rest[0], "--yes", "--no-promote", "--actor", "Ada")
+    _words(ask, third, rest[1])
+    ask("approve", rest[0], "--yes", "--no-promote", "--actor", "Ada")
     for row in ask("list", "--all")["changes"]:
         print(row["id"], row["state"], (row["held"] or {}).get("rule"), row["rule"], file=sys.stderr)
+
+
+def _words(ask: Any, rejected: str, waiting: str) -> None:
+    """What else a person can say of changes and of the box, where nothing of it is in force any more at the end."""
+    ask("reopen", rejected)
+    ask("reject", rejected, "--why", "still no")
+    ask("defer", waiting, "--until", "2030-01-01")
+    ask("reopen", waiting)
+    ask("approve", waiting, "--yes", "--no-promote", "--actor", "Ada")
+    ask("cancel", waiting)
+    kept = next(row["id"] for row in ask("list", "--all")["changes"] if row["state"] == "kept")
+    ask("floor", "set", kept)
+    ask("floor", "clear", kept)
+    ask("mode", "supervised")
+    ask("opt-in", "add", "codespell", "--repo", str(PLACE / "project"), "--expires", "2d")
+    ask("opt-in", "remove", "codespell", "--repo", str(PLACE / "project"))
+    ask("looked")
+    ask("mode", "propose")
+    ask("stop")
+    ask("lift")
+    ask("backup", str(PLACE / "backup"))
 
 
 def _waiting(rows: list[dict[str, Any]]) -> list[str]:
