@@ -117,7 +117,7 @@ def test_a_damaged_database_is_kept_aside_and_made_again(box: Box) -> None:
 def test_an_earlier_copy_of_the_database_is_brought_up_to_the_log(box: Box) -> None:
     """A database that was rolled back: what it lacks is added, what it has of before goes on from the log."""
     wanted = changes(box)
-    [approved] = [change for change in wanted.values() if change.state == "approved"]
+    [approved] = [change for change in wanted.values() if change.state == "approved" and change.consents]
     last = [name for name in wanted if name != approved.id][-1]
     with closing(sqlite3.connect(box.db / "box.db")) as connection, connection:
         connection.execute("DELETE FROM changes WHERE id = ?", (last,))

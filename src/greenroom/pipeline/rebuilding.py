@@ -106,7 +106,7 @@ class Records:
             if event.change is None:
                 continue
             self.by_change.setdefault(event.change, []).append(event)
-            if event.name == "change.superseded":
+            if event.name in ("change.superseded", "change.followed"):
                 self.parents[ChangeId(event.about)] = event.change
 
 

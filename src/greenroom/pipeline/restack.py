@@ -97,26 +97,36 @@ def carried_yes(house: House, change: Change) -> Change | None:
 
 
 def supersede(house: House, parent: Change, child: Change) -> None:
-    """End `parent`: `child` goes on in its place. One that is over or live stays as it is."""
-    if parent.terminal or parent.state in (State.PROMOTED, State.KEPT) or live_unnoted(house, parent):
+    """End `parent`: `child` goes on in its place. One that is over or live stays as it is.
+
+    Whose child it is, is in the log both ways: a lost database is made again from there.
+    """
+    if parent.state in (State.PROMOTED, State.KEPT) or live_unnoted(house, parent):
         return
-    digests = {"base": child.base}
-    event = Event(
-        key=f"{parent.id}/superseded",
-        at=house.clock.now(),
-        actor="executor",
-        name="change.superseded",
-        change=parent.id,
-        about=child.id,
-        digests=digests,
-    )
-    house.guard.append(event)
+    if parent.terminal:
+        if parent.ended != SUPERSEDED:
+            _log_child(house, "followed", f"{child.id}/followed", parent, child)
+        return
+    _log_child(house, "superseded", f"{parent.id}/superseded", parent, child)
     house.crash_point("restack.logged")
     why = Refused(rule=SUPERSEDED, where=f"{child.id} goes on in its place", remedy=f"greenroom show {child.id}")
     state = advance(parent.state, Move.ABORT)
     ended = dataclasses.replace(parent, state=state, hold=None, window=None, ended=SUPERSEDED, refused=why)
     house.changes.save(ended)
     house.crash_point("restack.saved")
+
+
+def _log_child(house: House, word: str, key: str, parent: Change, child: Change) -> None:
+    event = Event(
+        key=key,
+        at=house.clock.now(),
+        actor="executor",
+        name=f"change.{word}",
+        change=parent.id,
+        about=child.id,
+        digests={"base": child.base},
+    )
+    house.guard.append(event)
 
 
 def withdraw_earlier(house: House, change: Change, actor: str) -> None:

@@ -86,6 +86,25 @@ def test_a_parent_that_nothing_tells_of_is_kept_by_no_child(house: MemoryHouse) 
     assert rebuilding.without_lost_parent(change, {ChangeId(first), LOST}) == (change, None)
 
 
+@pytest.mark.parametrize("ended", ["reject", "cancel"])
+def test_a_child_of_what_was_over_already_is_told_with_its_parent(house: MemoryHouse, ended: str) -> None:
+    """A no that is taken back and a retry begin a child of what ended before: the log says whose it is, once."""
+    change = house.improve()["changes"][0]["id"]
+    if ended == "reject":
+        deciding.reject(house.house, change, why="", actor=OWNER)
+        child = deciding.reopen(house.house, change, actor=OWNER, tell=lambda event: None)["id"]
+    else:
+        ended_change = dataclasses.replace(house.change(change), state=State.ABORTED, hold=None, ended="cancelled")
+        house.house.changes.save(ended_change)
+        child = lineage.retry(house.house, change, tell=lambda event: None)["id"]
+    assert house.change(child).parent == change
+    assert told(house, child).change.parent == change
+    assert told(house, change).change.ended != "superseded"
+    lineage.settle_parents(house.house)
+    assert house.names().count("change.followed") == 1
+    assert "change.superseded" not in house.names()
+
+
 def test_an_executor_starts_beside_a_parent_that_is_lost(house: MemoryHouse) -> None:
     """A child whose parent has no row goes on; a no to it works."""
     first, second = (row["id"] for row in house.improve()["changes"])
