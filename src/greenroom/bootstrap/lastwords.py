@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from greenroom.domain import documents
 from greenroom.domain.errors import GreenroomError, Unusable
+from greenroom.domain.refusals import remedy_of
 from greenroom.rescue import MAX_SAID_BYTES
 
 _BOUNDS = {"reference": 60, "message": 400, "where": 200, "remedy": 300}
@@ -30,7 +31,9 @@ class LastWords:
 def say(lifeline: int, error: Exception) -> None:
     """Say what ended this process to whoever holds the other end; one that is gone, or takes no words, hears none."""
     if isinstance(error, GreenroomError):
-        words = LastWords(reference=error.reference, message=error.message, where=str(error.where), remedy=error.remedy)
+        words = LastWords(
+            reference=error.reference, message=error.message, where=str(error.where), remedy=remedy_of(error)
+        )
     else:
         words = LastWords(message=f"{type(error).__name__}: {error}")
     bounds = dict(_BOUNDS)

@@ -13,6 +13,7 @@ from greenroom.bootstrap import lastwords, parts
 from greenroom.bootstrap.upkeep import Upkeep
 from greenroom.config import Box, idle_seconds
 from greenroom.domain.errors import Unusable
+from greenroom.domain.refusals import remedy_of
 from greenroom.keeper import separation
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def process(role: str, box: Box, lifeline: int, root: int | None = None) -> int:
         lastwords.say(lifeline, error)
         if not isinstance(error, Unusable):
             raise
-        print(f"{role}: {error}; {error.remedy}".removesuffix("; "), file=sys.stderr, flush=True)
+        print(f"{role}: {error}; {remedy_of(error)}", file=sys.stderr, flush=True)
         return int(error.exit_code)
 
 

@@ -15,19 +15,18 @@ import dataclasses
 import hashlib
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from greenroom.clearing import removed
 from greenroom.domain import documents
 from greenroom.domain.digest import Digest, hex_of, parse_digest
 from greenroom.domain.errors import Unusable
 from greenroom.domain.failures import FETCH, Failure
 from greenroom.domain.verdict import Held, Refused
-from greenroom.keeper.drafts import remove
 from greenroom.keeper.golden import Golden
 from greenroom.keeper.runs import Job, Ran, Runner
 
@@ -132,7 +131,7 @@ class Preparer:
         for path in (directory, directory / "known"):
             path.mkdir(mode=0o755, parents=True, exist_ok=True)
         for left in (*directory.glob(f"{_WHEELS}*"), *directory.glob("*.part")):
-            remove(left)
+            removed(left)
 
     def prepare(self, tree: Digest) -> Digest | Held:
         """The golden to build and try changes of `tree` on, and of no other; its document names `tree`.
@@ -164,7 +163,7 @@ class Preparer:
             self._crash_point("prepare.fetched")
             made = self._install(found, fetched, golden)
         finally:
-            shutil.rmtree(wheels, ignore_errors=True)
+            removed(wheels)
         self._crash_point("prepare.registered")
         if fetched.lasting:
             self._remember(key, made)
@@ -256,10 +255,10 @@ class Preparer:
         answer = self._fetch([r.text for r in requirements], into)
         if isinstance(answer, Held):
             fetched.barred.append(answer.rule)
-            shutil.rmtree(into, ignore_errors=True)
+            removed(into)
             return answer
         if fetched.directory is not None:
-            shutil.rmtree(fetched.directory, ignore_errors=True)
+            removed(fetched.directory)
         fetched.lock, fetched.directory = answer, into
         return None
 

@@ -12,6 +12,7 @@ body ran, whatever it found. What it cannot do for a reason that a person can me
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -154,8 +155,9 @@ def scratch(prefix: str = "greenroom-") -> Path:
 
 
 def discard(directory: Path) -> None:
-    """Remove what `scratch` made."""
-    shutil.rmtree(directory, ignore_errors=True)
+    """Remove what `scratch` made, but for what lies too deep: that goes away with the cell."""
+    with contextlib.suppress(RecursionError):
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def fixed_env(home: Path, **more: str) -> dict[str, str]:
