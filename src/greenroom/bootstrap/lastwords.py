@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ _BOUNDS = {"reference": 60, "message": 400, "where": 200, "remedy": 300}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastWords:
-    """What ended a process; only an error of ours has a reference, a place and a remedy."""
+    """What ended a process; only an error of ours has a reference and a place."""
 
     reference: str = ""
     message: str = ""
@@ -35,7 +36,8 @@ def say(lifeline: int, error: Exception) -> None:
             reference=error.reference, message=error.message, where=str(error.where), remedy=remedy_of(error)
         )
     else:
-        words = LastWords(message=f"{type(error).__name__}: {error}")
+        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        words = LastWords(message=f"{type(error).__name__}: {error}", remedy="free space" if full else "")
     bounds = dict(_BOUNDS)
     while len(said := documents.encode(_cut(words, bounds))) > MAX_SAID_BYTES:
         bounds = {name: bound // 2 for name, bound in bounds.items()}

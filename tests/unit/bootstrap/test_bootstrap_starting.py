@@ -279,9 +279,11 @@ def test_words_of_another_form_are_no_last_words(data: bytes) -> None:
 
 
 def test_an_error_that_is_not_ours_is_told_by_its_kind() -> None:
-    """There is no reference then, and no remedy."""
+    """There is no reference then; what helps is known of a full disk."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         lastwords.say(theirs.fileno(), OSError(28, "No space left on device", "/box/guard/ledger.db"))
         words = lastwords.heard(ours.recv(4096).decode())
+    assert words is not None
     assert str(words) == "OSError: [Errno 28] No space left on device: '/box/guard/ledger.db'"
+    assert (words.reference, words.remedy) == ("", "free space")

@@ -129,7 +129,7 @@ class House:
     manifests: dict[Digest, tuple[ToolManifest, bytes]]
     names: dict[str, Digest]
     stop: list[bool]
-    told: list[Event]
+    told: list[Event] = field(default_factory=list)
 
     def tool(self, name: str = "toy_t1", body: bytes = BODY, **more: Any) -> Digest:
         """Register a tool; the digest of its manifest."""
