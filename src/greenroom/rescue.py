@@ -2,8 +2,10 @@
 
 Standard library only, so that nothing a change can touch stands between a person and a way back. It holds no
 key and answers nobody. Its children hold one end of a pair of sockets, the lifeline: when rescue is gone, they see
-its end and leave. A child writes one byte to it when it answers its callers. What ran, and dies over and over, leaves
-the box stopped; what never came up (a full disk, a key that is damaged, no compiler) leaves it as it was.
+its end and leave. A child writes one byte to it when it answers its callers, and its last words when an error ends it.
+What ran, and dies over and over, leaves the box stopped; what never came up (a full disk, a key that is damaged, no
+compiler) leaves it as it was. The lock holds the id of rescue and, below it, how processes died before they answered:
+for whoever waits for them.
 """
 
 from __future__ import annotations
@@ -27,10 +29,15 @@ GIVE_UP_AFTER = 8
 WINDOW_S = 60.0
 TERM_S = 5.0
 MAX_LOG_BYTES = 1024 * 1024
+MAX_SAID_BYTES = 1200
+"""Of the last words of a process. Those of both fit into the lock's first block: a full disk takes them."""
 
 
 class Child:
-    """One process under rescue: how to start it, when it died, and whether it ever answered (`came_up`)."""
+    """One process under rescue: how to start it, when it died, and whether it ever answered (`came_up`).
+
+    `unanswered` counts its last deaths, in a row, before it answered; `code` and `said` are of the last one.
+    """
 
     def __init__(self, role: str, box: Path, log: int) -> None:
         self.role = role
@@ -38,6 +45,9 @@ class Child:
         self._log = log
         self.deaths: list[float] = []
         self.came_up = False
+        self.unanswered = 0
+        self.code = 0
+        self.said = ""
         self._start()
 
     def _start(self) -> None:
@@ -51,11 +61,16 @@ class Child:
 
     def reap(self) -> int:
         """The exit code; releases what belongs to the dead process."""
-        code = self.process.wait()
+        self.code = self.process.wait()
         os.close(self.descriptor)
+        heard = b""
         with self._line, contextlib.suppress(OSError):
-            self.came_up |= bool(self._line.recv(1, socket.MSG_DONTWAIT))
-        return code
+            heard = self._line.recv(1 + MAX_SAID_BYTES, socket.MSG_DONTWAIT)
+        answered = heard.startswith(b"u")
+        self.came_up |= answered
+        self.unanswered = 0 if answered else self.unanswered + 1
+        self.said = heard.removeprefix(b"u").decode("utf-8", "replace")
+        return self.code
 
     def restart(self) -> bool:
         """Start again unless it died too often; False then."""
@@ -85,19 +100,18 @@ def main(arguments: list[str]) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return 0
-    os.truncate(lock, 0)
-    os.pwrite(lock, str(os.getpid()).encode(), 0)
+    _tell(lock, {})
     wake = _wake_on_signals()
     children = {role: Child(role, box, _log_file(box)) for role in ROLES}
     try:
-        return _watch(box, children, wake)
+        return _watch(box, children, wake, lock)
     finally:
         for role in reversed(ROLES):
             if role in children:
                 children[role].end()
 
 
-def _watch(box: Path, children: dict[str, Child], wake: int) -> int:
+def _watch(box: Path, children: dict[str, Child], wake: int, lock: int) -> int:
     while True:
         with selectors.DefaultSelector() as selector:
             selector.register(wake, selectors.EVENT_READ, None)
@@ -111,10 +125,26 @@ def _watch(box: Path, children: dict[str, Child], wake: int) -> int:
             if code == 0 and child.role == "keeper":
                 del children["keeper"]
                 return 0
+            with contextlib.suppress(OSError):
+                _tell(lock, children)
             if not child.restart():
                 print(f"rescue: {_given_up(box, child)}", file=sys.stderr)
                 del children[child.role]
                 return 1
+
+
+def _tell(lock: int, children: dict[str, Child]) -> None:
+    """Write who rescue is and, below, how those died that died before they answered. OSError where there is no room."""
+    died = {
+        role: {"exit": child.code, "unanswered": child.unanswered, "said": child.said}
+        for role, child in children.items()
+        if child.unanswered
+    }
+    words = f"{os.getpid()}\n" + (json.dumps(died, ensure_ascii=False) + "\n" if died else "")
+    data = words.encode()
+    os.pwrite(lock, data, 0)
+    # Never empty in between: a block that is given back may be gone when it is asked for again.
+    os.truncate(lock, len(data))
 
 
 def _given_up(box: Path, child: Child) -> str:

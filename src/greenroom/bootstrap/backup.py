@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import os
 import secrets
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -25,6 +24,7 @@ from greenroom.bootstrap import archive
 from greenroom.bootstrap.identity import identity_of
 from greenroom.bootstrap.lacking import missing_repositories
 from greenroom.bootstrap.ownership import quiet, settle_box
+from greenroom.clearing import removed
 from greenroom.config import Box
 from greenroom.domain.errors import NotFound, Tampered, Unusable
 from greenroom.domain.verdict import Instant
@@ -168,9 +168,7 @@ def _removed(part: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        if part.is_dir():
-            shutil.rmtree(part, ignore_errors=True)
-        part.unlink(missing_ok=True)
+        removed(part)
 
 
 def _sha256(file: IO[bytes]) -> str:

@@ -72,7 +72,7 @@ class LocalServices(OwnersOrders, PersonsBranches):
         """See Services."""
         from greenroom.bootstrap.person import present
 
-        # The keeper answers persons one call only: whether another installation runs, the guard says.
+        # Whether another installation runs, the guard says; to persons the keeper answers little.
         self._client("guard")
         return present(self._client("keeper"), path, branch)
 
@@ -342,7 +342,7 @@ class LocalServices(OwnersOrders, PersonsBranches):
                     remedy="read run/processes.log of the box, then try again",
                 )
             # Again each time: a rescue that has only just taken the lock has not written its id yet.
-            _ask_to_leave(lock, self.box)
+            _ask_to_leave(self.box)
             time.sleep(0.05)
 
     def _mine(self, *, log: bool = False) -> Box:
@@ -406,7 +406,7 @@ class LocalServices(OwnersOrders, PersonsBranches):
             client.ping()
         except Unreachable:
             with told_when_slow("greenroom: the box's processes are starting"):
-                self._start(path)
+                self._start(socket)
         return _caller(path, patience_s=1.0)
 
     def _meet(self, socket: str) -> None:
@@ -446,32 +446,15 @@ class LocalServices(OwnersOrders, PersonsBranches):
                 raise
         return None
 
-    def _start(self, path: str) -> None:
-        """Start rescue, again when the one before was just leaving, until somebody answers at `path`."""
+    def _start(self, process: str) -> None:
+        """Start the box's processes, until `process` answers."""
+        from greenroom.bootstrap import starting
         from greenroom.bootstrap.identity import identity_of
-
-        identity_of(self.box)
         from greenroom.bootstrap.ownership import require_form
 
+        identity_of(self.box)
         require_form(self.box)
-        deadline = time.monotonic() + START_S
-        while True:
-            self._spawn()
-            try:
-                return _caller(path, patience_s=TRY_S).ping()
-            except Unreachable as error:
-                if time.monotonic() < deadline:
-                    continue
-                from greenroom.bootstrap.unstarted import unstarted
-
-                raise unstarted(self.box, error.message) from None
-
-    def _spawn(self) -> None:
-        import subprocess
-
-        argv = [sys.executable, "-m", "greenroom.rescue", str(self.box.root)]
-        with open(self.box.run / "processes.log", "ab") as log:
-            subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/")
+        starting.wait(self.box, process, START_S)
 
     def _remote(self) -> GuardClient:
         from greenroom.guard.client import GuardClient
@@ -553,13 +536,13 @@ def _plain(verdict: Passed | Refused | Held) -> Mapping[str, Any]:
     return verdict_plain(verdict)
 
 
-def _ask_to_leave(lock: Path, box: Box) -> None:
-    """SIGTERM to the rescue of `box` whose id is in its lock; an id left there by an earlier one may be anybody's."""
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError, ValueError):
-        pid = int(lock.read_text())
-        words = Path("/proc", str(pid), "cmdline").read_bytes().split(b"\0")
-        rescue = words[1:3] == [b"-m", b"greenroom.rescue"] and len(words) > 3
-        if rescue and os.path.realpath(os.fsdecode(words[3])) == os.path.realpath(box.root):
+def _ask_to_leave(box: Box) -> None:
+    """SIGTERM to the rescue of `box`."""
+    from greenroom.bootstrap.starting import rescue_of
+
+    pid = rescue_of(box)
+    with contextlib.suppress(ProcessLookupError):
+        if pid is not None:
             os.kill(pid, signal.SIGTERM)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import socket
 import subprocess
 import sys
 import time
@@ -200,22 +201,48 @@ def at_guard(box: Box, users: Users | None) -> Iterator[GuardService | GuardClie
 
 @contextlib.contextmanager
 def _started_guard(box: Box) -> Iterator[None]:
-    """A guard in a process of its own, which answers inside and leaves at the end."""
+    """A guard in a process of its own, which answers inside and leaves at the end.
+
+    Raises Unreachable `processes-do-not-start` as soon as it died, or after GUARD_START_S.
+    """
+    ours, theirs = socket.socketpair()
+    with ours, open(box.run / "processes.log", "ab") as log:
+        with theirs:
+            argv = (sys.executable, "-m", "greenroom.bootstrap", "guard", str(box.root), str(theirs.fileno()))
+            child = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=(theirs.fileno(),),
+                cwd="/",
+                start_new_session=True,
+            )
+        try:
+            _await_guard(box, child, ours)
+            yield
+        finally:
+            ours.close()
+            child.wait()
+
+
+def _await_guard(box: Box, child: subprocess.Popen[bytes], line: socket.socket) -> None:
+    from greenroom.bootstrap.starting import last_of
+    from greenroom.bootstrap.unstarted import unstarted
     from greenroom.wire.rpc import Client
 
-    read, write = os.pipe()
-    argv = (sys.executable, "-m", "greenroom.bootstrap", "guard", str(box.root), str(read))
-    with open(box.run / "processes.log", "ab") as log:
-        child = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=(read,), cwd="/", start_new_session=True
-        )
-    os.close(read)
-    try:
-        Client(str(box.socket("guard")), patience_s=GUARD_START_S).ping()
-        yield
-    finally:
-        os.close(write)
-        child.wait()
+    client, ends = Client(str(box.socket("guard"))), time.monotonic() + GUARD_START_S
+    while True:
+        try:
+            return client.ping()
+        except Unreachable as error:
+            why = error.message
+        if child.poll() is not None:
+            dead = last_of("guard", child.returncode, line)
+            raise unstarted(box, str(dead), dead.said)
+        if time.monotonic() >= ends:
+            raise unstarted(box, why)
+        time.sleep(0.02)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -263,6 +263,7 @@ def make_keeper(box: Box, guard: GuardClient, root: int | None = None) -> Keeper
         variables=partial(configuration.variables, box, os.environ),
         root=root,
         apart=box.root,
+        tell=guard.append,
     )
 
 

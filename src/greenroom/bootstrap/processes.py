@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 import sys
 import threading
 import time
 from typing import TYPE_CHECKING
 
-from greenroom.bootstrap import parts
+from greenroom.bootstrap import lastwords, parts
+from greenroom.bootstrap.upkeep import Upkeep
 from greenroom.config import Box, idle_seconds
+from greenroom.domain.errors import Unusable
+from greenroom.domain.refusals import remedy_of
 from greenroom.keeper import separation
 
 if TYPE_CHECKING:
@@ -26,7 +28,18 @@ LEAVE_S = 5.0
 
 
 def process(role: str, box: Box, lifeline: int, root: int | None = None) -> int:
-    """One process of the box; returns when it is idle or told to leave."""
+    """One process of the box; returns when it is idle or told to leave. What ends it otherwise are its last words."""
+    try:
+        return _process(role, box, lifeline, root)
+    except Exception as error:
+        lastwords.say(lifeline, error)
+        if not isinstance(error, Unusable):
+            raise
+        print(f"{role}: {error}; {remedy_of(error)}", file=sys.stderr, flush=True)
+        return int(error.exit_code)
+
+
+def _process(role: str, box: Box, lifeline: int, root: int | None) -> int:
     os.umask(0o077)
     users = separation.users_of(box)
     _enter_view(role, box, users)
@@ -42,7 +55,7 @@ def process(role: str, box: Box, lifeline: int, root: int | None = None) -> int:
         return _serve_guard(box, users, lifeline)
     if role == "keeper":
         return _serve_keeper(box, users, guard, lifeline, root)
-    return _serve_executor(box, users, guard)
+    return _serve_executor(box, users, guard, lifeline)
 
 
 def _enter_view(role: str, box: Box, users: separation.Users | None) -> None:
@@ -93,35 +106,17 @@ def _serve_keeper(box: Box, users: separation.Users | None, guard: GuardClient, 
     callers = Callers(persons=persons, executors=called_by if users is None else called_by - persons)
     # Without users, the executor has the person's id, and is told from a person by its namespace alone.
     beside = frozenset({"present"} if users is None else ())
-    with _server(box, users, "keeper", handlers(keeper, callers), beside) as server:
+    upkeep = Upkeep(box, users, lambda: server.shutdown())
+    answers = {**handlers(keeper, callers), "executor": lambda *_: upkeep.told()}
+    with _server(box, users, "keeper", answers, beside) as server:
         say_up(lifeline)
-        threading.Thread(target=_keep_executor, args=(box, users, server), daemon=True).start()
+        threading.Thread(target=upkeep.run, daemon=True).start()
         server.serve_forever(poll_interval=0.2)
     keeper.close()
     return 0
 
 
-def _keep_executor(box: Box, users: separation.Users | None, server: Server) -> None:
-    """Start the executor in its view, again when it dies; leave when it leaves because it is idle."""
-    environment = None if users is None else separation.dropped_environment(os.environ)
-    deaths = 0
-    box.socket("desk").parent.mkdir(mode=0o700, exist_ok=True)
-    while True:
-        read, write = os.pipe()
-        argv = (sys.executable, "-m", "greenroom.bootstrap", "executor", str(box.root), str(read))
-        command = separation.executor_as(users, box, argv)
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(read,), cwd="/", env=environment)
-        os.close(read)
-        code = child.wait()
-        os.close(write)
-        if code == 0:
-            server.shutdown()
-            return
-        deaths += 1
-        time.sleep(min(0.1 * 2 ** min(deaths, 6), 5.0))
-
-
-def _serve_executor(box: Box, users: separation.Users | None, guard: GuardClient) -> int:
+def _serve_executor(box: Box, users: separation.Users | None, guard: GuardClient, lifeline: int) -> int:
     from greenroom.keeper.server import RemoteKeeper
     from greenroom.pipeline.desk import handlers
     from greenroom.pipeline.lineage import settle_parents
@@ -133,6 +128,7 @@ def _serve_executor(box: Box, users: separation.Users | None, guard: GuardClient
     reconcile(house)
     settle_parents(house)
     with _server(box, users, "desk", handlers(house)) as server:
+        say_up(lifeline)
         threading.Thread(target=_leave_when_idle, args=(server,), daemon=True).start()
         server.serve_forever(poll_interval=0.2)
     closing = threading.Thread(target=house.runs.close, daemon=True)
@@ -150,7 +146,7 @@ def _leave_when_idle(server: Server) -> None:
 
 
 def say_up(lifeline: int) -> None:
-    """Tell rescue that this process answers. One that died, or takes no word, is none of ours."""
+    """Tell whoever started this process that it answers. One that died, or takes no word, is none of ours."""
     with contextlib.suppress(OSError):
         os.write(lifeline, b"u")
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from greenroom.bootstrap.ownership import quiet
+from greenroom.clearing import remove
 from greenroom.config import Box
 from greenroom.domain.errors import GreenroomError, Unusable
 
@@ -41,10 +41,7 @@ def remove_box(box: Box, *, keep_log: bool) -> Mapping[str, Any]:
     with quiet(box):
         # The keys last: until then a removal that was cut short can be run again.
         for path in sorted(_of_a_box(box) - kept, key=lambda path: path in (box.keys, box.identity)):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+            remove(path)
     if not kept:
         box.root.rmdir()
     return {
@@ -57,10 +54,7 @@ def remove_box(box: Box, *, keep_log: bool) -> Mapping[str, Any]:
 def _remove_log(box: Box) -> Mapping[str, Any]:
     """Remove what an earlier removal kept; no process of a box can run there."""
     for path in sorted(_of_a_box(box), key=lambda path: path == box.identity):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        remove(path)
     box.root.rmdir()
     return {"removed": str(box.root), "kept": [], "stays": [*STAYS]}
 

@@ -23,10 +23,11 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from greenroom.brokers.indexes import Router, Sources, sources_of, with_own
-from greenroom.brokers.leftovers import FOLDER, emptied, names_in, opened, removed
+from greenroom.brokers.leftovers import FOLDER, names_in, opened
 from greenroom.brokers.process import Program
 from greenroom.brokers.settings import pip_environment, read_settings, routed_environment
 from greenroom.brokers.web import Web, shown, unreadable
+from greenroom.clearing import emptied, removed
 from greenroom.domain import documents
 from greenroom.domain.errors import Unusable
 from greenroom.domain.refusals import remedy_of
@@ -39,6 +40,7 @@ MAX_WHEELS = 500
 MAX_TOTAL_BYTES = 768 * 1024 * 1024
 WALL_SECONDS = 600
 LOOK_SECONDS = 0.2
+REMOVE_SECONDS = 60.0
 MAX_SAID_BYTES = 1024 * 1024
 Progress = Callable[[str], None]
 Seclude = Callable[
@@ -158,7 +160,7 @@ class Fetcher:
         else:
             found = self._routed(requirements, into, settings, sources)
         if isinstance(found, Held):
-            emptied(into)
+            emptied(into, seconds=REMOVE_SECONDS)
         return found
 
     def locked(self, requirements: Sequence[str], into: Path) -> bytes | Held:
@@ -192,7 +194,7 @@ class Fetcher:
                 fault = self._ran(program, requirements, environment, scratch, into, said)
             finally:
                 ended = program.end()
-                gone = ended and removed(scratch)
+                gone = ended and removed(scratch, seconds=REMOVE_SECONDS)
             if fault is not None:
                 return fault if fault.rule != _FAILED else explain(_tail(said).decode("utf-8", "replace"))
         return None if gone else _held("fetch-failed", scratch.name, "what pip left cannot be removed; see what runs")

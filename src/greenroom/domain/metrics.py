@@ -11,11 +11,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from greenroom.domain import failures
 from greenroom.domain.vocabulary import Stage, Tier
 
 WATCH = "watch"
 """The actor of an automatic revert."""
 UNREAD = "{} change(s) have papers that cannot be read; their runs and debates are not counted"
+OTHER = "other"
+"""In the place of a tool: what is over MAX_KINDS."""
+MAX_KINDS = 64
+"""How many kinds of errors outside changes are told apart."""
 _NS = 1_000_000_000
 
 
@@ -66,6 +71,17 @@ class ToolUse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorsOutside:
+    """Runs outside the runs of changes that gave nothing: what they were for (see `failures.OUTSIDE`), the tool and
+    its tier, None for a program that is no tool."""
+
+    during: str
+    tool: str
+    tier: Tier | None
+    errors: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One sandbox run: its tool and tier, and whether it ended with a result."""
 
@@ -100,6 +116,7 @@ class Metrics:
     reverts_by_watch: int
     revert_times: Times
     tools: tuple[ToolUse, ...]
+    outside: tuple[ErrorsOutside, ...]
     acceptance: tuple[Answers, ...]
     log_bytes: int
     backup_bytes: int
@@ -136,6 +153,7 @@ def measure(
         reverts_by_watch=by_watch,
         revert_times=_between(entries, "live.reverting", "live.reverted"),
         tools=_tools(papers.runs),
+        outside=_outside(entries),
         acceptance=_acceptance(entries, rules),
         log_bytes=log_bytes,
         backup_bytes=backup_bytes,
@@ -205,6 +223,18 @@ def _tools(runs: Iterable[Run]) -> tuple[ToolUse, ...]:
         ToolUse(tool=tool, tier=tier, runs=count, errors=errors[tool, tier])
         for (tool, tier), count in sorted(counted.items())
     )
+
+
+def _outside(entries: Iterable[Mapping[str, Any]]) -> tuple[ErrorsOutside, ...]:
+    """At most MAX_KINDS + 1 rows: the last counts what is rarest, so that no log makes labels without end."""
+    found = filter(None, map(failures.read, entries))
+    ranked = Counter((each.during, each.tool, each.tier) for each in found).most_common()
+    rows = [
+        ErrorsOutside(during=during, tool=tool, tier=tier, errors=count)
+        for (during, tool, tier), count in sorted(ranked[:MAX_KINDS], key=lambda row: row[0][:2])
+    ]
+    rest = sum(count for _, count in ranked[MAX_KINDS:])
+    return (*rows, *([ErrorsOutside(during=OTHER, tool=OTHER, tier=None, errors=rest)] if rest else ()))
 
 
 def _acceptance(entries: Iterable[Mapping[str, Any]], rules: Mapping[str, str]) -> tuple[Answers, ...]:

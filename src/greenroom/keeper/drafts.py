@@ -6,13 +6,12 @@ import contextlib
 import fcntl
 import os
 import secrets
-import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from greenroom.clearing import remove
 from greenroom.domain.errors import Unreachable
-
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Drafts:
@@ -40,7 +39,7 @@ class Drafts:
                 remedy="use the keeper that runs, or end it first",
             ) from None
         for left in os.listdir(directory):
-            remove(directory / left)
+            _discard(directory / left)
 
     def close(self) -> None:
         """Let another keeper in."""
@@ -55,7 +54,7 @@ class Drafts:
         try:
             yield path
         finally:
-            remove(path)
+            _discard(path)
 
     def give(self, path: Path) -> Path:
         """Make `path`, a directory of ours, the sandbox user's own."""
@@ -66,63 +65,9 @@ class Drafts:
         return path
 
 
-def remove(path: Path) -> None:
-    """Remove `path` and all below it; follows no link, and no depth, mode or name stops it.
-
-    Directories are moved up to the top one by one, so that neither the depth of a hostile tree nor the length of
-    its paths matters. Nothing may run in the tree meanwhile.
-    """
+def _discard(path: Path) -> None:
+    """Remove a draft. One that stays harms no run: it is tried again at the next start."""
     try:
-        top = os.open(path, _FOLDER)
-    except (FileNotFoundError, NotADirectoryError):
-        path.unlink(missing_ok=True)
-        return
-    except PermissionError:
-        path.chmod(0o700)
-        top = os.open(path, _FOLDER)
-    try:
-        os.fchmod(top, 0o700)
-        waiting = _empty(top, top)
-        while waiting:
-            name = waiting.pop()
-            folder = _enter(top, name)
-            try:
-                waiting += _empty(folder, top)
-            finally:
-                os.close(folder)
-            os.rmdir(name, dir_fd=top)
-    finally:
-        os.close(top)
-    path.rmdir()
-
-
-def _enter(top: int, name: str) -> int:
-    handle = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=top)
-    try:
-        os.chmod(f"/proc/self/fd/{handle}", 0o700)
-    finally:
-        os.close(handle)
-    return os.open(name, _FOLDER, dir_fd=top)
-
-
-def _empty(folder: int, top: int) -> list[str]:
-    """Unlink the files in `folder` and move its directories into `top`; the names that they got there."""
-    moved = []
-    for name in os.listdir(folder):
-        if not stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
-            os.unlink(name, dir_fd=folder)
-            continue
-        fresh = secrets.token_hex(16)
-        _open_up(folder, name)
-        os.rename(name, fresh, src_dir_fd=folder, dst_dir_fd=top)
-        moved.append(fresh)
-    return moved
-
-
-def _open_up(folder: int, name: str) -> None:
-    """Moving a directory to another parent writes its `..`, for which an ordinary user needs the right to write."""
-    handle = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-    try:
-        os.chmod(f"/proc/self/fd/{handle}", 0o700)
-    finally:
-        os.close(handle)
+        remove(path)
+    except OSError as error:
+        print(f"keeper: a draft stays: {error}", file=sys.stderr)

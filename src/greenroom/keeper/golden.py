@@ -6,13 +6,13 @@ import dataclasses
 import hashlib
 import os
 import platform
-import shutil
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from greenroom.clearing import removed
 from greenroom.domain import documents
 from greenroom.domain.digest import Digest, hex_of, prefix_of
 from greenroom.domain.errors import Unusable
@@ -171,12 +171,12 @@ class Goldens:
             if self._store.has(tree):
                 return tree
         scratch = self._directory / f"making-{key}"
-        shutil.rmtree(scratch, ignore_errors=True)
+        removed(scratch)
         try:
             toolchain.copy(self._distributions, scratch)
             tree = self._trees.seal(str(scratch))
         finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+            removed(scratch)
         part = remembered.with_suffix(".part")
         part.write_text(tree, "ascii")
         part.replace(remembered)
@@ -192,7 +192,7 @@ class Goldens:
             if final.is_dir():
                 return final
             part = final.with_name(f"{final.name}.part")
-            shutil.rmtree(part, ignore_errors=True)
+            removed(part)
             self._trees.materialise(tree, str(part))
             if interpreter is not None:
                 _compile(interpreter, part / "site")

@@ -15,18 +15,18 @@ import dataclasses
 import hashlib
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from greenroom.clearing import removed
 from greenroom.domain import documents
 from greenroom.domain.digest import Digest, hex_of, parse_digest
 from greenroom.domain.errors import Unusable
+from greenroom.domain.failures import FETCH, Failure
 from greenroom.domain.verdict import Held, Refused
-from greenroom.keeper.drafts import remove
 from greenroom.keeper.golden import Golden
 from greenroom.keeper.runs import Job, Ran, Runner
 
@@ -90,6 +90,7 @@ class _Fetched:
     directory: Path | None = None
     notes: list[str] = field(default_factory=list)
     lasting: bool = True
+    barred: list[str] = field(default_factory=list)
 
 
 class _NotNow(Exception):
@@ -130,7 +131,7 @@ class Preparer:
         for path in (directory, directory / "known"):
             path.mkdir(mode=0o755, parents=True, exist_ok=True)
         for left in (*directory.glob(f"{_WHEELS}*"), *directory.glob("*.part")):
-            remove(left)
+            removed(left)
 
     def prepare(self, tree: Digest) -> Digest | Held:
         """The golden to build and try changes of `tree` on, and of no other; its document names `tree`.
@@ -158,11 +159,11 @@ class Preparer:
             return golden
         wheels = Path(tempfile.mkdtemp(prefix=_WHEELS, dir=self._directory))
         try:
-            fetched = self._choose(wanted, wheels)
+            fetched = self._had(wanted, wheels)
             self._crash_point("prepare.fetched")
             made = self._install(found, fetched, golden)
         finally:
-            shutil.rmtree(wheels, ignore_errors=True)
+            removed(wheels)
         self._crash_point("prepare.registered")
         if fetched.lasting:
             self._remember(key, made)
@@ -197,15 +198,25 @@ class Preparer:
             )
         )
 
-    def _choose(self, wanted: Sequence[Requirement], wheels: Path) -> _Fetched:
+    def _had(self, wanted: Sequence[Requirement], wheels: Path) -> _Fetched:
+        """What `_choose` gives. What could not be had is one entry of the log, by the first rule that barred it."""
+        fetched = _Fetched()
+        try:
+            self._choose(wanted, wheels, fetched)
+        finally:
+            rule = fetched.barred[0] if fetched.barred else ""
+            if rule and "stopped" not in fetched.barred:
+                self._runner.failed(Failure(during="prepare", tool=FETCH, tier=None, rule=rule))
+        return fetched
+
+    def _choose(self, wanted: Sequence[Requirement], wheels: Path, fetched: _Fetched) -> None:
         """The most that can be had: everything, else everything but what fails, else what the project needs."""
         needed = [r for r in wanted if r.needed]
         optional = [r for r in wanted if not r.needed]
-        fetched = _Fetched()
         for _ in range(MAX_TRIES):
             held = self._try(needed + optional, wheels, fetched)
             if held is None:
-                return fetched
+                return
             if held.rule in _PASSING:
                 fetched.lasting = False
                 break
@@ -221,7 +232,6 @@ class Preparer:
             self._add_one_by_one(needed, optional, wheels, fetched)
         elif optional:
             fetched.notes.append(_without(optional, "the package index cannot be reached"))
-        return fetched
 
     def _add_one_by_one(
         self, needed: Sequence[Requirement], optional: Sequence[Requirement], wheels: Path, fetched: _Fetched
@@ -244,10 +254,11 @@ class Preparer:
         into = Path(tempfile.mkdtemp(dir=wheels))
         answer = self._fetch([r.text for r in requirements], into)
         if isinstance(answer, Held):
-            shutil.rmtree(into, ignore_errors=True)
+            fetched.barred.append(answer.rule)
+            removed(into)
             return answer
         if fetched.directory is not None:
-            shutil.rmtree(fetched.directory, ignore_errors=True)
+            removed(fetched.directory)
         fetched.lock, fetched.directory = answer, into
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import secrets
@@ -11,10 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from greenroom.domain import documents
+from greenroom.domain import documents, failures
 from greenroom.domain.conditions import LIMITS
 from greenroom.domain.digest import Digest, digest_of, prefix_of
-from greenroom.domain.errors import Bug, NotFound, Tampered, Unusable
+from greenroom.domain.errors import Bug, GreenroomError, NotFound, Tampered, Unusable
+from greenroom.domain.events import Event
+from greenroom.domain.failures import OUTSIDE, Failure
 from greenroom.domain.outcomes import RESULTS
 from greenroom.domain.plan import ToolManifest
 from greenroom.domain.ports import Attestor, Cell, CheckRun, Clock, Mount, Outcome, Store, Trees, Walls
@@ -134,6 +137,11 @@ class _NoRecord:
 _NO_RECORD = _NoRecord()
 
 
+def tell_nobody(event: Event) -> None:
+    """For a keeper without a log."""
+    del event
+
+
 def no_variables(names: Sequence[str]) -> Mapping[str, str]:
     """A box whose owner allows none."""
     del names
@@ -158,6 +166,7 @@ class Runner:
         rates: Rates,
         crash_point: Callable[[str], None],
         variables: Callable[[Sequence[str]], Mapping[str, str]] = no_variables,
+        tell: Callable[[Event], object] = tell_nobody,
     ) -> None:
         self.walls = walls
         self.trees = trees
@@ -171,6 +180,12 @@ class Runner:
         self._variables = variables
         self._manifests = manifests
         self._rates = rates
+        self._tell = tell
+
+    def failed(self, failure: Failure, receipt: Digest | None = None) -> None:
+        """Have the log tell of a run that gave nothing. Where it cannot, whoever asked for the run hears why of it."""
+        with contextlib.suppress(GreenroomError):
+            self._tell(failures.told(failure, secrets.token_hex(16), self.clock.now(), receipt))
 
     def run(self, job: Job, *, counted: bool = True, record: Record = _NO_RECORD) -> Ran | Refused:
         """Run `job`; Refused when nothing ran or a stop ended it.
@@ -226,7 +241,8 @@ class Runner:
             raise
 
     def _record(self, job: Job, manifest: ToolManifest, outcome: Outcome, draft: Path, attempt: _Attempt) -> Ran:
-        refused, left, sealed = ended_badly(manifest.name, outcome), results.Left(), None
+        broken, left, sealed = ended_badly(manifest.name, outcome), results.Left(), None
+        refused = broken
         if refused is None:
             try:
                 left = results.read(draft / "out")
@@ -234,7 +250,7 @@ class Runner:
                 if refused is None and job.sealed is not None:
                     sealed = self.trees.seal(str(draft / "out" / job.sealed))
             except Unusable as error:
-                refused = refusal_of(error)
+                broken = refused = refusal_of(error)
         needed, said = _Pile(), _Pile()
         output = _output(outcome, left, needed, said)
         receipt = self._receipt(job, outcome, needed.add("output", documents.encode(output)), attempt, needed)
@@ -244,6 +260,8 @@ class Runner:
         self.crash_point("run.signed")
         for digest, data in {**papers.said, **papers.needed}.items():
             self.store.put(prefix_of(digest), data)
+        if refused is not None and (broken is not None or refused.rule == _BAD_RESULT):
+            self._note(job, manifest, refused.rule, papers.envelope)
         return Ran(
             envelope=papers.envelope,
             receipt=receipt,
@@ -252,6 +270,11 @@ class Runner:
             refused=refused,
             sealed=sealed,
         )
+
+    def _note(self, job: Job, manifest: ToolManifest, rule: str, receipt: Digest) -> None:
+        during = OUTSIDE.get(job.check)
+        if during is not None:
+            self.failed(Failure(during=during, tool=manifest.name, tier=manifest.tier, rule=rule), receipt)
 
     def _receipt(self, job: Job, outcome: Outcome, output: Digest, attempt: _Attempt, needed: _Pile) -> Receipt:
         request = Request(args=job.args, dry_run=job.dry_run, overlay=job.overlay, inputs=job.inputs)

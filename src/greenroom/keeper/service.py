@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from greenroom.domain.digest import Digest
+from greenroom.domain.events import Event
 from greenroom.domain.ports import Attestor, CheckRun, Clock, Store, Trees, Walls
 from greenroom.domain.verdict import Held, Refused
 from greenroom.domain.vocabulary import Subject
@@ -17,7 +18,7 @@ from greenroom.keeper.drafts import Drafts
 from greenroom.keeper.golden import Goldens
 from greenroom.keeper.once import Once
 from greenroom.keeper.presented import Presented
-from greenroom.keeper.runs import Manifests, Runner, no_variables
+from greenroom.keeper.runs import Manifests, Runner, no_variables, tell_nobody
 from greenroom.keeper.stop import Gate, Rates
 from greenroom.keeper.toolchain import DISTRIBUTIONS
 
@@ -41,7 +42,8 @@ class KeeperService:
     the tools' bodies; both are part of golden, as are `distributions`, which are copied for the cells. `prepare`
     makes the preparer from the keeper's runner. `variables` gives the values of those names that the box's owner allows
     tests to have. `root` is a descriptor of the root directory of the person's file system, where the keeper's own view
-    is another; nothing in the directory `apart` is presented. `crash_point` is told each place where a crash is tried.
+    is another; nothing in the directory `apart` is presented. `tell` hands the log what it tells of a run outside the
+    runs of changes that gave nothing. `crash_point` is told each place where a crash is tried.
     One keeper at a time uses a directory: a second raises Unreachable `keeper-runs-already`.
     """
 
@@ -67,6 +69,7 @@ class KeeperService:
         variables: Callable[[Sequence[str]], Mapping[str, str]] = no_variables,
         root: int | None = None,
         apart: Path | None = None,
+        tell: Callable[[Event], object] = tell_nobody,
     ) -> None:
         directory.mkdir(mode=0o711, parents=True, exist_ok=True)
         directory.chmod(0o711)
@@ -94,6 +97,7 @@ class KeeperService:
             rates=Rates(self.gate, self._attempts, now=clock.now),
             crash_point=crash_point,
             variables=variables,
+            tell=tell,
         )
         self._presented = Presented(os.open("/", os.O_PATH | os.O_CLOEXEC) if root is None else root, apart=apart)
         self._once = Once(self.runner, self._attempts)

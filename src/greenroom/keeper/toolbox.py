@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import os
 import py_compile
-import shutil
 import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+from greenroom.clearing import removed
 from greenroom.domain import documents
 from greenroom.domain.digest import Digest, digest_of
 from greenroom.domain.errors import Bug, Tampered
@@ -68,7 +68,7 @@ class Toolbox:
     def _make(self, final: Path, files: Mapping[str, bytes], python: str) -> None:
         part = final.with_name(f"{final.name}.part")
         for left in (part, final):
-            shutil.rmtree(left, ignore_errors=True)
+            removed(left)
         part.mkdir()
         for name, data in files.items():
             if name != Path(name).name or name.startswith("."):

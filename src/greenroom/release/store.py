@@ -8,7 +8,6 @@ import errno
 import fcntl
 import os
 import secrets
-import shutil
 import stat
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from greenroom.clearing import removed
 from greenroom.domain.digest import Digest, digest_of, hex_of, parse_digest, prefix_of
 from greenroom.domain.errors import NotFound, Tampered, TooLarge, Unusable
 from greenroom.domain.ports import Store
@@ -139,7 +139,7 @@ class FileStore:
     def close(self) -> None:
         """Give the scratch directory back; the store may be used again afterwards."""
         if self._scratch is not None:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            removed(self._scratch)
             os.close(self._scratch_lock)
             self._scratch = None
 
@@ -254,7 +254,7 @@ def _remove_leftover(name: str, place: int) -> None:
         return
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(name, ignore_errors=True, dir_fd=place)
+        removed(name, dir_fd=place)
     except BlockingIOError:
         pass
     finally:

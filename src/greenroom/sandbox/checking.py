@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from greenroom.clearing import removed
 from greenroom.domain.plan import Caps
 from greenroom.domain.ports import Cell, Mount, Outcome, Walls
 from greenroom.domain.verdict import Refused
@@ -97,7 +97,7 @@ class Bench:
             self.give(path)
             yield path
         finally:
-            shutil.rmtree(path, ignore_errors=True)
+            removed(path)
 
     def give(self, path: Path) -> None:
         """Makes the cell's user the owner of a path."""

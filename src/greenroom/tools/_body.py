@@ -12,6 +12,7 @@ body ran, whatever it found. What it cannot do for a reason that a person can me
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -21,7 +22,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -154,8 +155,9 @@ def scratch(prefix: str = "greenroom-") -> Path:
 
 
 def discard(directory: Path) -> None:
-    """Remove what `scratch` made."""
-    shutil.rmtree(directory, ignore_errors=True)
+    """Remove what `scratch` made, but for what lies too deep: that goes away with the cell."""
+    with contextlib.suppress(RecursionError):
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def fixed_env(home: Path, **more: str) -> dict[str, str]:
@@ -215,6 +217,27 @@ def program(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout_s
             _kill_group(process.pid)
             process.wait()
         return Ended(code=process.returncode, stdout=_tail(out), stderr=_tail(err), timed_out=timed_out)
+
+
+@contextlib.contextmanager
+def borrowed_git(tree: Path) -> Iterator[Callable[..., Ended]]:
+    """git, each call with its own words and at most a minute, that reads `tree` as its work tree.
+
+    Its repository is our own and empty, and nobody's configuration counts: the tree is read as data. Where it cannot be
+    made, each call ends as its making did.
+    """
+    home = scratch()
+    try:
+        env, store = git_env(home), home / "empty.git"
+        made = program(["git", "init", "-q", "--bare", "--template=", str(store)], cwd=home, env=env)
+        argv = ["git", "-c", "core.bare=false", f"--git-dir={store}", f"--work-tree={tree.resolve()}"]
+
+        def git(*words: str) -> Ended:
+            return made if made.code else program([*argv, *words], cwd=tree, env=env, timeout_s=60)
+
+        yield git
+    finally:
+        discard(home)
 
 
 def _kill_group(group: int) -> None:

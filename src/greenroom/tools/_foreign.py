@@ -88,24 +88,16 @@ def attributes(base: Path) -> dict[str, str]:
     paths = list(_files.walk(base))
     if not any(path.rsplit("/", 1)[-1] == ".gitattributes" and _speaks(base / path) for path in paths):
         return {}
-    home = _body.scratch()
-    try:
-        env = _body.git_env(home)
-        store = home / "empty.git"
-        made = _body.program(["git", "init", "-q", "--bare", "--template=", str(store)], cwd=home, env=env)
-        argv = ["git", "-c", "core.bare=false", f"--git-dir={store}", f"--work-tree={base.resolve()}", "check-attr"]
-        argv += ["-z", *ATTRIBUTES, "--"]
-        found: dict[str, str] = {}
+    found: dict[str, str] = {}
+    with _body.borrowed_git(base) as git:
         for part in _parts(paths):
-            said = _body.program([*argv, *part], cwd=base, env=env, timeout_s=60)
+            said = git("check-attr", "-z", *ATTRIBUTES, "--", *part)
             fields = said.stdout.split(b"\0")[:-1]
-            if made.code or said.code or len(fields) != 3 * len(ATTRIBUTES) * len(part):
+            if said.code or len(fields) != 3 * len(ATTRIBUTES) * len(part):
                 break
             found |= _answers(fields)
         else:
             return found
-    finally:
-        _body.discard(home)
     remedy = "write its patterns so that git reads them in a minute"
     raise _body.Refusal("gitattributes-unusable", ".gitattributes", remedy)
 

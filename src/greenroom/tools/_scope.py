@@ -110,16 +110,8 @@ def gitignored(base: Path) -> frozenset[str]:
     """
     if not any(path.rsplit("/", 1)[-1] == ".gitignore" for path in _files.walk(base)):
         return frozenset()
-    home = _body.scratch()
-    try:
-        env = _body.git_env(home)
-        store = home / "empty.git"
-        made = _body.program(["git", "init", "-q", "--bare", "--template=", str(store)], cwd=home, env=env)
-        argv = ["git", "-c", "core.bare=false", f"--git-dir={store}", f"--work-tree={base.resolve()}", "ls-files"]
-        flags = ["--others", "--ignored", "--exclude-per-directory=.gitignore", "-z"]
-        listed = _body.program([*argv, *flags], cwd=base, env=env, timeout_s=60)
-    finally:
-        _body.discard(home)
-    if made.code or listed.code:
+    with _body.borrowed_git(base) as git:
+        listed = git("ls-files", "--others", "--ignored", "--exclude-per-directory=.gitignore", "-z")
+    if listed.code:
         raise _body.Refusal("gitignore-unusable", ".gitignore", "write its patterns so that git reads them in a minute")
     return frozenset(os.fsdecode(name) for name in listed.stdout.split(b"\0") if name)

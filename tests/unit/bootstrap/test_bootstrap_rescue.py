@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import json
 import os
 import socket
 import subprocess
@@ -69,6 +71,48 @@ def test_a_process_that_never_came_up_stops_nothing(
     assert rescue.main([str(box.root)]) == 1
     assert "died 9 times and never came up" in capsys.readouterr().err
     assert not StopSwitch(box.guard / "stop").pulled
+
+
+def test_the_lock_tells_how_a_process_died_before_it_answered(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits reads it there: exit code, deaths in a row, last words. One that answered begins anew."""
+    seen: list[object] = []
+
+    def start(child: rescue.Child) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            seen.append((box.run / "rescue.lock").read_text().splitlines())
+        child._line, theirs = socket.socketpair()
+        with theirs:
+            if child.role == "guard" and len(child.deaths) == 2:
+                say_up(theirs.fileno())
+            os.write(theirs.fileno(), "the \u201clast\u201d words".encode())
+            child.process = subprocess.Popen(["/bin/false"] if child.role == "guard" else ["/bin/sleep", "60"])
+        child.descriptor = os.pidfd_open(child.process.pid)
+
+    monkeypatch.setattr(rescue.Child, "_start", start)
+    assert rescue.main([str(box.root)]) == 1
+    own = str(os.getpid())
+    told = [json.loads(lines[1])["guard"]["unanswered"] if lines[1:] else 0 for lines in seen if lines]
+    assert all(lines[0] == own for lines in seen if lines)
+    assert told[-8:] == [1, 2, 0, 1, 2, 3, 4, 5]
+    first, second = (box.run / "rescue.lock").read_text().splitlines()
+    assert first == own
+    assert json.loads(second) == {"guard": {"exit": 1, "unanswered": 6, "said": "the \u201clast\u201d words"}}
+
+
+def test_no_room_for_what_is_told_ends_no_rescue(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processes are started again all the same."""
+    own, wrote = str(os.getpid()).encode(), []
+
+    def full(descriptor: int, data: bytes, offset: int) -> int:
+        wrote.append(data)
+        if data.strip() != own:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return len(data)
+
+    monkeypatch.setattr(rescue.Child, "_start", dies(answers=False))
+    monkeypatch.setattr(rescue.os, "pwrite", full)
+    assert rescue.main([str(box.root)]) == 1
+    assert len(wrote) > rescue.GIVE_UP_AFTER
 
 
 def test_a_stop_that_cannot_be_written_is_told_of_and_leaves_nothing(

@@ -14,9 +14,9 @@ from test_brokers_fetch import wheel
 from test_brokers_view import view
 
 from greenroom.brokers.fetch import Fetcher, Lock
-from greenroom.brokers.leftovers import removed
 from greenroom.brokers.process import Program
 from greenroom.brokers.settings import at_home
+from greenroom.clearing import removed
 from greenroom.domain.verdict import Held
 
 USUAL = {"PIP_CONFIG_FILE": "/dev/null", "PIP_RETRIES": "0", "PIP_INDEX_URL": "https://127.0.0.1:9/simple"}

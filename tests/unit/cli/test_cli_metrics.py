@@ -7,6 +7,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from test_cli_commands import Door, door
 
 from greenroom.domain.errors import Exit
+from greenroom.domain.failures import FETCH, Failure, told
+from greenroom.domain.verdict import Instant
+from greenroom.domain.vocabulary import Tier
 
 __all__ = ["door"]
 
@@ -42,6 +45,31 @@ def test_cli_metrics_counts_what_happened(door: Door) -> None:
     assert samples["greenroom_changes_total",] == 1
     assert samples["greenroom_promotions_kept_total", "yes"] == 1
     assert samples["greenroom_reverts_total", "person"] == 1
+
+
+def test_cli_metrics_counts_errors_outside_changes_in_every_format(door: Door) -> None:
+    """A scan that crashed and a dependency that could not be had belong to no change, and are told all the same."""
+    for number, failure in enumerate(
+        (
+            Failure(during="scan", tool="codegen_t0", tier=Tier.COMPUTE, rule="tool-crash"),
+            Failure(during="prepare", tool=FETCH, tier=None, rule="no-wheel"),
+        )
+    ):
+        door.services.house.guard.append(told(failure, str(number), Instant(0), None))
+    assert door.json("metrics")["outside"] == [
+        {"during": "prepare", "tool": "fetch", "tier": None, "errors": 1},
+        {"during": "scan", "tool": "codegen_t0", "tier": 0, "errors": 1},
+    ]
+    assert door("metrics") == Exit.OK
+    assert "errors outside changes" in door.out
+    assert ["prepare", "fetch", "-", "1"] in [line.split() for line in door.out.splitlines()]
+    assert ["scan", "codegen_t0", "T0", "1"] in [line.split() for line in door.out.splitlines()]
+    assert door("metrics", "--prometheus") == Exit.OK
+    (family,) = (f for f in text_string_to_metric_families(door.out) if f.name == "greenroom_tool_errors")
+    assert [(sample.labels, sample.value) for sample in family.samples] == [
+        ({"tool": "fetch", "tier": "none", "during": "prepare"}, 1),
+        ({"tool": "codegen_t0", "tier": "0", "during": "scan"}, 1),
+    ]
 
 
 def test_cli_metrics_of_a_span_leave_out_what_is_older(door: Door) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenroom.domain.metrics import UNREAD, Metrics, Papers, Run, Share, measure, times
+from greenroom.domain.failures import FAILED
+from greenroom.domain.metrics import MAX_KINDS, OTHER, UNREAD, Metrics, Papers, Run, Share, measure, times
 from greenroom.domain.vocabulary import Tier
 
 SECOND = 1_000_000_000
@@ -107,6 +108,33 @@ def test_tool_errors_are_counted_by_tool_and_tier_and_unread_papers_are_told() -
     ]
     assert found.debate_agreement.ratio == 0.5
     assert found.warnings == (UNREAD.format(3),)
+
+
+def test_errors_outside_changes_are_counted_by_what_they_were_for_and_tool_and_tier() -> None:
+    """A crash of a scan and a dependency that could not be had count; a made-up entry does not."""
+    found = measured(
+        [
+            entry(0, FAILED, None, "codegen_t0 T0 tool-crash", "scan"),
+            entry(1, FAILED, None, "codegen_t0 T0 stuck", "scan"),
+            entry(2, FAILED, None, "fetch - no-wheel", "prepare"),
+            entry(3, FAILED, None, "codegen_t0 T9 stuck", "scan"),
+            entry(4, "tool.other", None, "codegen_t0 T0 stuck", "scan"),
+        ]
+    )
+    rows = [(row.during, row.tool, row.tier, row.errors) for row in found.outside]
+    assert rows == [("prepare", "fetch", None, 1), ("scan", "codegen_t0", Tier.COMPUTE, 2)]
+    assert found.tools == ()
+
+
+def test_no_log_makes_kinds_of_errors_without_end() -> None:
+    """Whoever may write entries may make up names: the most frequent stay apart, the rest are one row."""
+    made_up = [entry(n, FAILED, None, f"tool_{n} T0 stuck", "scan") for n in range(MAX_KINDS + 10)]
+    real = [entry(n, FAILED, None, "codegen_t0 T0 stuck", "scan") for n in range(3)]
+    found = measured([*made_up, *real]).outside
+    assert len(found) == MAX_KINDS + 1
+    assert sum(row.errors for row in found) == MAX_KINDS + 13
+    assert [row.errors for row in found if row.tool == "codegen_t0"] == [3]
+    assert (found[-1].during, found[-1].tool, found[-1].errors) == (OTHER, OTHER, 11)
 
 
 @given(st.lists(st.integers(min_value=0, max_value=10**15), min_size=1))

@@ -11,6 +11,7 @@ from typing import Any
 from greenroom.domain import documents
 from greenroom.domain.digest import Digest, digest_of
 from greenroom.domain.errors import Tampered
+from greenroom.domain.events import Event
 from greenroom.domain.plan import Arg, ArgRule, Caps, Plan, Step, ToolManifest
 from greenroom.domain.ports import Cell, Outcome
 from greenroom.domain.proof import Attestation, Receipt, Role, RunOutput, Usage
@@ -128,6 +129,7 @@ class House:
     manifests: dict[Digest, tuple[ToolManifest, bytes]]
     names: dict[str, Digest]
     stop: list[bool]
+    told: list[Event] = field(default_factory=list)
 
     def tool(self, name: str = "toy_t1", body: bytes = BODY, **more: Any) -> Digest:
         """Register a tool; the digest of its manifest."""
@@ -197,6 +199,7 @@ def make_house(directory: Path) -> House:
     trees, attestor, walls, stop = StoreTrees(store), PlainAttestor(), ScriptedWalls(), [False]
     manifests: dict[Digest, tuple[ToolManifest, bytes]] = {}
     names: dict[str, Digest] = {}
+    told: list[Event] = []
     keeper = KeeperService(
         directory=directory / "keeper",
         walls=walls,
@@ -211,5 +214,6 @@ def make_house(directory: Path) -> House:
         launcher=None,
         prepare=lambda runner: lambda tree: runner.goldens.current(),
         distributions=("iniconfig",),
+        tell=told.append,
     )
-    return House(keeper, store, trees, attestor, walls, directory, manifests, names, stop)
+    return House(keeper, store, trees, attestor, walls, directory, manifests, names, stop, told)

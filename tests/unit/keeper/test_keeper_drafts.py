@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from greenroom.clearing import remove
 from greenroom.domain.errors import Unreachable
-from greenroom.keeper.drafts import Drafts, remove
+from greenroom.keeper.drafts import Drafts
 
 
 def test_a_draft_is_gone_afterwards_whatever_happened(tmp_path: Path) -> None:

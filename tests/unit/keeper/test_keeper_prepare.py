@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -298,6 +300,35 @@ def test_what_a_killed_keeper_left_is_cleared(house: House) -> None:
     preparer(house, needs("six"), broker).prepare(tree)
     assert [path.name for path in folder.iterdir()] == ["known"]
     assert broker.asked == [("six",)]
+
+
+def test_what_a_fetch_leaves_goes_however_deep_it_lies(house: House) -> None:
+    """The fetch that failed leaves the way free for the one without what it lacked."""
+
+    class Digs(Broker):
+        def __call__(self, requirements: Sequence[str], into: Path) -> bytes | Held:
+            if not self.asked:
+                dig(into)
+            return super().__call__(requirements, into)
+
+    def dig(place: Path) -> None:
+        before = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.chdir(place)
+            for _ in range(sys.getrecursionlimit() + 200):
+                os.mkdir("d", mode=0o700)
+                os.chdir("d")
+        finally:
+            os.fchdir(before)
+            os.close(before)
+
+    left = house.directory / "prepare" / "wheels-left"
+    left.mkdir(parents=True)
+    dig(left)
+    held = preparer(house, needs("gone"), Digs(lacking("gone"))).prepare(house.tree({"a.py": b""}))
+    assert isinstance(held, Held)
+    assert held.rule == "no-wheel"
+    assert [path.name for path in (house.directory / "prepare").iterdir()] == ["known"]
 
 
 @pytest.mark.parametrize("left", ["", "golden:", "\xff", f"golden:{'0' * 64}"])

@@ -98,6 +98,25 @@ def test_leftovers_of_a_killed_writer_are_removed(tmp_path: Path) -> None:
     assert living.get(living.put("blob", b"y")) == b"y"
 
 
+def test_leftovers_that_no_writer_of_ours_made_stop_no_opening(tmp_path: Path) -> None:
+    """Another process of the box may be taken over: what it left lies deeper than any stack."""
+    FileStore(tmp_path).put("blob", b"x")
+    left = tmp_path / ".incoming" / "left"
+    left.mkdir(mode=0o700)
+    before = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.chdir(left)
+        for _ in range(sys.getrecursionlimit() + 200):
+            os.mkdir("d")
+            os.chdir("d")
+    finally:
+        os.fchdir(before)
+        os.close(before)
+    store = FileStore(tmp_path)
+    assert not left.exists()
+    assert store.get(store.put("blob", b"x")) == b"x"
+
+
 def test_many_threads_may_put_the_same(tmp_path: Path) -> None:
     """Concurrent writers of the same bytes all succeed."""
     stores = [FileStore(tmp_path) for _ in range(4)]

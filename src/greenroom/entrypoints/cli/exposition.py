@@ -9,6 +9,9 @@ from prometheus_client.core import CollectorRegistry, CounterMetricFamily, Gauge
 
 from greenroom.domain.metrics import Metrics, Times
 
+IN_CHANGE = "change"
+NO_TIER = "none"
+
 
 def expose(metrics: Metrics) -> bytes:
     """The exposition, as a scraper or the textfile collector of the node exporter reads it."""
@@ -72,11 +75,15 @@ class _Families:
         return family
 
     def _tools(self) -> Iterator[Metric]:
-        runs = CounterMetricFamily("greenroom_tool_runs", "Runs of tools.", labels=("tool", "tier"))
-        errors = CounterMetricFamily("greenroom_tool_errors", "Runs without a result.", labels=("tool", "tier"))
+        runs = CounterMetricFamily("greenroom_tool_runs", "Runs of tools in changes.", labels=("tool", "tier"))
+        text = "Runs without a result, in changes and outside them."
+        errors = CounterMetricFamily("greenroom_tool_errors", text, labels=("tool", "tier", "during"))
         for use in self._metrics.tools:
             runs.add_metric((use.tool, str(int(use.tier))), use.runs)
-            errors.add_metric((use.tool, str(int(use.tier))), use.errors)
+            errors.add_metric((use.tool, str(int(use.tier)), IN_CHANGE), use.errors)
+        for found in self._metrics.outside:
+            tier = NO_TIER if found.tier is None else str(int(found.tier))
+            errors.add_metric((found.tool, tier, found.during), found.errors)
         yield runs
         yield errors
 

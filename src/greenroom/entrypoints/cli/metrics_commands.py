@@ -76,6 +76,8 @@ def _show(metrics: Metrics) -> None:
     console.print(_stages(metrics))
     if metrics.tools:
         console.print(_tools(metrics))
+    if metrics.outside:
+        console.print(_outside(metrics))
     if metrics.acceptance:
         console.print(_acceptance(metrics))
     for warning in metrics.warnings:
@@ -113,6 +115,14 @@ def _tools(metrics: Metrics) -> Table:
     table = Table("tool", "tier", "runs", "errors", box=None, title="runs", title_justify="left")
     for use in metrics.tools:
         table.add_row(safe(use.tool), f"T{int(use.tier)}", str(use.runs), str(use.errors))
+    return table
+
+
+def _outside(metrics: Metrics) -> Table:
+    table = Table("during", "tool", "tier", "errors", box=None, title="errors outside changes", title_justify="left")
+    for found in metrics.outside:
+        tier = "-" if found.tier is None else f"T{int(found.tier)}"
+        table.add_row(safe(found.during), safe(found.tool), tier, str(found.errors))
     return table
 
 
