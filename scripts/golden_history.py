@@ -99,8 +99,8 @@ def _history(ask: Any) -> None:
 
 def _words(ask: Any, rejected: str, waiting: str) -> None:
     """What else a person can say of changes and of the box, where nothing of it is in force any more at the end."""
-    ask("reopen", rejected)
-    ask("reject", rejected, "--why", "still no")
+    again = ask("reopen", rejected)["id"]
+    ask("reject", again, "--why", "still no")
     ask("defer", waiting, "--until", "2030-01-01")
     ask("reopen", waiting)
     ask("approve", waiting, "--yes", "--no-promote", "--actor", "Ada")
