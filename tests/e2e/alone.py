@@ -55,10 +55,10 @@ def main(arguments: Sequence[str]) -> int:
     try:
         apart()
         over_etc_and_run(Path(arguments[1]))
-        six = everything_to_loopback()
-    except PermissionError as error:
+    except OSError as error:
         control.sendall(json.dumps({"forbidden": str(error)}).encode())
         return 1
+    six = everything_to_loopback()
     opened = [packets(), *listeners(), *(decoy(path) for path in DECOYS.values())]
     said = json.dumps({"six": six}).encode()
     socket.send_fds(control, [said], [each.fileno() for each in opened])
