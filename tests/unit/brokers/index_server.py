@@ -1,4 +1,5 @@
-"""A package index with TLS, and a proxy that knows CONNECT, both on loopback; both remember what was asked."""
+"""A package index with TLS, and a proxy that knows CONNECT; both remember what was asked. Both are on loopback, unless
+the index is given a socket that listens elsewhere."""
 
 from __future__ import annotations
 
@@ -21,12 +22,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
-def self_signed(folder: Path) -> tuple[Path, Path]:
-    """(certificate, certificate with key) of 127.0.0.1, which is its own authority."""
+def self_signed(folder: Path, address: str = "127.0.0.1", *names: str) -> tuple[Path, Path]:
+    """(certificate, certificate with key) of a host with this address and these names, which is its own authority."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "an index of a test")])
     now = datetime.datetime.now(datetime.UTC)
-    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    hosts = [x509.IPAddress(ipaddress.ip_address(address)), *(x509.DNSName(host) for host in names)]
     made = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -35,7 +36,7 @@ def self_signed(folder: Path) -> tuple[Path, Path]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(names, critical=False)
+        .add_extension(x509.SubjectAlternativeName(hosts), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )
@@ -74,8 +75,8 @@ class Index:
 
 
 @contextmanager
-def serving(index: Index, server_pem: Path) -> Iterator[Index]:
-    """The index at an HTTPS address, its `url`."""
+def serving(index: Index, server_pem: Path, listener: socket.socket | None = None) -> Iterator[Index]:
+    """The index at an HTTPS address, its `url`; of its own, or where `listener` listens, which stays open."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -96,14 +97,18 @@ def serving(index: Index, server_pem: Path) -> Iterator[Index]:
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server names it so
             del format, args
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler, bind_and_activate=listener is None)
+    if listener is not None:
+        server.socket.close()
+        server.socket = listener.dup()
+    host, port = server.socket.getsockname()[:2]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(server_pem)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     server.daemon_threads = True
     with _running(server):
         words = f"{index.password}@" if index.password else ""
-        index.url = f"https://{words}127.0.0.1:{server.server_address[1]}/simple"
+        index.url = f"https://{words}{host}:{port}/simple"
         yield index
 
 
