@@ -130,6 +130,6 @@ def test_house_refuses_to_change_a_release_of_greenroom(make: Make) -> None:
     assert (row["state"], row["verdict"]["rule"], row["verdict"]["where"]) == (
         "aborted",
         "greenroom-itself",
-        "pyproject.toml",
+        "Greenroom itself, by pyproject.toml",
     )
     assert "git repository" in row["verdict"]["remedy"]

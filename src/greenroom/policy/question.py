@@ -241,7 +241,7 @@ def _of_paths(rule: Law, evidence: Sequence[Evidence], details: dict[str, Refuse
         details["protected-path"] = _no("protected-path", protected)
     mark = itself.mark_in(evidence)
     if mark:
-        details["greenroom-itself"] = _no("greenroom-itself", mark)
+        details["greenroom-itself"] = _no("greenroom-itself", f"Greenroom itself, by {mark}")
     return {"paths_allowed": outside is None, "paths_protected": protected is not None, "itself": bool(mark)}
 
 

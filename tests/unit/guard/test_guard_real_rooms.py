@@ -132,7 +132,7 @@ def test_guard_real_rooms_refuse_greenroom_itself(house: RealHouse, marks: Marks
     made.approve()
     answer = house.guard.warrant(made.dossier())
     assert isinstance(answer, Refused)
-    assert (answer.rule, answer.where) == ("greenroom-itself", "setup.py")
+    assert (answer.rule, answer.where) == ("greenroom-itself", "Greenroom itself, by setup.py")
 
 
 def test_guard_real_rooms_refuse_failing_tests(house: RealHouse) -> None:

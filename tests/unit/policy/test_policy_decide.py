@@ -247,7 +247,9 @@ def test_untrusted_words_do_not_touch_greenroom_itself(side: str) -> None:
     untrusted = cases.plan(cases.step(patch=Arg(value=cases.PATCH, trust=Trust.UNTRUSTED)))
     for stage in (Stage.APPROVE, Stage.PROMOTE):
         verdict = may(stage, plan=untrusted, evidence=touched)
-        assert verdict == Refused(rule="greenroom-itself", where="setup.py", remedy=rules.remedy_of("greenroom-itself"))
+        assert verdict == Refused(
+            rule="greenroom-itself", where="Greenroom itself, by setup.py", remedy=rules.remedy_of("greenroom-itself")
+        )
         assert may(stage, evidence=touched) == Passed()
 
 
