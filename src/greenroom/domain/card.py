@@ -15,15 +15,13 @@ from greenroom.domain.outcomes import DiffClass, FileDiff, Run, TestRun
 from greenroom.domain.plan import Plan
 from greenroom.domain.proof import Contribution, Evidence, Risk
 from greenroom.domain.proposal import Proposal
-from greenroom.domain.vocabulary import CGROUP_LAYERS, Agree, ChangeId, Origin, Subject
+from greenroom.domain.vocabulary import CGROUP_LAYERS, Agree, ChangeId, ConsentLevel, Origin, Subject
 
 READ_IT = (
-    "it is level 2: a person reads the diff. "
+    "it is level {}: a person reads the diff. "
     'To set the command that runs the tests: greenroom improve REPO --test-command "python -m pytest tests"'
 )
-NO_TESTS = (
-    f"no test of this repository could be run in the sandbox, so the tests say nothing about this change; {READ_IT}"
-)
+NO_TESTS = "no test of this repository could be run in the sandbox, so the tests say nothing about this change"
 SHOWN = ("classify", "tests")
 """The checks whose runs a card tells of."""
 
@@ -111,7 +109,7 @@ def card_of(papers: Papers) -> Card:
         tools={f"plan step {step.id}": step.tool for step in plan.steps}
         | {f"proposer {proposal.proposer}": proposal.proposer_version},
         environment={**_environment(golden), **command, **_terms(plan)},
-        notes=(*_notes(golden, papers.evidence), *_left_out(papers.runs), *_open_walls(papers.runs)),
+        notes=(*_notes(golden, papers.evidence, papers.risk.level), *_left_out(papers.runs), *_open_walls(papers.runs)),
     )
 
 
@@ -174,15 +172,15 @@ def _terms(plan: Plan) -> Mapping[str, str]:
     return {name: text for name, text in said.items() if text}
 
 
-def _notes(golden: Mapping[str, Any], evidence: Sequence[Evidence]) -> Iterator[str]:
+def _notes(golden: Mapping[str, Any], evidence: Sequence[Evidence], level: ConsentLevel) -> Iterator[str]:
     said = golden.get("notes", [])
     yield from (str(note) for note in said if isinstance(said, list))
     for item in evidence:
         if item.check == "tests" and item.verdict == "broken-before":
             why = item.facts.get("why", "")
             share = f"{item.facts['share']} %, " if item.facts.get("share") else ""
-            few = f"too few of base's tests pass here ({share}{why}) to speak for this change; {READ_IT}"
-            yield NO_TESTS if why == "no-runnable-tests" else few
+            few = f"too few of base's tests pass here ({share}{why}) to speak for this change"
+            yield f"{NO_TESTS if why == 'no-runnable-tests' else few}; {READ_IT.format(int(level))}"
         if item.check == "tests" and item.facts.get("skipped", "0") != "0":
             yield f"{item.facts['skipped']} tests were skipped"
 

@@ -30,6 +30,8 @@ BROKEN = "broken-build"
 """The fact that names the receipts of a build which broke off, parted by spaces. They are no evidence."""
 UNPROVEN, UNPROVEN_POINTS = "tests-in-change", 10
 """The finding that a changed file gives or serves base's tests and was not laid over, and what it adds to the risk."""
+ITSELF_ON_BASE, ITSELF_ON_GREEN = "greenroom-on-base", "greenroom-on-green"
+"""The facts of a classification that name the mark by which a tree is Greenroom itself; missing where it has none."""
 _SHOWN = ("base", "base-on-green", "own", "diff")
 
 MAX_UNPROVEN = 20
@@ -97,11 +99,23 @@ class FileDiff:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Marks:
+    """The path by which each of two trees is Greenroom itself (`domain.itself`); None where there is none."""
+
+    base: str | None
+    green: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DiffClass:
-    """The result document of `classify_diff_t0`: what kind of change the diff between two trees is."""
+    """The result document of `classify_diff_t0`: what kind of change the diff between two trees is.
+
+    `itself` is None in what earlier tools left: it was not looked for, and nothing was asked because of it.
+    """
 
     files: tuple[FileDiff, ...]
     reproduced_by: str | None = None
+    itself: Marks | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -417,6 +431,9 @@ def _classify(check: str, about: Digest, runs: Sequence[Run], min_share: int) ->
         "lines": str(sum(f.added + f.removed for f in result.files)),
         "reproduced-by": result.reproduced_by or "",
     }
+    marks = result.itself or Marks(base=None, green=None)
+    facts |= {ITSELF_ON_BASE: marks.base} if marks.base else {}
+    facts |= {ITSELF_ON_GREEN: marks.green} if marks.green else {}
     files = tuple(Contribution(name=f.line_class, points=0, why=f.path) for f in result.files)
     return _evidence(check, about, runs, "pass", files, facts)
 

@@ -21,7 +21,7 @@ from greenroom.domain.ports import Facts
 from greenroom.domain.proof import Evidence
 from greenroom.domain.verdict import Held, Refused
 from greenroom.domain.vocabulary import CGROUP_LAYERS, Stage, Trust
-from greenroom.policy import never, risk, rules
+from greenroom.policy import itself, never, risk, rules
 from greenroom.policy.vocabulary import CHECKS, NEVER, PROBE, TESTING_CHECKS
 
 Fact = bool | int | str | list[str]
@@ -239,7 +239,10 @@ def _of_paths(rule: Law, evidence: Sequence[Evidence], details: dict[str, Refuse
         details["path-not-allowed"] = _no("path-not-allowed", outside)
     if protected is not None:
         details["protected-path"] = _no("protected-path", protected)
-    return {"paths_allowed": outside is None, "paths_protected": protected is not None}
+    mark = itself.mark_in(evidence)
+    if mark:
+        details["greenroom-itself"] = _no("greenroom-itself", f"Greenroom itself, by {mark}")
+    return {"paths_allowed": outside is None, "paths_protected": protected is not None, "itself": bool(mark)}
 
 
 def _breaches(

@@ -12,12 +12,13 @@ from typing import Literal
 from greenroom.domain import arguments
 from greenroom.domain.change import Change
 from greenroom.domain.constitution import Constitution
+from greenroom.domain.debate import Transcript
 from greenroom.domain.digest import Digest
 from greenroom.domain.globs import Globs
 from greenroom.domain.plan import Plan, ToolManifest
 from greenroom.domain.ports import Facts
 from greenroom.domain.proof import Evidence
-from greenroom.domain.vocabulary import Kind, Stage
+from greenroom.domain.vocabulary import ConsentLevel, Kind, Stage
 from greenroom.policy import never, risk
 
 Answer = tuple[Literal["passed", "refused", "held"], str]
@@ -67,6 +68,36 @@ def decide(
         constitution, manifests, change, stage, plan, facts, judged, swapped=swapped
     )
     return ("held", waiting) if waiting else _PASSED
+
+
+def level(
+    constitution: Constitution,
+    manifests: Mapping[Digest, ToolManifest],
+    plan: Plan,
+    evidence: Sequence[Evidence],
+    debate: Transcript | None,
+) -> ConsentLevel:
+    """The consent level of `plan` by what its checks found; of several findings of one check the last counts."""
+    tools = [manifests.get(step.tool) for step in plan.steps]
+    last = {item.check: item for item in evidence}
+    classify = last.get("classify")
+    files = classify.findings if classify is not None and classify.verdict == "pass" else ()
+    if any(tool is None or tool.tier >= 3 or tool.network or tool.egress for tool in tools):
+        return ConsentLevel.PERSON
+    if _itself(evidence):
+        return ConsentLevel.PERSON
+    if any(Globs(constitution.protected_paths).match(file.why) for file in files):
+        return ConsentLevel.PERSON
+    if any(tool is not None and tool.tier == 2 for tool in tools) or _untrusted(plan):
+        return ConsentLevel.REVIEW
+    if debate is not None and len(debate.rounds) > 1:
+        return ConsentLevel.REVIEW
+    if "tests" not in last or any(last[name].verdict != "pass" for name in ("tests", "own-tests") if name in last):
+        return ConsentLevel.REVIEW
+    low = ["comment", "docs"]
+    if classify is not None and classify.facts.get("reproduced-by"):
+        low.append("lint")
+    return ConsentLevel.OPT_IN if files and all(file.name in low for file in files) else ConsentLevel.REVIEW
 
 
 def _binding(change: Change, stage: Stage, plan: Plan, facts: Facts, *, swapped: bool) -> str:
@@ -205,10 +236,20 @@ def _paths(constitution: Constitution, plan: Plan, evidence: Sequence[Evidence])
     paths = [file.why for item in evidence if item.check == "classify" for file in item.findings]
     if not all(Globs(constitution.allowed_paths).match(path) for path in paths):
         return "path-not-allowed"
-    trusts = [arg.trust for step in plan.steps for arg in step.args.values()]
-    untrusted = not trusts or min(trusts) == 0
+    untrusted = _untrusted(plan)
+    if untrusted and _itself(evidence):
+        return "greenroom-itself"
     protected = any(Globs(constitution.protected_paths).match(path) for path in paths)
     return "protected-path" if untrusted and protected else ""
+
+
+def _untrusted(plan: Plan) -> bool:
+    trusts = [arg.trust for step in plan.steps for arg in step.args.values()]
+    return not trusts or min(trusts) == 0
+
+
+def _itself(evidence: Sequence[Evidence]) -> bool:
+    return any(item.facts.get("greenroom-on-base") or item.facts.get("greenroom-on-green") for item in evidence)
 
 
 def _conditions(policy: Digest, stage: Stage, facts: Facts) -> str:

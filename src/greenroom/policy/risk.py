@@ -17,6 +17,7 @@ from greenroom.domain.plan import Plan, ToolManifest
 from greenroom.domain.ports import Review
 from greenroom.domain.proof import Contribution, Evidence, Risk
 from greenroom.domain.vocabulary import ConsentLevel, Tier, Trust
+from greenroom.policy import itself
 from greenroom.policy.judge import judge, score
 
 TIER_POINTS: Mapping[Tier, int] = MappingProxyType(
@@ -79,6 +80,7 @@ def weigh(
     contributions = (
         *_of_plan(plan, manifests),
         *_of_diff(by_check.get("classify"), protected),
+        *itself.contributions(evidence),
         *_of_tests(by_check, trust_of(plan)),
         *_of_findings(evidence),
         *_of_debate(debate),
@@ -86,6 +88,8 @@ def weigh(
     level = _level(plan, by_check, manifests, protected)
     if debate is not None and len(debate.rounds) > 1:
         level = max(level, ConsentLevel.REVIEW)
+    if itself.mark_in(evidence):
+        level = ConsentLevel.PERSON
     return Risk(contributions=contributions, level=level)
 
 

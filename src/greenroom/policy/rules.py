@@ -52,6 +52,10 @@ ORDER = (
         id="path-not-allowed",
         remedy="leave the path out, or add it to allowed_paths with `greenroom constitution edit`",
     ),
+    Rule(
+        id="greenroom-itself",
+        remedy="take Greenroom in as its git repository: words from an untrusted place may not touch it",
+    ),
     Rule(id="protected-path", remedy="leave the path out: words from an untrusted place may not touch it"),
     Rule(id="policy-mismatch", remedy="`greenroom improve` asks again, with the policy in force", held=True),
     Rule(

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, Literal
 
-from greenroom.domain import documents, outcomes
+from greenroom.domain import documents, itself, outcomes
 from greenroom.domain.change import Change
 from greenroom.domain.digest import Digest, digest_of
-from greenroom.domain.outcomes import AGAIN, DiffClass, FileDiff, LineClass, ScanResult, TestOutcome, TestRun
+from greenroom.domain.outcomes import AGAIN, DiffClass, FileDiff, LineClass, Marks, ScanResult, TestOutcome, TestRun
 from greenroom.domain.plan import Plan
 from greenroom.domain.ports import Attestor, Changes, CheckRun, Clock, Store
 from greenroom.domain.proof import Import, Predicate
@@ -138,10 +138,16 @@ class Workshop:
         if run.check == "settings":
             return self.settings
         if run.check == "classify":
-            return DiffClass(files=tuple(self._diff(run)), reproduced_by=str(run.args.get("reproduce", "")) or None)
+            marks = Marks(base=self._mark(run.trees["base"]), green=self._mark(run.trees["green"]))
+            reproduced = str(run.args.get("reproduce", "")) or None
+            return DiffClass(files=tuple(self._diff(run)), reproduced_by=reproduced, itself=marks)
         if run.check in ("scan", "loosened"):
             return ScanResult(findings=(BLOCKING,) if behaviour == "fail" else ())
         return dataclasses.replace(_suite(run.role, behaviour), alone=self.alone and "base" in run.trees)
+
+    def _mark(self, tree: Digest) -> str | None:
+        files = {path.decode(): data for path, data in files_of(self._store, tree).items()}
+        return itself.mark(files, lambda path: files[path][: itself.MAX_METADATA_BYTES + 1])
 
     def _diff(self, run: CheckRun) -> Iterable[FileDiff]:
         base, green = (files_of(self._store, run.trees[name]) for name in ("base", "green"))

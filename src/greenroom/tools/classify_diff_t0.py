@@ -3,8 +3,8 @@
 Argument `reproduce`, optional: what made the patch (``ruff:F401``, ``codespell``); where making it again from base
 gives each changed file of green, byte for byte, the result says so, and ruff's own family is `lint`. Other families
 keep the class of what they change: that a program can make a change again does not say that the code means the same.
-Result: a domain DiffClass. A class is only given
-for what was compared: for Python, the syntax trees and the comments that tools read.
+Result: a domain DiffClass. A class is only given for what was compared: for Python, the syntax trees and the comments
+that tools read. Of each tree the result says by which mark it is Greenroom itself.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from greenroom.tools import _body, _families, _files, _lint, _python, _shell, _strings, _testfiles, _typos
+    from greenroom.tools import _body, _families, _files, _itself, _lint, _python, _shell, _strings, _testfiles, _typos
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     import _body
     import _families
     import _files
+    import _itself
     import _lint
     import _python
     import _shell
@@ -47,6 +48,7 @@ def run(request: _body.Request) -> Mapping[str, Any]:
             classify(base, green, change, lint=reproduced and reproduce.startswith("ruff:")) for change in changed
         ],
         "reproduced_by": reproduce if reproduced else None,
+        "itself": {"base": _mark(base), "green": _mark(green)},
     }
 
 
@@ -66,6 +68,20 @@ def classify(base: Path, green: Path, change: _files.Changed, *, lint: bool) -> 
         "removed": len(lines.removed),
         "why": why,
     }
+
+
+def _mark(root: Path) -> str | None:
+    found = _itself.mark(_files.walk(root), lambda path: _head(root / path))
+    return None if found is None else _files.show(found)
+
+
+def _head(path: Path) -> bytes:
+    # A link may be followed: none in a tree leaves it.
+    try:
+        with path.open("rb") as file:
+            return file.read(_itself.MAX_METADATA_BYTES + 1)
+    except OSError:
+        return b""
 
 
 def _class_of(base: Path, green: Path, change: _files.Changed, test: bool) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from greenroom.domain.outcomes import (
     DiffClass,
     FileDiff,
     Finding,
+    Marks,
     Run,
     ScanResult,
     TestOutcome,
@@ -265,6 +266,10 @@ def test_classification_reports_its_classes() -> None:
     run = Run(digest=TREE, receipt=receipt("diff"), result=DiffClass(files=(diff,), reproduced_by="ruff:F401"))
     facts = conclude("classify", TREE, [run]).facts
     assert facts == {"classes": "comment", "files": "1", "lines": "2", "reproduced-by": "ruff:F401"}
+    told = {"greenroom-on-base": "setup.py"}
+    for marks, more in ((Marks(base="setup.py", green=None), told), (Marks(base=None, green=None), {})):
+        marked = replace(run, result=DiffClass(files=(diff,), reproduced_by="ruff:F401", itself=marks))
+        assert conclude("classify", TREE, [marked]).facts == facts | more
 
 
 def test_an_unknown_check_is_unusable() -> None:

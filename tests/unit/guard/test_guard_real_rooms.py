@@ -12,7 +12,7 @@ import pytest
 from greenroom.audit.log import TileLog
 from greenroom.audit.note import NoteSigner
 from greenroom.domain.digest import Digest, digest_of
-from greenroom.domain.outcomes import DiffClass, FileDiff
+from greenroom.domain.outcomes import DiffClass, FileDiff, Marks
 from greenroom.domain.verdict import Held, Passed, Refused
 from greenroom.domain.vocabulary import CGROUP_LAYERS, Trust
 from greenroom.domain.vocabulary import LAYERS as EVERY_LAYER
@@ -120,6 +120,19 @@ def test_guard_real_rooms_refuse_protected_paths(house: RealHouse) -> None:
     answer = house.guard.warrant(made.dossier())
     assert isinstance(answer, Refused)
     assert answer.rule == "protected-path"
+
+
+@pytest.mark.parametrize("marks", [Marks(base="setup.py", green=None), Marks(base=None, green="setup.py")])
+def test_guard_real_rooms_refuse_greenroom_itself(house: RealHouse, marks: Marks) -> None:
+    """An untrusted change of Greenroom itself gets no warrant, by the marks in the keeper's classification."""
+    made = papers(house, trust=Trust.UNTRUSTED)
+    file = FileDiff(path="README", line_class="docs", added=1, removed=1, why="prose")
+    diff = DiffClass(files=(file,), itself=marks)
+    made.receipts["classify"] = made.diff_run("classify", "classify_diff_t0", diff)
+    made.approve()
+    answer = house.guard.warrant(made.dossier())
+    assert isinstance(answer, Refused)
+    assert (answer.rule, answer.where) == ("greenroom-itself", "Greenroom itself, by setup.py")
 
 
 def test_guard_real_rooms_refuse_failing_tests(house: RealHouse) -> None:

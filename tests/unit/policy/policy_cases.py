@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from greenroom.domain import vocabulary
 from greenroom.domain.change import Change
 from greenroom.domain.constitution import Constitution
+from greenroom.domain.debate import Round, Transcript
 from greenroom.domain.digest import Digest, digest_of
 from greenroom.domain.plan import Arg, Plan, Step, ToolManifest
-from greenroom.domain.ports import Facts
+from greenroom.domain.ports import Facts, Review, Score
 from greenroom.domain.proof import Contribution, Evidence
 from greenroom.domain.verdict import Instant
 from greenroom.domain.vocabulary import ChangeId, Kind, Mode, Origin, State, Subject, Trust
 from greenroom.policy import constitution as constitutions
 from greenroom.policy.decide import CedarPolicy
+from greenroom.policy.judge import judge
 from greenroom.policy.manifests import BUILTIN, builtin_manifests, manifest_digest
 
 BASE = digest_of("tree", b"base")
@@ -87,15 +90,17 @@ def item(check: str, verdict: Any = "pass", **changed: Any) -> Evidence:
     return dataclasses.replace(found, **changed)
 
 
-def classified(*files: tuple[str, str], lines: int = 2, reproduced: str = "") -> Evidence:
-    """What `classify` found: (path, class) of each file."""
+def classified(
+    *files: tuple[str, str], lines: int = 2, reproduced: str = "", marks: Mapping[str, str] = MappingProxyType({})
+) -> Evidence:
+    """What `classify` found: (path, class) of each file; `marks` name what makes base or green Greenroom itself."""
     findings = tuple(Contribution(name=kind, points=0, why=path) for path, kind in files)
     facts = {
         "classes": ",".join(sorted({kind for _, kind in files})),
         "files": str(len(files)),
         "lines": str(lines),
         "reproduced-by": reproduced,
-    }
+    } | {f"greenroom-on-{side}": path for side, path in marks.items()}
     return item("classify", findings=findings, facts=facts)
 
 
@@ -106,3 +111,30 @@ def evidence(*replaced: Evidence, without: str = "") -> tuple[Evidence, ...]:
     good["tests"] = item("tests", facts={"share": "100", "passed": "12"})
     good |= {found.check: found for found in replaced}
     return tuple(found for check, found in good.items() if check != without)
+
+
+AXES = ("policy", "tests", "simplicity")
+
+
+def transcript(*rounds: tuple[int, int], **bent: Any) -> Transcript:
+    """A debate of two reviewers who give every axis so many points, ruled by the judge."""
+    held = []
+    for number, points in enumerate(rounds, 1):
+        reviews = tuple(
+            Review(
+                reviewer=name,
+                version="1",
+                round=number,
+                scores=tuple(Score(axis=axis, points=each, why="so") for axis in AXES),  # type: ignore[arg-type]
+            )
+            for name, each in zip(("rules", "estimate"), points, strict=True)
+        )
+        ruling, _, why = judge(reviews, number, 2)
+        held.append(Round(round=number, reviews=reviews, ruling=ruling, why=why))
+    usual = {
+        "dossier": digest_of("dossier", b"d"),
+        "rounds": tuple(held),
+        "ruling": held[-1].ruling,
+        "why": held[-1].why,
+    }
+    return Transcript(**(usual | bent))

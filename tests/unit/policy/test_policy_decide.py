@@ -240,6 +240,19 @@ def test_untrusted_words_do_not_touch_protected_paths() -> None:
     assert may(evidence=touched) == Passed()
 
 
+@pytest.mark.parametrize("side", ["base", "green"])
+def test_untrusted_words_do_not_touch_greenroom_itself(side: str) -> None:
+    """Whatever path a fetched release's change has; the box's own words go on to level 3."""
+    touched = cases.evidence(cases.classified(("README.md", "docs"), marks={side: "setup.py"}))
+    untrusted = cases.plan(cases.step(patch=Arg(value=cases.PATCH, trust=Trust.UNTRUSTED)))
+    for stage in (Stage.APPROVE, Stage.PROMOTE):
+        verdict = may(stage, plan=untrusted, evidence=touched)
+        assert verdict == Refused(
+            rule="greenroom-itself", where="Greenroom itself, by setup.py", remedy=rules.remedy_of("greenroom-itself")
+        )
+        assert may(stage, evidence=touched) == Passed()
+
+
 def test_a_missing_cgroup_is_excused_only_where_the_constitution_says_so() -> None:
     """With `allow_without_cgroup: false` every cgroup layer is required."""
     strict = amended(sandbox={"allow_without_cgroup": False})

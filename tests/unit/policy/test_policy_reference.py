@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import policy_cases as cases
@@ -25,6 +25,8 @@ from greenroom.policy.manifests import manifest_digest
 from greenroom.policy.vocabulary import NEVER
 
 SEED = 20_261
+SIDES = ("base", "green")
+DEBATES = (None, cases.transcript((100, 100)), cases.transcript((100, 10), (100, 100)))
 _APPLY = cases.TOOLS["apply_patch_t1"]
 _NETWORKED = dataclasses.replace(_APPLY, name="networked_t1", network=True, isolation=("seccomp", "cgroup-memory"))
 _EGRESS = dataclasses.replace(_APPLY, name="egress_t1", egress=("example.org:443",))
@@ -128,8 +130,25 @@ def _verdict(case: Case, rng: random.Random) -> None:
 def _files(case: Case, rng: random.Random) -> None:
     paths = ["src/a.py", "docs/a.md", ".github/ci.yml", "a.pem", "setup.py"]
     files = [(rng.choice(paths), rng.choice(["docs", "logic", "binary", "lint"])) for _ in range(rng.randrange(4))]
-    found = cases.classified(*files, lines=rng.choice([0, 5, 11, 6000]), reproduced=rng.choice(["", "ruff:F401"]))
+    lines, reproduced = rng.choice([0, 5, 11, 6000]), rng.choice(["", "ruff:F401"])
+    found = cases.classified(
+        *files, lines=lines, reproduced=reproduced, marks=_marks(rng) if rng.random() < 0.2 else {}
+    )
     case.evidence = [found if item.check == "classify" else item for item in case.evidence]
+
+
+def _marks(rng: random.Random) -> dict[str, str]:
+    """By which mark base, or Green, or both, or neither, is Greenroom itself; a mark may be an empty word."""
+    return {
+        side: rng.choice(["", "pyproject.toml", "src/greenroom/a.py"]) for side in rng.sample(SIDES, rng.randrange(3))
+    }
+
+
+def _itself(case: Case, rng: random.Random) -> None:
+    """Greenroom's own repository, low changes among them, from every sort of place."""
+    found = cases.classified(("README.md", rng.choice(["docs", "config"])), marks=_marks(rng))
+    case.evidence = [found if item.check == "classify" else item for item in case.evidence]
+    case.replan(steps=(cases.step(patch=Arg(value=cases.PATCH, trust=rng.choice([Trust.UNTRUSTED, Trust.BOX]))),))
 
 
 def _kind(case: Case, rng: random.Random) -> None:
@@ -193,6 +212,8 @@ SPOILERS: tuple[Callable[[Case, random.Random], None], ...] = (
     _verdict,
     _files,
     _files,
+    _itself,
+    _itself,
     _kind,
     _totals,
     _totals,
@@ -222,15 +243,21 @@ SPOILERS: tuple[Callable[[Case, random.Random], None], ...] = (
 )
 
 
-def _compare(count: int, seed: int) -> Counter[str]:
-    """Compare `count` generated cases; the rules that spoke, counted."""
+def _cases(count: int, seed: int) -> Iterator[tuple[str, random.Random, int, Case]]:
+    """`count` generated cases: what to call each, its dice, the constitution, the case."""
     rng = random.Random(seed)
-    heard: Counter[str] = Counter()
     for number in range(count):
         which = rng.randrange(len(POLICIES))
         case = Case(cases.change(), cases.plan(), cases.facts(), list(cases.evidence()))
         for spoil in rng.sample(SPOILERS, rng.choice([0, 1, 1, 2, 2, 3, 6])):
             spoil(case, rng)
+        yield f"case {number} of seed {seed}", rng, which, case
+
+
+def _compare(count: int, seed: int) -> Counter[str]:
+    """Compare `count` generated cases; the rules that spoke, counted."""
+    heard: Counter[str] = Counter()
+    for name, rng, which, case in _cases(count, seed):
         stage = rng.choice([*Stage, Stage.APPROVE, Stage.PROMOTE, Stage.PROMOTE])
         if case.facts.watched:
             stage = rng.choice([Stage.WATCH, Stage.WATCH, stage])
@@ -240,8 +267,21 @@ def _compare(count: int, seed: int) -> Counter[str]:
         )
         kind = "passed" if isinstance(verdict, Passed) else "held" if isinstance(verdict, Held) else "refused"
         found = (kind, "" if isinstance(verdict, Passed) else verdict.rule)
-        assert found == expected, f"case {number} of seed {seed}, {stage}: {case}"
+        assert found == expected, f"{name}, {stage}: {case}"
         heard[found[1]] += 1
+    return heard
+
+
+def _compare_levels(count: int, seed: int) -> Counter[tuple[ConsentLevel, bool]]:
+    """Compare the consent levels of `count` generated cases: how many had each, by whether Greenroom itself changes."""
+    heard: Counter[tuple[ConsentLevel, bool]] = Counter()
+    for name, rng, which, case in _cases(count, seed):
+        plan, debate = case.plan or cases.plan(), rng.choice(DEBATES)
+        level = POLICIES[which].weigh(plan, case.evidence, debate).level
+        expected = reference.level(CONSTITUTIONS[which], MANIFESTS, plan, case.evidence, debate)
+        assert level is expected, f"{name}, {debate}: {case}"
+        itself = any("greenroom" in fact and item.facts[fact] for item in case.evidence for fact in item.facts)
+        heard[level, itself] += 1
     return heard
 
 
@@ -265,3 +305,24 @@ def test_cedar_and_the_reference_agree_on_a_hundred_thousand(part: int) -> None:
     assert heard.total() == 10_000
     assert {rule.id for rule in rules.ORDER} - _TOLD_OTHERWISE <= set(heard)
     assert {"argument-type", "inconclusive", "flaky", "change-baking", "log-unwritable", *NEVER} <= set(heard)
+
+
+OF_ITSELF = {(ConsentLevel.PERSON, True)}
+"""Levels that are heard where Greenroom itself changes: the highest, and no other."""
+
+
+def test_levels_are_those_of_the_reference() -> None:
+    """On a thousand generated changes policy and reference ask the same of people; for Greenroom itself always all."""
+    heard = _compare_levels(1000, SEED)
+    assert {found for found in heard if found[1]} == OF_ITSELF
+    assert {found for found in heard if not found[1]} == {(level, False) for level in list(ConsentLevel)[1:]}
+
+
+@pytest.mark.full
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(10))
+def test_levels_are_those_of_the_reference_on_a_hundred_thousand(part: int) -> None:
+    """The same over a hundred thousand cases, in ten parts."""
+    heard = _compare_levels(10_000, SEED + 1 + part)
+    assert heard.total() == 10_000
+    assert {found for found in heard if found[1]} == OF_ITSELF

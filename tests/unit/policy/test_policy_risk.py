@@ -6,15 +6,13 @@ import policy_cases as cases
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from policy_cases import transcript
 
 from greenroom.domain.debate import Failed, Round, Transcript
-from greenroom.domain.digest import digest_of
 from greenroom.domain.errors import Unusable
 from greenroom.domain.plan import Arg
-from greenroom.domain.ports import Review, Score
 from greenroom.domain.proof import Contribution, Evidence, Risk
-from greenroom.domain.vocabulary import ConsentLevel, Trust
-from greenroom.policy.judge import judge
+from greenroom.domain.vocabulary import Agree, ConsentLevel, Mode, Trust
 from greenroom.policy.risk import CLASS_POINTS
 
 POLICY = cases.make_policy()
@@ -55,6 +53,26 @@ def test_the_level_follows_from_the_diff(files: list[tuple[str, str]], reproduce
 
 
 DOCS = cases.classified(("README.md", "docs"))
+
+
+@pytest.mark.parametrize(
+    ("marks", "said"),
+    [
+        ({"base": "pyproject.toml", "green": "pyproject.toml"}, "a person agrees to every change of it"),
+        ({"base": "pyproject.toml"}, "it takes the last mark away"),
+        ({"green": "src/greenroom/rescue.py"}, "it makes the repository one of Greenroom itself"),
+    ],
+)
+def test_every_change_of_greenroom_itself_needs_a_person(marks: dict[str, str], said: str) -> None:
+    """A typo in its README, too: on base or on Green, with a contribution that says so and by which mark."""
+    risk = weigh(cases.classified(("README.md", "docs"), marks=marks))
+    (reason,) = (part for part in risk.contributions if part.name == "greenroom-itself")
+    assert risk.level is ConsentLevel.PERSON
+    assert (risk.score, said in reason.why) == (weigh(DOCS).score + reason.points, True)
+    assert next(iter(marks.values())) in reason.why
+    for mode in Mode:
+        assert POLICY.agree(mode, risk.level) is Agree.PERSON
+    assert weigh(DOCS).level is ConsentLevel.OPT_IN
 
 
 @pytest.mark.parametrize(
@@ -111,33 +129,6 @@ def test_each_reason_is_a_named_contribution(replaced: Evidence, name: str) -> N
     risk = weigh(replaced)
     assert name in names(risk)
     assert all(part.why for part in risk.contributions)
-
-
-AXES = ("policy", "tests", "simplicity")
-
-
-def transcript(*rounds: tuple[int, int], **bent: Any) -> Transcript:
-    """A debate of two reviewers who give every axis so many points, ruled by the judge."""
-    held = []
-    for number, points in enumerate(rounds, 1):
-        reviews = tuple(
-            Review(
-                reviewer=name,
-                version="1",
-                round=number,
-                scores=tuple(Score(axis=axis, points=each, why="so") for axis in AXES),  # type: ignore[arg-type]
-            )
-            for name, each in zip(("rules", "estimate"), points, strict=True)
-        )
-        ruling, _, why = judge(reviews, number, 2)
-        held.append(Round(round=number, reviews=reviews, ruling=ruling, why=why))
-    usual = {
-        "dossier": digest_of("dossier", b"d"),
-        "rounds": tuple(held),
-        "ruling": held[-1].ruling,
-        "why": held[-1].why,
-    }
-    return Transcript(**(usual | bent))
 
 
 def test_every_reason_of_the_house_is_a_contribution() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from greenroom.domain import documents
-from greenroom.domain.outcomes import DiffClass
+from greenroom.domain.outcomes import DiffClass, Marks
 
 pytestmark = pytest.mark.slow
 
@@ -73,6 +74,35 @@ def test_what_settings_call_tests_is_logic(body: Any) -> None:
         settings = f'[tool.pytest.ini_options]\npython_files = ["{pattern}"]\n'
         before, after = ({"pyproject.toml": settings, "specs/spec_a.py": f"A = {n}\n"} for n in (1, 2))
         assert classes(body, before, after) == {"specs/spec_a.py": line_class}
+
+
+def test_each_tree_says_by_which_mark_it_is_greenroom_itself(body: Any) -> None:
+    """Base and Green are looked at apart: a change that brings the marks, moves them, or takes them away is told so."""
+    plain: dict[str, str | bytes] = {"README.md": "teh\n"}
+    named = plain | {"pyproject.toml": '[project]\nname = "greenroom"\n'}
+    moved = plain | {"house/greenroom/rescue.py": ""}
+    linked = body("classify_diff_t0", base=plain, green=plain | {"conf/p.toml": named["pyproject.toml"]})
+    assert linked.result["itself"] == {"base": None, "green": None}
+    for base, green, told in (
+        (plain, named, (None, "pyproject.toml")),
+        (named, moved, ("pyproject.toml", "house/greenroom/rescue.py")),
+        (moved, plain, ("house/greenroom/rescue.py", None)),
+    ):
+        ran = body("classify_diff_t0", base=base, green=green)
+        found = documents.decode(DiffClass, json.dumps(ran.result).encode())
+        assert found.itself == Marks(base=told[0], green=told[1])
+
+
+def test_metadata_behind_a_link_is_read(body: Any, tmp_path: Path) -> None:
+    """A link is no way past the mark; one that leads nowhere, or to a directory, is no mark and no error."""
+    tree = tmp_path / "tree"
+    (tree / "conf").mkdir(parents=True)
+    (tree / "conf/project.toml").write_text('[project]\nname = "greenroom"\n')
+    (tree / "setup.py").symlink_to("nowhere")
+    (tree / "setup.cfg").symlink_to("conf")
+    assert body("classify_diff_t0", base=tree, green={"a": ""}).result["itself"] == {"base": None, "green": None}
+    (tree / "pyproject.toml").symlink_to("conf/project.toml")
+    assert body("classify_diff_t0", base=tree, green={"a": ""}).result["itself"]["base"] == "pyproject.toml"
 
 
 def test_text_inside_a_package_is_logic(body: Any) -> None:
