@@ -63,7 +63,7 @@ class Hostile:
         self.keeper = RemoteKeeper(Client(str(box.socket("keeper")), patience_s=5.0).call)
         self.store = FileStore(box.store)
         self.forger: Mapping[Role, KeyAttestor] = attestors()
-        self.opener = parts.attestor(box, "owner", signing=False)
+        self.opener = parts.opener_of(box)
         self._changes = DatabaseChanges(tables.open_database(box.db / "box.db"), parts.SystemClock())
         self.tools = load_policy(self.store, parse_digest(str(self.guard.policy()))).tools
 

@@ -126,7 +126,7 @@ def test_every_paper_of_every_change_is_read(golden: Golden, laid: Box) -> None:
     """What `show` needs of each change: proposal, plan, debate, card, evidence and the keeper's receipts."""
     engine = tables.open_database(laid.db / "box.db")
     store = FileStore(laid.store)
-    opener = parts.attestor(laid, "keeper", signing=False)
+    opener = parts.opener_of(laid)
     shown = 0
     for change in DatabaseChanges(engine, parts.SystemClock()).list():
         assert read_proposal(store, change).summary

@@ -32,14 +32,14 @@ class KeyFiles:
         self._directory = directory
         self._crash_point = crash_point
 
-    def find(self, wanted: tuple[bytes, ...], *, first: bool) -> SigningKey | None:
-        """The private key of one of the public keys `wanted`; the next one takes its place where a crash kept it.
+    def find(self, wanted: Callable[[bytes], bool], *, first: bool) -> SigningKey | None:
+        """The private key whose public half is `wanted`; the next one takes its place where a crash kept it from it.
 
         `first` says that no later key than that of `init` is certified.
         """
         for path in (self.first,) if first else (self._directory / PRESENT, self._directory / NEXT):
             key = private_in(path)
-            if key is not None and key.public in wanted:
+            if key is not None and wanted(key.public):
                 if path.name == NEXT:
                     self.replace()
                 return key
@@ -50,6 +50,10 @@ class KeyFiles:
         self.forget(NEXT)
         keys.save_private(self._directory / NEXT, key)
         self._crash_point("epoch.key-saved")
+
+    def place(self, *, first: bool) -> Path:
+        """Where the present key belongs."""
+        return self.first if first else self._directory / PRESENT
 
     def next(self) -> SigningKey | None:
         """The key beside the present one; None where there is none that is whole."""

@@ -21,8 +21,8 @@ from typing import Protocol
 
 from greenroom.audit import files, keys
 from greenroom.audit.attest import KeyAttestor, key_id, sign_statement
-from greenroom.audit.epochs import Certified, KeyRing, NotACertificate, Walk, sign_certificate, walk
-from greenroom.audit.keyfiles import EARLIER, NEXT, PRESENT, KeyFiles, Withdrawn, cut, extend, wipe
+from greenroom.audit.epochs import Certified, KeyRing, Walk, sign_certificate, walk, walked
+from greenroom.audit.keyfiles import EARLIER, NEXT, KeyFiles, Withdrawn, cut, extend, wipe
 from greenroom.audit.note import Checkpoint, NoteSigner, SigningKey
 from greenroom.domain.digest import Digest, digest_of
 from greenroom.domain.errors import Bug, Tampered, Unusable
@@ -154,9 +154,7 @@ class EpochKeys:
 
     def _opened(self, anchor: bytes) -> SigningKey:
         found = walk(self._chain, (anchor,))
-        if found.error is not None and (found.lines_after or not isinstance(found.error, NotACertificate)):
-            raise found.error
-        self._ring = found.ring
+        self._ring = walked(found)
         held = self._held(found)
         if found.good < found.size:
             # A certificate that does not hold is evidence, and stays: then this is not reached.
@@ -167,10 +165,10 @@ class EpochKeys:
             wipe(self._files.first)
         return held
 
-    def _held(self, found: Walk) -> SigningKey:
+    def _held(self, found: Walk[KeyRing]) -> SigningKey:
         """The private key that the chain names last; the next one takes its place where a crash kept it from it."""
         first = not self._ring.certified
-        key = self._files.find(self._ring.publics, first=first)
+        key = self._files.find(lambda public: public in self._ring.publics, first=first)
         if key is not None:
             return key
         if found.error is not None:
@@ -178,7 +176,7 @@ class EpochKeys:
         raise Tampered(
             "key-unknown",
             "the guard's private key is not the one that the chain of its keys names last",
-            where=str(self._files.first if first else self._directory / PRESENT),
+            where=str(self._files.place(first=first)),
             remedy="the chain or the key file was put back or changed: put back the one that belongs to the other",
         )
 
