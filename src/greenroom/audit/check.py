@@ -6,7 +6,8 @@ entry was changed, dropped, added or put elsewhere; else the heads that the log 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from greenroom.audit.merkle import Frontier, leaf_hash, root_of
 from greenroom.audit.reader import Head, LogCopy, read_copy
 from greenroom.audit.tiles import WIDTH
 from greenroom.domain import documents
+from greenroom.domain.digest import Digest
 from greenroom.domain.errors import GreenroomError
 from greenroom.domain.events import Event
 
@@ -256,14 +258,7 @@ def _check_epochs(work: _Check) -> None:
     ring = work.copy.ring
     chain = {found.digest: found.certificate for found in ring.certified}
     entered = set()
-    for index, entry in enumerate(work.copy.entries):
-        if _CERTIFIED not in entry:
-            continue
-        try:
-            event = documents.decode(Event, entry)
-        except GreenroomError:
-            continue
-        digest = event.digests.get("certificate")
+    for index, digest in _certificates(work, _CERTIFIED):
         found = chain.get(digest) if digest is not None else None
         if found is None:
             message = f"entry {index} tells of a key that is not in the chain: the chain was cut or forked"
@@ -279,10 +274,19 @@ def _check_epochs(work: _Check) -> None:
         work.notes.append("the last key is not entered in the log yet: the guard does so when it starts")
 
 
+def _certificates(work: _Check, named: bytes) -> Iterator[tuple[int, Digest | None]]:
+    """Each entry with such a name that can be read, and the certificate that it tells of."""
+    for index, entry in enumerate(work.copy.entries):
+        if named in entry:
+            with contextlib.suppress(GreenroomError):
+                yield index, documents.decode(Event, entry).digests.get("certificate")
+
+
 def _check_keepers(work: _Check, directory: Path, keeper: bytes | None) -> None:
     """Each certificate of the keeper's chain is entered once, in its order, and no other is."""
     if keeper is None:
-        work.notes.append(KEEPER_UNKNOWN)
+        if (directory / keepers.CHAIN).exists():
+            work.notes.append(KEEPER_UNKNOWN)
         return
     # Read behind the entries: what they tell of is in the chain, also while the guard writes.
     found = keepers.walk(directory / keepers.CHAIN, (keeper,), _origin(work.copy))
@@ -290,14 +294,7 @@ def _check_keepers(work: _Check, directory: Path, keeper: bytes | None) -> None:
         work.find(found.error.reference, found.error.message)
     places = {each.digest: number for number, each in enumerate(found.ring.certified)}
     entered = 0
-    for index, entry in enumerate(work.copy.entries):
-        if _KEEPER_CERTIFIED not in entry:
-            continue
-        try:
-            event = documents.decode(Event, entry)
-        except GreenroomError:
-            continue
-        digest = event.digests.get("certificate")
+    for index, digest in _certificates(work, _KEEPER_CERTIFIED):
         place = places.get(digest) if digest is not None else None
         if place is None:
             message = f"entry {index} tells of a key of the keeper that is not in its chain: it was cut or forked"
