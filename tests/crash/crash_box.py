@@ -56,9 +56,9 @@ UNSEEN = FOUND | {
     "tests/test_small.py": "import alpha\nimport small\n\n\ndef test_one():\n    assert small.one() == alpha.ONE\n",
 }
 """The files of a repository that the box has not seen, with a dependency that its tests need."""
-MOVING = ("db", "guard", "live", "log")
+MOVING = ("db", "guard", "keys", "live", "log")
 """What a run changes in a box besides the store, whose files never change: they are linked, not copied."""
-RUNS = "attempts.db*"
+RUNS = ("attempts.db*", "epoch.*")
 PREPARED = "prepare"
 ROLES = ("executor", "guard", "keeper", "rescue")
 TRIES = 6
@@ -111,6 +111,8 @@ class CrashBox:
         self.marker = self.box.store / "crash-marker"
         self.change = ""
         self.crash_at = ""
+        self.epoch_seconds = ""
+        """How long a key lives in what is started from then on, where it is not an hour."""
         self.said: list[str] = []
         """What each command of the case printed, and how it ended."""
         self._log_from = 0
@@ -206,6 +208,8 @@ class CrashBox:
         environment = {name: os.environ[name] for name in KEPT if name in os.environ}
         environment |= {"GREENROOM_HOME": str(self.box.root), "GREENROOM_IDLE_SECONDS": str(self.idle_s)}
         environment |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.index), "PIP_CONFIG_FILE": os.devnull}
+        if self.epoch_seconds:
+            environment["GREENROOM_EPOCH_SECONDS"] = self.epoch_seconds
         if self.crash_at:
             environment["GREENROOM_CRASH_AT"] = f"{self.crash_at}@{self.marker}"
         return subprocess.Popen(
@@ -470,7 +474,7 @@ def make_wheel(index: Path) -> None:
 
 
 def _copy_runs(source: Path, target: Path) -> None:
-    """The record of runs, with what SQLite keeps beside it, and what is remembered of dependencies.
+    """The record of runs, with what SQLite keeps beside it, the present key, and what is remembered of dependencies.
 
     The rest of the keeper's directory never changes but by what is added.
     """
@@ -478,10 +482,11 @@ def _copy_runs(source: Path, target: Path) -> None:
     shutil.rmtree(target / PREPARED, ignore_errors=True)
     if (source / PREPARED).is_dir():
         shutil.copytree(source / PREPARED, target / PREPARED)
-    for old in target.glob(RUNS):
-        old.unlink()
-    for path in source.glob(RUNS):
-        shutil.copy2(path, target / path.name)
+    for pattern in RUNS:
+        for old in target.glob(pattern):
+            old.unlink()
+        for path in source.glob(pattern):
+            shutil.copy2(path, target / path.name)
 
 
 def _output(*argv: str) -> str:

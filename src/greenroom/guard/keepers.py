@@ -130,18 +130,18 @@ class KeeperPapers:
         return self._chain
 
     def _enter(self, epoch: Epoch) -> None:
-        """Date the present key, and tell the log of it, each once."""
+        """Tell the log of the present key, and date it, each once."""
         if epoch.certificate is None:
             return
-        since = str(self._clock.floor())
-        self._ledger.write("INSERT INTO keeper_epochs VALUES (?, ?) ON CONFLICT DO NOTHING", epoch.number, since)
-        self._crash_point("keeper.dated")
         self._journal.write(
             "keeper.certified",
             f"keeper-epoch/{epoch.number}",
             about=str(epoch.number),
             digests={"certificate": epoch.certificate, "key": epoch.key},
         )
+        self._crash_point("keeper.logged")
+        since = str(self._clock.floor())
+        self._ledger.write("INSERT INTO keeper_epochs VALUES (?, ?) ON CONFLICT DO NOTHING", epoch.number, since)
 
     def _since(self, epoch: int) -> Instant | None:
         """Since when the key of `epoch` signs: the first one since the log's first entry."""

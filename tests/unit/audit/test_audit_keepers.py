@@ -30,7 +30,14 @@ from greenroom.domain.verdict import Instant
 
 ORIGIN = "box.example/one"
 ABOUT = digest_of("blob", b"x")
-POINTS = ("key-saved", "signed", "certified", "key-aside", "key-in-place", "key-replaced")
+POINTS = (
+    "epoch.key-saved",
+    "epoch.signed",
+    "epoch.certified",
+    "epoch.key-aside",
+    "epoch.key-in-place",
+    "epoch.key-replaced",
+)
 
 
 class Killed(BaseException):
@@ -126,7 +133,7 @@ class Place:
         return path.read_bytes().splitlines(keepends=True) if path.exists() else []
 
     def _point(self, name: str) -> None:
-        if name == f"epoch.{self.crash_at}":
+        if name == self.crash_at:
             self.crash_at = ""
             raise Killed(name)
 

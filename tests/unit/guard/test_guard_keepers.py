@@ -240,7 +240,7 @@ def test_the_log_tells_of_each_key(house: ShownHouse) -> None:
         house.guard.append(Event(key="x", at=Instant(0), actor="executor", name="keeper.certified"))
 
 
-@pytest.mark.parametrize("point", ["keeper.chain-extended", "keeper.dated"])
+@pytest.mark.parametrize("point", ["keeper.chain-extended", "keeper.logged"])
 def test_a_guard_that_dies_while_it_takes_a_key_in(house: ShownHouse, point: str) -> None:
     """The chain leads: the next start dates the key and tells the log; the keeper finishes its turn."""
     made = papers(house)
