@@ -90,6 +90,7 @@ def test_e2e_keeper_epochs(house: House) -> None:
     house.take_in(place)
     assert present(house) > began
     assert (house.box.keys / "keeper.key").read_bytes() == b""
+    assert house.ok("doctor")["facts"]["keeper key"] == f"epoch {present(house)}, 0 min old"
     _stolen_keys(house, change, (first, stolen))
     house.ok("approve", change, "--yes")
     assert house.logged("live.promoted")[-1]["change"] == change

@@ -31,6 +31,7 @@ TURNS = 8
 """How often a key may be too old when a paper is shown that it signed: once, unless epochs are very short."""
 TRIES = 3
 """How often the guard is asked when it hangs up, as it does when it is started again; each call may be made twice."""
+HUNG_UP = "hung-up"
 T = TypeVar("T")
 
 
@@ -136,6 +137,7 @@ def _asked(call: Callable[[], T]) -> T:
     for _ in range(TRIES - 1):
         try:
             return call()
-        except Unreachable:
-            continue
+        except Unreachable as error:
+            if error.reference != HUNG_UP:
+                raise
     return call()

@@ -277,8 +277,8 @@ class KeeperCertificate:
 class Epoch:
     """An epoch of the guard's keys or the keeper's: its number, its public key, and the envelope that certifies it.
 
-    `certificate` is None for epoch 0, which nothing certifies. `since` is None for it, too, and for the keeper's, whose
-    certificates have no time.
+    `certificate` is None for epoch 0, which nothing certifies. `since` is None where that is not known: for epoch 0 of
+    the guard's, and for the keeper's but from the guard, since their certificates have no time.
     """
 
     number: int

@@ -8,6 +8,7 @@ once its hour is over: no paper is written down for an epoch that has passed.
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable, Iterable
 
@@ -69,8 +70,9 @@ class KeeperPapers:
             self._enter(self._chain.present())
 
     def present(self) -> Epoch:
-        """The keeper's present epoch; raises Unusable `keeper-keeps-its-key` where it has none."""
-        return self._required().present()
+        """The keeper's present epoch, and since when; raises Unusable `keeper-keeps-its-key` where it has none."""
+        present = self._required().present()
+        return dataclasses.replace(present, since=self._since(present.number))
 
     def certify(self, envelope: bytes) -> Epoch:
         """Take the certificate of the keeper's next key in: durable, dated and logged when this returns.
@@ -82,7 +84,7 @@ class KeeperPapers:
             epoch = chain.certify(envelope)
             self._crash_point("keeper.chain-extended")
             self._enter(epoch)
-            return epoch
+        return self.present()
 
     def shown(self, paper: Digest, epoch: int) -> bool:
         """Write down that `paper` was there in `epoch`; False, and nothing, where its key is too old by now.
