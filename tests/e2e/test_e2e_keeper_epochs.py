@@ -78,7 +78,7 @@ def test_e2e_keeper_epochs(house: House) -> None:
     first = keys.load_private(house.box.keys / "keeper.key")
     place = house.repository("turning")
     house.take_in(place)
-    change = house.good(place, "Better.")["change"]
+    change = house.good(place, "Better.")["id"]
     dossier = house.dossier(change)
     papers = (*dossier.receipts, *dossier.seals)
     began = present(house)

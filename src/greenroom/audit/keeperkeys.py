@@ -96,10 +96,10 @@ class KeeperAttestor:
         self._files.forget(EARLIER)
         if present.number:
             wipe(self._files.first)
-        self._held = (present.number, key)
         if self._files.next() is not None:
-            self._turn(present.number, key)
-        return self._held or (present.number, key)
+            return self._turn(present.number, key)
+        self._held = (present.number, key)
+        return self._held
 
     def _found(self, present: Epoch) -> SigningKey:
         wanted, first = hex_of(present.key), not present.number
@@ -114,11 +114,11 @@ class KeeperAttestor:
             "`greenroom stop`, then restore a backup of the box",
         )
 
-    def _turn(self, number: int, key: SigningKey) -> None:
+    def _turn(self, number: int, key: SigningKey) -> tuple[int, SigningKey]:
         """The next key in the place of `key`, once the guard has its certificate."""
         self._held = None
         following = self._files.next()
-        if following is None or following.public == key.public:
+        if following is None:
             made = keys.generate()
             self._files.save_next(made)
             following = made
@@ -130,6 +130,7 @@ class KeeperAttestor:
         self._files.replace()
         self._crash_point("epoch.key-replaced")
         self._held = (certified.number, following)
+        return self._held
 
 
 def _asked(call: Callable[[], T]) -> T:
