@@ -236,7 +236,8 @@ def _keeper_chain(box: Box) -> ChainFile:
     return ChainFile(origin=origin, anchor=public_keys(box)["keeper"][0], path=box.log / CHAIN)
 
 
-def _keeper_attestor(box: Box, guard: GuardClient) -> KeeperAttestor:
+def keeper_attestor(box: Box, guard: GuardClient | GuardService) -> KeeperAttestor:
+    """Signs as the keeper of a box, with its present key, before the eyes of `guard`."""
     from greenroom.audit.keeperkeys import KeeperAttestor
     from greenroom.bootstrap.identity import identity_of
 
@@ -283,7 +284,7 @@ def make_keeper(box: Box, guard: GuardClient, root: int | None = None) -> Keeper
         walls=ProcessWalls(launcher, sandbox_uid=uid, sandbox_gid=gid),
         trees=StoreTrees(store),
         store=store,
-        attestor=_keeper_attestor(box, guard),
+        attestor=keeper_attestor(box, guard),
         clock=SystemClock(),
         manifests=manifests,
         tools=lambda: policy().tools,
