@@ -26,6 +26,7 @@ from typing import Any, TypeVar
 
 from greenroom.audit.check import check
 from greenroom.audit.checkpoint import KeptCheckpoint
+from greenroom.audit.epochs import CHAIN, walk
 from greenroom.audit.keys import load_public
 from greenroom.audit.reader import read_copy
 from greenroom.bootstrap.ownership import hand_over
@@ -362,8 +363,9 @@ class CrashBox:
     def entries(self) -> list[Mapping[str, Any]]:
         """The log, once it is found whole."""
         public = load_public(self.box.public / "guard.pub")
-        kept = KeptCheckpoint(self.box.guard / "checkpoint", (public,)).latest()
-        report = check(self.box.log, (public,), kept=kept[1] if kept else None)
+        kept = KeptCheckpoint(self.box.guard / "checkpoint", walk(self.box.log / CHAIN, (public,)).ring).latest()
+        keeper = load_public(self.box.public / "keeper.pub")
+        report = check(self.box.log, (public,), kept=kept[1] if kept else None, keeper=keeper)
         assert report.ok, report.findings
         return [load_json(entry) for entry in read_copy(self.box.log, (public,)).entries]
 

@@ -129,6 +129,8 @@ class Scene:
         """What the hostile executor got."""
         said = {"foreign": str(self.foreign), "agent": str(self.agent), "apart": str(self.other), "back": self.back}
         said["stolen"] = self.stolen
+        promoted = [entry for entry in self.box.entries() if entry["name"] == "live.promoted"]
+        said["spent"] = " ".join(entry["digests"]["warrant"] for entry in promoted)
         wish = json.dumps(self.changes | said)
         program = str(Path(__file__).with_name("hostile_executor.py"))
         argv = executor_command(self.box.box, (sys.executable, program, str(self.box.box.root), name, wish))
@@ -182,6 +184,7 @@ def scene() -> Iterator[Scene]:
         _taken_in_and_back(box, apart)
         box.down()
         box.epoch_seconds = ""
+        box.must("status")
         yield Scene(box, {"agreed": first, "open": second, "flaky": flaky}, foreign, apart, agent, stolen)
     finally:
         box.run("down")
