@@ -26,6 +26,7 @@ from typing import Any, TypeVar
 
 from greenroom.audit.check import check
 from greenroom.audit.checkpoint import KeptCheckpoint
+from greenroom.audit.epochs import CHAIN, walk
 from greenroom.audit.keys import load_public
 from greenroom.audit.reader import read_copy
 from greenroom.bootstrap.ownership import hand_over
@@ -56,9 +57,9 @@ UNSEEN = FOUND | {
     "tests/test_small.py": "import alpha\nimport small\n\n\ndef test_one():\n    assert small.one() == alpha.ONE\n",
 }
 """The files of a repository that the box has not seen, with a dependency that its tests need."""
-MOVING = ("db", "guard", "live", "log")
+MOVING = ("db", "guard", "keys", "live", "log")
 """What a run changes in a box besides the store, whose files never change: they are linked, not copied."""
-RUNS = "attempts.db*"
+RUNS = ("attempts.db*", "epoch.*")
 PREPARED = "prepare"
 ROLES = ("executor", "guard", "keeper", "rescue")
 TRIES = 6
@@ -111,6 +112,8 @@ class CrashBox:
         self.marker = self.box.store / "crash-marker"
         self.change = ""
         self.crash_at = ""
+        self.epoch_seconds = ""
+        """How long a key lives in what is started from then on, where it is not an hour."""
         self.said: list[str] = []
         """What each command of the case printed, and how it ended."""
         self._log_from = 0
@@ -206,6 +209,8 @@ class CrashBox:
         environment = {name: os.environ[name] for name in KEPT if name in os.environ}
         environment |= {"GREENROOM_HOME": str(self.box.root), "GREENROOM_IDLE_SECONDS": str(self.idle_s)}
         environment |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.index), "PIP_CONFIG_FILE": os.devnull}
+        if self.epoch_seconds:
+            environment["GREENROOM_EPOCH_SECONDS"] = self.epoch_seconds
         if self.crash_at:
             environment["GREENROOM_CRASH_AT"] = f"{self.crash_at}@{self.marker}"
         return subprocess.Popen(
@@ -358,8 +363,9 @@ class CrashBox:
     def entries(self) -> list[Mapping[str, Any]]:
         """The log, once it is found whole."""
         public = load_public(self.box.public / "guard.pub")
-        kept = KeptCheckpoint(self.box.guard / "checkpoint", (public,)).latest()
-        report = check(self.box.log, (public,), kept=kept[1] if kept else None)
+        kept = KeptCheckpoint(self.box.guard / "checkpoint", walk(self.box.log / CHAIN, (public,)).ring).latest()
+        keeper = load_public(self.box.public / "keeper.pub")
+        report = check(self.box.log, (public,), kept=kept[1] if kept else None, keeper=keeper)
         assert report.ok, report.findings
         return [load_json(entry) for entry in read_copy(self.box.log, (public,)).entries]
 
@@ -470,7 +476,7 @@ def make_wheel(index: Path) -> None:
 
 
 def _copy_runs(source: Path, target: Path) -> None:
-    """The record of runs, with what SQLite keeps beside it, and what is remembered of dependencies.
+    """The record of runs, with what SQLite keeps beside it, the present key, and what is remembered of dependencies.
 
     The rest of the keeper's directory never changes but by what is added.
     """
@@ -478,10 +484,11 @@ def _copy_runs(source: Path, target: Path) -> None:
     shutil.rmtree(target / PREPARED, ignore_errors=True)
     if (source / PREPARED).is_dir():
         shutil.copytree(source / PREPARED, target / PREPARED)
-    for old in target.glob(RUNS):
-        old.unlink()
-    for path in source.glob(RUNS):
-        shutil.copy2(path, target / path.name)
+    for pattern in RUNS:
+        for old in target.glob(pattern):
+            old.unlink()
+        for path in source.glob(pattern):
+            shutil.copy2(path, target / path.name)
 
 
 def _output(*argv: str) -> str:

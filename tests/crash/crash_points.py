@@ -106,6 +106,8 @@ ELSEWHERE = {
         "epoch.key-in-place",
         "epoch.key-replaced",
     ),
+    "tests/unit/audit/test_audit_keepers.py": ("epoch.signed",),
+    "tests/unit/guard/test_guard_keepers.py": ("keeper.chain-extended", "keeper.logged"),
     "tests/unit/guard/test_guard_budget.py": ("reserve.counted", "settle.logged"),
     "tests/unit/pipeline/test_pipeline_verbs.py": ("again.saved",),
     "tests/unit/pipeline/test_pipeline_deciding.py": ("child.saved",),

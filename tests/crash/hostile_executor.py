@@ -12,6 +12,7 @@ import ctypes
 import dataclasses
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -20,8 +21,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 import greenroom
-from greenroom.audit.attest import KeyAttestor
+from greenroom.audit import keys
+from greenroom.audit.attest import KeyAttestor, sign_statement
+from greenroom.audit.keepers import sign_certificate
 from greenroom.bootstrap import parts
 from greenroom.config import Box
 from greenroom.domain import documents, trees
@@ -32,7 +37,7 @@ from greenroom.domain.errors import GreenroomError
 from greenroom.domain.events import GUARD_ONLY, Event
 from greenroom.domain.plan import Plan
 from greenroom.domain.ports import CheckRun, Dossier
-from greenroom.domain.proof import Carry, Consent, Import, Predicate, Receipt, Role, Seal, Warrant
+from greenroom.domain.proof import Carry, Consent, Import, KeeperCertificate, Predicate, Receipt, Role, Seal, Warrant
 from greenroom.domain.verdict import Held, Instant, Passed, Refused
 from greenroom.domain.vocabulary import ChangeId, ConsentLevel, Kind, Mode, Subject, address_of, subject_of
 from greenroom.guard.client import GuardClient
@@ -63,7 +68,7 @@ class Hostile:
         self.keeper = RemoteKeeper(Client(str(box.socket("keeper")), patience_s=5.0).call)
         self.store = FileStore(box.store)
         self.forger: Mapping[Role, KeyAttestor] = attestors()
-        self.opener = parts.attestor(box, "owner", signing=False)
+        self.opener = parts.opener_of(box, self.guard.keeper_key)
         self._changes = DatabaseChanges(tables.open_database(box.db / "box.db"), parts.SystemClock())
         self.tools = load_policy(self.store, parse_digest(str(self.guard.policy()))).tools
 
@@ -301,6 +306,37 @@ def forged_seals(me: Hostile) -> Sequence[str]:
     seals = [me.body(Seal, digest, Predicate.SEAL, "keeper") for digest in me.dossier("agreed").seals]
     forged = tuple(me.forged("keeper", Predicate.SEAL, seal.green, seal) for seal in seals)
     return [me.promote(me.dossier("agreed", seals=forged))]
+
+
+def an_earlier_key_of_the_keeper(me: Hostile) -> Sequence[str]:
+    """A stolen key of an epoch that is over: it signs papers like the true ones, of runs that never were."""
+    stolen = keys.PrivateKey(Ed25519PrivateKey.from_private_bytes(bytes.fromhex(me.wish["stolen"])))
+    runs = [(true.output, dataclasses.replace(true, run=secrets.token_hex(16))) for _, true in me.receipts("agreed")]
+    true = me.dossier("agreed")
+    seals = [me.body(Seal, digest, Predicate.SEAL, "keeper") for digest in true.seals]
+    builds = [(seal.green, dataclasses.replace(seal, build=secrets.token_hex(16))) for seal in seals]
+    receipts, again = (
+        tuple(
+            me.store.put("statement", sign_statement(stolen, predicate, about, documents.encode(made)))
+            for about, made in papers
+        )
+        for predicate, papers in ((Predicate.RECEIPT, runs), (Predicate.SEAL, builds))
+    )
+    record = _import_of(me)
+    brought = me.store.put("statement", sign_statement(stolen, Predicate.IMPORT, record.tree, documents.encode(record)))
+    present = me.guard.keeper_epoch().number
+    mine = KeeperCertificate(log="", epoch=present + 1, key=keys.generate().public)
+    got = [
+        me.promote(me.dossier("agreed", receipts=receipts)),
+        me.promote(me.dossier("agreed", receipts=(*true.receipts[1:], receipts[0]))),
+        me.promote(me.dossier("agreed", seals=again)),
+        wrongly(lambda: me.guard.adopt(brought)),
+        *(wrongly(partial(me.guard.shown, receipts[0], epoch)) for epoch in (0, present)),
+        wrongly(lambda: me.guard.certify_keeper(sign_certificate(stolen, mine))),
+    ]
+    # Its signature holds, and other attacks go through every import of the store.
+    me.store.erase(brought)
+    return [*got, "long over" if present else "still present"]
 
 
 def receipts_of_another_change(me: Hostile) -> Sequence[str]:
@@ -561,8 +597,15 @@ def a_forged_delivery(me: Hostile) -> Sequence[str]:
 
 
 def a_forged_import(me: Hostile) -> Sequence[str]:
+    record = _import_of(me)
+    forged = me.forged("keeper", Predicate.IMPORT, record.tree, record)
+    return [rule(me.guard.adopt(digest)) for digest in (forged, me.dossier("open").seals[0])]
+
+
+def _import_of(me: Hostile) -> Import:
+    """The open change's Green, as if a person had it on their branch."""
     subject = me.change("open").subject
-    record = Import(
+    return Import(
         subject=subject,
         source=subject.address.partition("#")[0],
         branch="main",
@@ -572,8 +615,6 @@ def a_forged_import(me: Hostile) -> Sequence[str]:
         trust=2,
         at=Instant(parts.SystemClock().now()),
     )
-    forged = me.forged("keeper", Predicate.IMPORT, record.tree, record)
-    return [rule(me.guard.adopt(digest)) for digest in (forged, me.dossier("open").seals[0])]
 
 
 def an_old_import(me: Hostile) -> Sequence[str]:
@@ -711,16 +752,8 @@ def with_the_right_papers(me: Hostile) -> Sequence[str]:
 def again_after_a_revert(me: Hostile) -> Sequence[str]:
     """The spent warrant, the spent consent."""
     mine = me.dossier("agreed")
-    old = [d for d in _statements(me) if _is_warrant(me, d)]
+    old = [parse_digest(digest) for digest in me.wish["spent"].split()]
     return [*(rule(me.guard.promote(digest)) for digest in old), me.promote(mine)]
-
-
-def _is_warrant(me: Hostile, digest: Digest) -> bool:
-    try:
-        me.body(Warrant, digest, Predicate.WARRANT, "guard")
-    except GreenroomError:
-        return False
-    return True
 
 
 ATTACKS: Mapping[str, Callable[[Hostile], Sequence[str]]] = {
@@ -744,6 +777,7 @@ ATTACKS: Mapping[str, Callable[[Hostile], Sequence[str]]] = {
         no_seals,
         forged_receipts,
         forged_seals,
+        an_earlier_key_of_the_keeper,
         receipts_of_another_change,
         receipts_of_other_trees,
         receipts_without_overlay,

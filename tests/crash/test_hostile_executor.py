@@ -21,6 +21,7 @@ import pytest
 from crash_box import FINDING, CrashBox
 from hostile_executor import ATTACKS
 
+from greenroom.audit import keys
 from greenroom.domain.vocabulary import Kind, Subject, address_of
 from greenroom.keeper.separation import executor_command
 
@@ -72,6 +73,7 @@ ENDS = {
     "no_seals": {"inconclusive", "not-rehearsed"},
     "forged_receipts": {"statement-forged"},
     "forged_seals": {"statement-forged"},
+    "an_earlier_key_of_the_keeper": {"paper-not-shown", "not-allowed", "long over"},
     "receipts_of_another_change": {"receipt-wrong-trees"},
     "receipts_of_other_trees": {"receipt-wrong-trees"},
     "receipts_without_overlay": {"receipt-wrong-overlay"},
@@ -120,10 +122,15 @@ class Scene:
     foreign: Path = Path()
     apart: Path = Path()
     agent: Path = Path()
+    stolen: str = ""
+    """A private key of the keeper's that was copied in an epoch which is over, in hex."""
 
     def attack(self, name: str) -> list[str]:
         """What the hostile executor got."""
         said = {"foreign": str(self.foreign), "agent": str(self.agent), "apart": str(self.other), "back": self.back}
+        said["stolen"] = self.stolen
+        promoted = [entry for entry in self.box.entries() if entry["name"] == "live.promoted"]
+        said["spent"] = " ".join(entry["digests"]["warrant"] for entry in promoted)
         wish = json.dumps(self.changes | said)
         program = str(Path(__file__).with_name("hostile_executor.py"))
         argv = executor_command(self.box.box, (sys.executable, program, str(self.box.box.root), name, wish))
@@ -161,6 +168,7 @@ def scene() -> Iterator[Scene]:
     box = CrashBox(root, idle_s=600)
     try:
         box.begin_with(MANY)
+        stolen = keys.load_private(box.box.keys / "keeper.key").raw().hex()
         box.must("improve", str(box.repository), "--only", "codespell")
         first, second = (row["id"] for row in box.rows() if row["state"] == "verified")
         (flaky,) = (row["id"] for row in box.rows() if row["state"] == "aborted")
@@ -171,8 +179,13 @@ def scene() -> Iterator[Scene]:
         box.git("-C", str(foreign), "commit", "--quiet", "--all", "--message", "Evil")
         agent = root / "agent"
         agent.touch()
+        box.down()
+        box.epoch_seconds = "2"
         _taken_in_and_back(box, apart)
-        yield Scene(box, {"agreed": first, "open": second, "flaky": flaky}, foreign, apart, agent)
+        box.down()
+        box.epoch_seconds = ""
+        box.must("status")
+        yield Scene(box, {"agreed": first, "open": second, "flaky": flaky}, foreign, apart, agent, stolen)
     finally:
         box.run("down")
         shutil.rmtree(apart, ignore_errors=True)

@@ -157,6 +157,10 @@ class House:
         """The running guard, spoken to without the command line."""
         return GuardClient(Client(str(self.box.socket("guard")), patience_s=10.0).call)
 
+    def opener(self) -> KeyAttestor:
+        """Opens what any role of the box signed."""
+        return parts.opener_of(self.box)
+
     @property
     def changes(self) -> DatabaseChanges:
         """The executor's own database, for playing a hostile executor.

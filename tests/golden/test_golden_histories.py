@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 from golden import NAMES, Golden
 
+from greenroom.audit import keys
+from greenroom.audit.attest import sign_statement
 from greenroom.audit.check import check
 from greenroom.audit.entry import encode_event
 from greenroom.audit.keys import load_public
@@ -23,10 +26,11 @@ from greenroom.config import Box
 from greenroom.domain import documents
 from greenroom.domain.card import Card
 from greenroom.domain.debate import Transcript
+from greenroom.domain.digest import digest_of
 from greenroom.domain.events import Event
 from greenroom.domain.plan import Plan
-from greenroom.domain.proof import Evidence
-from greenroom.domain.verdict import Held, Passed, Refused
+from greenroom.domain.proof import Evidence, Import, Predicate
+from greenroom.domain.verdict import Held, Instant, Passed, Refused
 from greenroom.domain.vocabulary import ChangeId, subject_of
 from greenroom.pipeline import tables
 from greenroom.pipeline.board import read_board
@@ -59,7 +63,8 @@ def box(golden: Golden, tmp_path: Path) -> Box:
 
 def whole(box: Box) -> int:
     """The size of the box's log, which checks."""
-    report = check(box.log, (load_public(box.public / "guard.pub"),))
+    keeper = load_public(box.public / "keeper.pub")
+    report = check(box.log, (load_public(box.public / "guard.pub"),), keeper=keeper)
     assert report.ok, report.findings
     return report.size
 
@@ -94,7 +99,8 @@ def test_a_changed_byte_of_an_earlier_log_is_found(golden: Golden, box: Box) -> 
     if (bundles / "000").exists():
         last = bundles / "000"
     last.write_bytes(last.read_bytes().replace(b"live.promoted", b"live.promotes", 1))
-    report = check(box.log, (load_public(box.public / "guard.pub"),))
+    keeper = load_public(box.public / "keeper.pub")
+    report = check(box.log, (load_public(box.public / "guard.pub"),), keeper=keeper)
     assert not report.ok
     assert golden.entries[report.findings[0].entry or 0].count(b"live.promoted")
 
@@ -126,7 +132,7 @@ def test_every_paper_of_every_change_is_read(golden: Golden, laid: Box) -> None:
     """What `show` needs of each change: proposal, plan, debate, card, evidence and the keeper's receipts."""
     engine = tables.open_database(laid.db / "box.db")
     store = FileStore(laid.store)
-    opener = parts.attestor(laid, "keeper", signing=False)
+    opener = parts.opener_of(laid)
     shown = 0
     for change in DatabaseChanges(engine, parts.SystemClock()).list():
         assert read_proposal(store, change).summary
@@ -177,8 +183,37 @@ def test_a_yes_of_then_promotes_only_what_holds_today(golden: Golden, box: Box) 
         answer = guard.warrant(dossier_of(store, change))
         assert isinstance(answer, str | Refused | Held)
         if not isinstance(answer, str):
-            assert answer.rule
+            assert answer.rule != "paper-not-shown"
             assert answer.remedy
+
+
+@pytest.mark.slow
+def test_the_keeper_s_key_of_then_signs_nothing_more(golden: Golden, box: Box) -> None:
+    """What it signed counts; it is overdue: the first signature certifies the next key, and a copy of it is refused."""
+    copy = keys.load_private(box.keys / "keeper.key")
+    store = FileStore(box.store)
+    about, body = digest_of("blob", b"x"), b"{}"
+    with parts.open_guard(box) as guard:
+        [adopted] = {event.digests["import"] for event in _events(golden, "live.adopted")}
+        before = guard.adopt(adopted)
+        assert isinstance(before, str), before
+        late = documents.decode(Import, parts.opener_of(box).open(store.get(adopted), Predicate.IMPORT, "keeper").body)
+        forged = documents.encode(dataclasses.replace(late, at=Instant(late.at + 1)))
+        stolen = store.put("statement", sign_statement(copy, Predicate.IMPORT, late.tree, forged))
+        keeper = parts.keeper_attestor(box, guard)
+        assert keeper.open(keeper.sign(Predicate.RECEIPT, about, body), Predicate.RECEIPT, "keeper").about == about
+        assert guard.keeper_epoch().number == 1
+        refused = guard.adopt(stolen)
+        assert isinstance(refused, Refused)
+        assert refused.rule == "paper-not-shown"
+        assert guard.adopt(adopted) == before
+    assert (box.keys / "keeper.key").read_bytes() == b""
+    assert whole(box) > len(golden.entries)
+
+
+def _events(golden: Golden, name: str) -> list[Event]:
+    events = [documents.decode(Event, entry) for entry in golden.entries]
+    return [event for event in events if event.name == name]
 
 
 @pytest.mark.slow

@@ -33,7 +33,7 @@ class KeyAttestor:
 
     `private_key` is None for those who only verify. `public_keys` holds raw Ed25519 keys by role, the
     present one and former ones; one key in two roles would unbind the roles, and is refused. `certified` gives
-    the guard's key with an id that is not among them, where the chain of its keys has one.
+    the guard's key with an id that is not among them, where the chain of its keys has one, and `keepers` the keeper's.
     """
 
     def __init__(
@@ -43,10 +43,11 @@ class KeyAttestor:
         public_keys: Mapping[Role, tuple[bytes, ...]],
         *,
         certified: Callable[[str], bytes | None] | None = None,
+        keepers: Callable[[str], bytes | None] | None = None,
     ) -> None:
         self._role = role
         self._private = private_key
-        self._certified = certified
+        self._certified: Mapping[Role, Callable[[str], bytes | None] | None] = {"guard": certified, "keeper": keepers}
         self._publics = {name: {key_id(key): key for key in keys} for name, keys in public_keys.items()}
         every = [key for keys in self._publics.values() for key in keys]
         if len(every) != len(set(every)):
@@ -86,14 +87,15 @@ class KeyAttestor:
         except InvalidSignature:
             where = f"key {signer[:16]}"
             raise Tampered("statement-forged", f"the signature of {role} does not hold", where=where) from None
-        return _statement(parsed.payload, str(predicate), role)
+        return _statement(parsed, str(predicate), role)
 
     def _public(self, role: Role, signer: str) -> bytes | None:
         known = self._publics.get(role, {}).get(signer)
-        if known is not None or role != "guard" or self._certified is None:
+        certified = self._certified.get(role)
+        if known is not None or certified is None:
             return known
         elsewhere = any(signer in keys for keys in self._publics.values())
-        return None if elsewhere else self._certified(signer)
+        return None if elsewhere else certified(signer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,9 +163,9 @@ def _parse_envelope(envelope: bytes) -> Envelope:
     return Envelope(payload=payload, signer=signer, signature=signature)
 
 
-def _statement(payload: bytes, predicate: str, role: Role) -> Attestation:
-    """What a verified payload says; raises Unusable `bad-statement` or `wrong-predicate`."""
-    plain = documents.load_json(payload, limit=MAX_ENVELOPE_BYTES)
+def _statement(verified: Envelope, predicate: str, role: Role) -> Attestation:
+    """What a verified envelope says; raises Unusable `bad-statement` or `wrong-predicate`."""
+    plain = documents.load_json(verified.payload, limit=MAX_ENVELOPE_BYTES)
     if not isinstance(plain, dict) or set(plain) != {"_type", "subject", "predicateType", "predicate"}:
         raise _bad("it has other members than an in-toto statement")
     if plain["_type"] != STATEMENT_TYPE or not isinstance(plain["predicate"], dict):
@@ -172,7 +174,11 @@ def _statement(payload: bytes, predicate: str, role: Role) -> Attestation:
         found = str(plain["predicateType"])[:200]
         raise Unusable("wrong-predicate", f"the statement is a {found}, not a {predicate}")
     return Attestation(
-        predicate=predicate, about=_about(plain["subject"]), body=documents.encode(plain["predicate"]), role=role
+        predicate=predicate,
+        about=_about(plain["subject"]),
+        body=documents.encode(plain["predicate"]),
+        role=role,
+        signer=verified.signer,
     )
 
 

@@ -6,19 +6,24 @@ entry was changed, dropped, added or put elsewhere; else the heads that the log 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from greenroom.audit import keepers
 from greenroom.audit.checkpoint import NO_WITNESS
 from greenroom.audit.merkle import Frontier, leaf_hash, root_of
 from greenroom.audit.reader import Head, LogCopy, read_copy
 from greenroom.audit.tiles import WIDTH
 from greenroom.domain import documents
+from greenroom.domain.digest import Digest
 from greenroom.domain.errors import GreenroomError
 from greenroom.domain.events import Event
 
 _CERTIFIED = b'"name":"key.certified"'
+_KEEPER_CERTIFIED = b'"name":"keeper.certified"'
+KEEPER_UNKNOWN = "the keeper's keys are not checked: its public key is not there"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +68,18 @@ class _Check:
 
 
 def check(
-    directory: Path, publics: Iterable[bytes], checkpoint: bytes | None = None, *, kept: bytes | None = None
+    directory: Path,
+    publics: Iterable[bytes],
+    checkpoint: bytes | None = None,
+    *,
+    kept: bytes | None = None,
+    keeper: bytes | None = None,
 ) -> Report:
     """Check the log below `directory` against raw Ed25519 public keys; changes nothing.
 
     `publics` are the anchors: the keys that were trusted from the beginning; the chain beside the tiles says which
-    keys followed, and each counts for its own span.
+    keys followed, and each counts for its own span. `keeper` is the anchor of the keeper's chain, which is followed in
+    the same way; without it, nothing is said of the keeper's keys.
 
     `checkpoint` is one that was exported earlier, `kept` the one that the guard keeps apart: both reveal a log
     that was cut short. Raises Unusable or Tampered `checkpoint-forged` only when a given checkpoint is unusable
@@ -90,6 +101,7 @@ def check(
         _check_tiles(work)
         _check_events(work)
         _check_epochs(work)
+        _check_keepers(work, directory, keeper)
         _check_journal(work)
     if checkpoint is None:
         work.notes.append(NO_WITNESS)
@@ -246,14 +258,7 @@ def _check_epochs(work: _Check) -> None:
     ring = work.copy.ring
     chain = {found.digest: found.certificate for found in ring.certified}
     entered = set()
-    for index, entry in enumerate(work.copy.entries):
-        if _CERTIFIED not in entry:
-            continue
-        try:
-            event = documents.decode(Event, entry)
-        except GreenroomError:
-            continue
-        digest = event.digests.get("certificate")
+    for index, digest in _certificates(work, _CERTIFIED):
         found = chain.get(digest) if digest is not None else None
         if found is None:
             message = f"entry {index} tells of a key that is not in the chain: the chain was cut or forked"
@@ -267,6 +272,40 @@ def _check_epochs(work: _Check) -> None:
             work.find("epoch-unlogged", f"no entry tells of the key of epoch {found.epoch}", found.size)
     if ring.certified and ring.certified[-1].digest not in entered:
         work.notes.append("the last key is not entered in the log yet: the guard does so when it starts")
+
+
+def _certificates(work: _Check, named: bytes) -> Iterator[tuple[int, Digest | None]]:
+    """Each entry with such a name that can be read, and the certificate that it tells of."""
+    for index, entry in enumerate(work.copy.entries):
+        if named in entry:
+            with contextlib.suppress(GreenroomError):
+                yield index, documents.decode(Event, entry).digests.get("certificate")
+
+
+def _check_keepers(work: _Check, directory: Path, keeper: bytes | None) -> None:
+    """Each certificate of the keeper's chain is entered once, in its order, and no other is."""
+    if keeper is None:
+        if (directory / keepers.CHAIN).exists():
+            work.notes.append(KEEPER_UNKNOWN)
+        return
+    # Read behind the entries: what they tell of is in the chain, also while the guard writes.
+    found = keepers.walk(directory / keepers.CHAIN, (keeper,), _origin(work.copy))
+    if found.error is not None:
+        work.find(found.error.reference, found.error.message)
+    places = {each.digest: number for number, each in enumerate(found.ring.certified)}
+    entered = 0
+    for index, digest in _certificates(work, _KEEPER_CERTIFIED):
+        place = places.get(digest) if digest is not None else None
+        if place is None:
+            message = f"entry {index} tells of a key of the keeper that is not in its chain: it was cut or forked"
+            work.find("epoch-unknown", message, index)
+        elif place != entered:
+            work.find("epoch-misplaced", f"entry {index} tells of the keeper's epoch {place + 1} out of turn", index)
+        entered += 1
+    if (left := len(places) - entered) > 1:
+        work.find("epoch-unlogged", f"no entry tells of {left} of the keeper's keys")
+    elif left == 1:
+        work.notes.append("the keeper's last key is not entered in the log yet: the guard does so when it starts")
 
 
 def _check_journal(work: _Check) -> None:

@@ -15,6 +15,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -83,14 +84,7 @@ class KeyRing:
         """
         envelope, certificate = _parsed(line)
         self.check_place(certificate)
-        present = {key_id(public): public for public in self._keys[-1]}.get(envelope.signer)
-        if present is None:
-            raise _forged(certificate.epoch, "the key before it did not sign it")
-        try:
-            message = pre_authentication_encoding(PAYLOAD_TYPE, envelope.payload)
-            Ed25519PublicKey.from_public_bytes(present).verify(envelope.signature, message)
-        except InvalidSignature:
-            raise _forged(certificate.epoch, "its signature does not hold") from None
+        check_signed(envelope, self._keys[-1], certificate.epoch)
         found = Certified(certificate=certificate, digest=digest_of("statement", line))
         # In this order, so that who looks meanwhile never finds a span without its key.
         self._keys.append((certificate.key,))
@@ -139,17 +133,17 @@ class KeyRing:
         last = self.certified[-1].certificate if self.certified else None
         number = len(self.certified) + 1
         if found.epoch != number:
-            raise _misplaced(f"epoch {found.epoch} stands where epoch {number} belongs")
+            raise misplaced(f"epoch {found.epoch} stands where epoch {number} belongs")
         if number > MAX_EPOCHS:
             raise TooLarge("chain-too-long", f"a chain of keys has at most {MAX_EPOCHS} certificates")
         if found.size <= (last.size if last else 0):
-            raise _misplaced(f"epoch {number} has no entries after the epoch before it")
+            raise misplaced(f"epoch {number} has no entries after the epoch before it")
         if last is not None and (found.at < last.at or found.log != last.log):
-            raise _misplaced(f"epoch {number} is older than the one before it, or of another log")
+            raise misplaced(f"epoch {number} is older than the one before it, or of another log")
         if len(found.key) != 32 or len(found.root) != 32:
             raise Tampered("bad-epoch", "a certificate names a key and a root of 32 bytes each")
         if key_id(found.key) in self._ids:
-            raise _misplaced(f"epoch {number} has the key of an earlier epoch")
+            raise misplaced(f"epoch {number} has the key of an earlier epoch")
 
     def _signed_by(self, note: bytes, checkpoint: Checkpoint) -> int | None:
         """The epoch of whatever key signed the note; slow, for what is refused already."""
@@ -165,14 +159,25 @@ class KeyRing:
         return None
 
 
+class Ring(Protocol):
+    """Takes the certificates of a chain in, one after the other."""
+
+    def add(self, line: bytes) -> object:
+        """Take the next one in; raises GreenroomError where it does not follow."""
+        ...
+
+
+R = TypeVar("R", bound=Ring)
+
+
 @dataclass(slots=True)
-class Walk:
+class Walk(Generic[R]):
     """A chain as it was read: the ring up to the first bad place, what is wrong there, and how much is good.
 
     `good` and `size` are bytes; `lines_after` counts what follows the bad place; `torn`: the last line has no end.
     """
 
-    ring: KeyRing
+    ring: R
     good: int = 0
     size: int = 0
     error: GreenroomError | None = None
@@ -180,13 +185,18 @@ class Walk:
     torn: bool = False
 
 
-def walk(path: Path, anchors: Iterable[bytes]) -> Walk:
+def walk(path: Path, anchors: Iterable[bytes]) -> Walk[KeyRing]:
     """Read the chain at `path` from the anchors on; no file is a chain without certificates.
 
     Every signature is verified. A last line without its end is what a crash leaves: it is passed over. What cannot be
     read or does not hold ends the walk, as its `error`.
     """
-    found = Walk(KeyRing(anchors))
+    return walk_into(KeyRing(anchors), path)
+
+
+def walk_into(ring: R, path: Path) -> Walk[R]:
+    """The same, of a chain whose certificates `ring` takes in."""
+    found = Walk(ring)
     try:
         for line in _lines(path):
             _walk_on(found, line)
@@ -195,7 +205,7 @@ def walk(path: Path, anchors: Iterable[bytes]) -> Walk:
     return found
 
 
-def _walk_on(found: Walk, line: bytes) -> None:
+def _walk_on(found: Walk[R], line: bytes) -> None:
     found.size += len(line)
     if found.error is not None or found.torn:
         found.lines_after += 1
@@ -209,6 +219,16 @@ def _walk_on(found: Walk, line: bytes) -> None:
             found.good += len(line)
         except GreenroomError as error:
             found.error = error
+
+
+def walked(found: Walk[R]) -> R:
+    """The ring of a chain that only this process writes; raises what is wrong with the chain.
+
+    A last line that is no certificate is what a power loss leaves, like one without its end: it is passed over.
+    """
+    if found.error is not None and (found.lines_after or not isinstance(found.error, NotACertificate)):
+        raise found.error
+    return found.ring
 
 
 def ring_of(keys: Iterable[bytes] | KeyRing) -> KeyRing:
@@ -228,18 +248,12 @@ def _parsed(line: bytes) -> tuple[Envelope, EpochCertificate]:
     Ten years of hourly keys are read at each start, so this takes the members out without looking at the rest, and
     compares with what they are when written again: six times as fast as the general decoder.
     """
+    envelope, inner = taken_apart(line)
     try:
-        outer = json.loads(line)
-        [mark] = outer["signatures"]
-        inner = json.loads(base64.b64decode(outer["payload"]))["predicate"]
         log, epoch, size, at = inner["log"], inner["epoch"], inner["size"], inner["at"]
-        if (
-            any(type(text) is not str for text in (log, at, mark["keyid"]))
-            or not at.isdecimal()
-            or len(at) > _MAX_INSTANT
-        ):
+        if any(type(text) is not str for text in (log, at)) or not at.isdecimal() or len(at) > _MAX_INSTANT:
             raise TypeError
-        if any(type(number) is not int or not 0 <= number <= _MAX_INT for number in (epoch, size)):
+        if not all(map(is_count, (epoch, size))):
             raise TypeError
         certificate = EpochCertificate(
             log=log,
@@ -249,15 +263,52 @@ def _parsed(line: bytes) -> tuple[Envelope, EpochCertificate]:
             root=bytes.fromhex(inner["root"]),
             at=Instant(int(at)),
         )
-        envelope = Envelope(
-            payload=_payload(certificate), signer=mark["keyid"], signature=base64.b64decode(mark["sig"])
-        )
+        same = _payload(certificate) == envelope.payload
+    except (ValueError, TypeError, KeyError):
+        same = False
+    if not same:
+        raise not_a_certificate()
+    return envelope, certificate
+
+
+def taken_apart(line: bytes) -> tuple[Envelope, Any]:
+    """The envelope in a line of a chain, and its predicate, which nobody looked at yet; raises NotACertificate."""
+    try:
+        outer = json.loads(line)
+        [mark] = outer["signatures"]
+        payload = base64.b64decode(outer["payload"])
+        if type(mark["keyid"]) is not str:
+            raise TypeError
+        envelope = Envelope(payload=payload, signer=mark["keyid"], signature=base64.b64decode(mark["sig"]))
+        predicate = json.loads(payload)["predicate"]
         same = _line(envelope) == line
     except (ValueError, TypeError, KeyError, RecursionError):
         same = False
     if not same:
-        raise NotACertificate("bad-epoch", "a line of the chain of keys is not a certificate in its one form")
-    return envelope, certificate
+        raise not_a_certificate()
+    return envelope, predicate
+
+
+def check_signed(envelope: Envelope, publics: Iterable[bytes], epoch: int, whose: str = "the key") -> None:
+    """Raise Tampered `epoch-forged` unless one of `publics`, the keys of the epoch before, signed the certificate."""
+    present = {key_id(public): public for public in publics}.get(envelope.signer)
+    if present is None:
+        raise _forged(epoch, "the key before it did not sign it", whose)
+    try:
+        message = pre_authentication_encoding(PAYLOAD_TYPE, envelope.payload)
+        Ed25519PublicKey.from_public_bytes(present).verify(envelope.signature, message)
+    except InvalidSignature:
+        raise _forged(epoch, "its signature does not hold", whose) from None
+
+
+def is_count(number: object) -> bool:
+    """True for an integer that a canonical document can hold."""
+    return type(number) is int and 0 <= number <= _MAX_INT
+
+
+def not_a_certificate() -> NotACertificate:
+    """What to raise for a line that no key could have signed as a certificate."""
+    return NotACertificate("bad-epoch", "a line of the chain of keys is not a certificate in its one form")
 
 
 def _payload(found: EpochCertificate) -> bytes:
@@ -302,9 +353,10 @@ def _lines(path: Path) -> Iterator[bytes]:
         raise Unusable("log-unreadable", f"cannot read: {error.strerror}", where=str(path)) from None
 
 
-def _forged(epoch: int, why: str) -> Tampered:
-    return Tampered("epoch-forged", f"the key of epoch {epoch} is not certified: {why}", remedy=_REMEDY)
+def _forged(epoch: int, why: str, whose: str) -> Tampered:
+    return Tampered("epoch-forged", f"{whose} of epoch {epoch} is not certified: {why}", remedy=_REMEDY)
 
 
-def _misplaced(why: str) -> Tampered:
-    return Tampered("epoch-misplaced", f"the chain of keys was cut, reordered or forked: {why}", remedy=_REMEDY)
+def misplaced(why: str, whose: str = "keys") -> Tampered:
+    """What to raise for a certificate that does not follow the one before it."""
+    return Tampered("epoch-misplaced", f"the chain of {whose} was cut, reordered or forked: {why}", remedy=_REMEDY)

@@ -146,7 +146,7 @@ def _chain_size(directory: Path) -> int:
         return 0
 
 
-def _read(directory: Path, chain: Walk) -> LogCopy:
+def _read(directory: Path, chain: Walk[KeyRing]) -> LogCopy:
     keys = chain.ring
     copy = LogCopy(directory=directory, ring=keys, chain=chain.error)
     copy.heads += [

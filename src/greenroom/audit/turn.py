@@ -13,7 +13,6 @@ No head is signed in between: the log holds its appends up for as long as a turn
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 from collections.abc import Callable
@@ -22,16 +21,13 @@ from typing import Protocol
 
 from greenroom.audit import files, keys
 from greenroom.audit.attest import KeyAttestor, key_id, sign_statement
-from greenroom.audit.epochs import Certified, KeyRing, NotACertificate, Walk, sign_certificate, walk
+from greenroom.audit.epochs import Certified, KeyRing, Walk, sign_certificate, walk, walked
+from greenroom.audit.keyfiles import EARLIER, NEXT, KeyFiles, Withdrawn, cut, extend, wipe
 from greenroom.audit.note import Checkpoint, NoteSigner, SigningKey
 from greenroom.domain.digest import Digest, digest_of
-from greenroom.domain.errors import Bug, NotFound, Tampered, Unusable
+from greenroom.domain.errors import Bug, Tampered, Unusable
 from greenroom.domain.proof import Attestation, Epoch, EpochCertificate, Role
 from greenroom.domain.verdict import Instant
-
-PRESENT = "epoch.key"
-NEXT = "epoch.next"
-EARLIER = "epoch.old"
 
 
 class TurnsLog(Protocol):
@@ -63,10 +59,10 @@ class EpochKeys:
         crash_point: Callable[[str], None] | None = None,
     ) -> None:
         self._origin = origin
-        self._first = first
         self._directory = directory
         self._chain = chain
         self._crash_point = crash_point or _nothing
+        self._files = KeyFiles(first, directory, self._crash_point)
         self._turning = threading.Lock()
         self._log: TurnsLog | None = None
         files.make_directory(directory)
@@ -140,15 +136,13 @@ class EpochKeys:
         )
         self._ring.check_place(certificate)
         line = sign_certificate(self._key, certificate)
-        self._forget(NEXT)
-        keys.save_private(self._directory / NEXT, following)
-        self._crash_point("epoch.key-saved")
+        self._files.save_next(following)
         try:
-            self._extend(line)
+            extend(self._chain, line)
             self._crash_point("epoch.certified")
-            self._replace()
+            self._files.replace()
         except OSError as error:
-            if not isinstance(error, _Withdrawn):
+            if not isinstance(error, Withdrawn):
                 # The log gets a signer that refuses, so that no append goes on with the earlier key.
                 self._key = _Lost(self._key.public)
                 return self.signer()
@@ -158,99 +152,33 @@ class EpochKeys:
         self._crash_point("epoch.key-replaced")
         return self.signer()
 
-    def _extend(self, line: bytes) -> None:
-        """Write a line of the chain, durably; raises _Withdrawn when surely nothing of it is there, else OSError."""
-        try:
-            descriptor = os.open(
-                self._chain, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644
-            )
-        except OSError as error:
-            raise _withdrawn(error) from None
-        try:
-            self._append(descriptor, line)
-        finally:
-            os.close(descriptor)
-
-    def _append(self, descriptor: int, line: bytes) -> None:
-        try:
-            before = os.fstat(descriptor).st_size
-            if not before:
-                files.sync_directory(self._chain.parent)
-        except OSError as error:
-            raise _withdrawn(error) from None
-        try:
-            if os.write(descriptor, line + b"\n") != len(line) + 1:
-                raise OSError("the certificate was written only in part")
-            os.fsync(descriptor)
-        except OSError as error:
-            os.ftruncate(descriptor, before)
-            os.fsync(descriptor)
-            raise _withdrawn(error) from None
-
     def _opened(self, anchor: bytes) -> SigningKey:
         found = walk(self._chain, (anchor,))
-        if found.error is not None and (found.lines_after or not isinstance(found.error, NotACertificate)):
-            raise found.error
-        self._ring = found.ring
+        self._ring = walked(found)
         held = self._held(found)
         if found.good < found.size:
-            self._drop_tail(found)
-        self._forget(NEXT)
-        self._forget(EARLIER)
+            # A certificate that does not hold is evidence, and stays: then this is not reached.
+            cut(self._chain, found.good)
+        self._files.forget(NEXT)
+        self._files.forget(EARLIER)
         if self._ring.certified:
-            _wipe(self._first)
+            wipe(self._files.first)
         return held
 
-    def _held(self, found: Walk) -> SigningKey:
+    def _held(self, found: Walk[KeyRing]) -> SigningKey:
         """The private key that the chain names last; the next one takes its place where a crash kept it from it."""
-        wanted = self._ring.publics
-        places = (self._directory / PRESENT, self._directory / NEXT) if self._ring.certified else (self._first,)
-        for path in places:
-            key = _private(path)
-            if key is not None and key.public in wanted:
-                if path.name == NEXT:
-                    self._replace()
-                return key
+        first = not self._ring.certified
+        key = self._files.find(lambda public: public in self._ring.publics, first=first)
+        if key is not None:
+            return key
         if found.error is not None:
             raise found.error
         raise Tampered(
             "key-unknown",
             "the guard's private key is not the one that the chain of its keys names last",
-            where=str(places[0]),
+            where=str(self._files.place(first=first)),
             remedy="the chain or the key file was put back or changed: put back the one that belongs to the other",
         )
-
-    def _drop_tail(self, found: Walk) -> None:
-        """Cut off what a power loss made of a last line: it has no end, or is no certificate.
-
-        The key that it would certify never signed. A certificate that does not hold is evidence, and stays.
-        """
-        with open(os.open(self._chain, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC), "r+b") as file:
-            file.truncate(found.good)
-            os.fsync(file.fileno())
-
-    def _replace(self) -> None:
-        """The next key in the present one's place, durably; then the present one's bytes are overwritten.
-
-        The present one keeps a name until then, so that a start after a crash finds what to overwrite.
-        """
-        present = self._directory / PRESENT
-        self._forget(EARLIER)
-        with contextlib.suppress(FileNotFoundError):
-            os.rename(present, self._directory / EARLIER)
-            files.sync_directory(self._directory)
-        self._crash_point("epoch.key-aside")
-        os.rename(self._directory / NEXT, present)
-        files.sync_directory(self._directory)
-        self._crash_point("epoch.key-in-place")
-        self._forget(EARLIER)
-        _wipe(self._first)
-
-    def _forget(self, name: str) -> None:
-        path = self._directory / name
-        _wipe(path)
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()
 
 
 class EpochAttestor:
@@ -269,10 +197,6 @@ class EpochAttestor:
         return self._opener.open(envelope, predicate, role)
 
 
-class _Withdrawn(OSError):
-    """The certificate could not be written, and no part of it is left."""
-
-
 class _Lost:
     """Stands for a key while nobody knows what is on the disk: nothing may be signed."""
 
@@ -283,10 +207,6 @@ class _Lost:
         """Refused."""
         del data
         raise _doubtful()
-
-
-def _withdrawn(error: OSError) -> _Withdrawn:
-    return _Withdrawn(error.errno, error.strerror or str(error))
 
 
 def _doubtful() -> Unusable:
@@ -301,39 +221,6 @@ def _epoch(certified: Certified) -> Epoch:
     found = certified.certificate
     identity = Digest(f"key:{key_id(found.key)}")
     return Epoch(number=found.epoch, key=identity, certificate=certified.digest, since=found.at)
-
-
-def _private(path: Path) -> SigningKey | None:
-    """The key in a file; None where there is none, or one that was cut off or overwritten."""
-    try:
-        return keys.load_private(path)
-    except NotFound:
-        return None
-    except Unusable as error:
-        if error.reference == "bad-key":
-            return None
-        raise
-
-
-def _wipe(path: Path) -> None:
-    """Overwrite a key file and leave it empty; a file system or a disk may keep the earlier bytes elsewhere."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return
-    try:
-        _overwrite(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _overwrite(descriptor: int) -> None:
-    size = os.fstat(descriptor).st_size
-    if size:
-        os.pwrite(descriptor, bytes(size), 0)
-        os.fsync(descriptor)
-        os.ftruncate(descriptor, 0)
-        os.fsync(descriptor)
 
 
 def _nothing(_: str) -> None:

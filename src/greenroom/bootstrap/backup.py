@@ -143,7 +143,7 @@ def check_log(box: Box) -> int:
     if (box.guard / "checkpoint").exists():
         latest = KeptCheckpoint(box.guard / "checkpoint", walk(box.log / CHAIN, (public,)).ring).latest()
         kept = latest[1] if latest else None
-    report = check(box.log, (public,), None, kept=kept)
+    report = check(box.log, (public,), None, kept=kept, keeper=load_public(box.public / "keeper.pub"))
     if not report.ok:
         first = report.findings[0]
         remedy = "keep it as evidence; restore a backup whose log is whole: `greenroom log check`"

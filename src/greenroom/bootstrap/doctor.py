@@ -28,12 +28,12 @@ def examine(
     layers: Callable[[], Mapping[str, bool]],
     signed_tools: Callable[[], bool],
     outdated: Callable[[], Sequence[str]],
-    guard_key: Callable[[], str],
+    key_ages: Callable[[], Mapping[str, str]],
 ) -> Mapping[str, Any]:
     """Facts and problems; `ok` is False when the sandbox cannot be had.
 
     `require_sandbox` is the quick look, which starts nothing. `layers`, `outdated` (the changes planned with tools that
-    are signed no more) and `guard_key` ask the running processes.
+    are signed no more) and `key_ages` ask the running processes.
     """
     facts: dict[str, Any] = {"greenroom": __version__, "python": platform.python_version(), "box": str(box.root)}
     problems: list[dict[str, str]] = []
@@ -58,7 +58,7 @@ def examine(
                 problems.append({"message": "a trial cell did not run: no tool can", "remedy": _NO_CELL})
             facts["separation"] = _separation(box)
             problems += _separation_problems(box, facts["separation"])
-            facts["guard key"] = guard_key()
+            facts |= key_ages()
             if not signed_tools():
                 message = "the tools of this installation are not signed; the box goes on with the earlier ones"
                 remedy = "greenroom init, with the owner's key; then greenroom improve, which proposes anew what waits"

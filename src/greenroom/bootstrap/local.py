@@ -302,7 +302,7 @@ class LocalServices(OwnersOrders, PersonsBranches):
             lambda: self.desk("layers"),
             self._signed_tools,
             lambda: self.desk("outdated"),
-            self._guard_key,
+            self._key_ages,
         )
         return examine(self.box, *asked)
 
@@ -502,11 +502,12 @@ class LocalServices(OwnersOrders, PersonsBranches):
 
         return save_policy(self.box, self._constitution().encode()) == self._remote().policy()
 
-    def _guard_key(self) -> str:
-        """Which epoch the guard's key is of, and how old it is."""
-        status = self._remote().status()
-        age = max(0, self.now() - (status.key_since or self.now())) // 60_000_000_000
-        return f"epoch {status.epoch}, {age} min old"
+    def _key_ages(self) -> Mapping[str, str]:
+        """Which epochs the keys of guard and keeper are of, and how old they are."""
+        status, keeper = self._remote().status(), self._remote().keeper_epoch()
+        told = {"guard key": (status.epoch, status.key_since), "keeper key": (keeper.number, keeper.since)}
+        ages = {name: max(0, self.now() - (since or self.now())) // 60_000_000_000 for name, (_, since) in told.items()}
+        return {name: f"epoch {epoch}, {ages[name]} min old" for name, (epoch, _) in told.items()}
 
     def _day_cap(self, name: str) -> int:
         """What the constitution in force allows in a day: `changes`, `lines` or `risk`."""

@@ -14,6 +14,7 @@ from greenroom.domain import documents
 from greenroom.domain.errors import NotFound
 
 GUARD = "guard.pub"
+KEEPER = "keeper.pub"
 REMEDY = "keep this log as evidence, trust no entry from there on, and go back to a copy that checks"
 OTHER_KEYS = (
     "nothing in it is signed with the given keys: if these are another box's, name those of the box that it is of, "
@@ -45,7 +46,9 @@ def check_copy(box: Box, log: str, keys: str | None, checkpoint: bytes | None) -
 def report(directory: Path, keys: str | Path, checkpoint: bytes | None, kept: bytes | None = None) -> Mapping[str, Any]:
     """What a check of the log in `directory` found; `foreign` is true where nothing in it is signed with those keys."""
     public = load_public(Path(keys) / GUARD)
-    found = check(directory, (public,), checkpoint, kept=kept)
+    keeper = Path(keys) / KEEPER
+    anchor = load_public(keeper) if keeper.is_file() else None
+    found = check(directory, (public,), checkpoint, kept=kept, keeper=anchor)
     first = found.findings[0] if found.findings else None
     at = f" at entry {first.entry}" if first is not None and first.entry is not None else ""
     foreign = first is not None and signed_by_others(directory, (public,))

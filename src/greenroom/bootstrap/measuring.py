@@ -11,7 +11,7 @@ from typing import Any
 from greenroom.audit.keys import load_public
 from greenroom.audit.reader import read_copy
 from greenroom.bootstrap.foreign import readable
-from greenroom.bootstrap.parts import attestor
+from greenroom.bootstrap.parts import opener_of
 from greenroom.config import Box
 from greenroom.domain import documents
 from greenroom.domain.change import Change
@@ -27,7 +27,7 @@ def measure_box(box: Box, since: int) -> Metrics:
     entries = [entry for entry in map(documents.load_json, copy.entries) if int(entry["at"]) >= since]
     touched = {entry["change"] for entry in entries if entry["change"]}
     found = [(change, rule) for change, _, rule in _changes(box, touched)]
-    papers = read_papers((change for change, _ in found), FileStore(box.store), attestor(box, "owner", signing=False))
+    papers = read_papers((change for change, _ in found), FileStore(box.store), opener_of(box))
     return measure(
         entries,
         rules={change.id: rule for change, rule in found if rule},

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import greenroom
 from greenroom.bootstrap.apart import belongs
@@ -22,6 +22,8 @@ from greenroom.domain.errors import Tampered
 if TYPE_CHECKING:
     from greenroom.audit.attest import KeyAttestor
     from greenroom.audit.epochs import KeyRing
+    from greenroom.audit.keeperkeys import KeeperAttestor
+    from greenroom.audit.keepers import ChainFile, KeeperRing
     from greenroom.audit.log import TileLog
     from greenroom.audit.turn import EpochKeys
     from greenroom.domain.digest import Digest
@@ -57,16 +59,16 @@ class SystemClock:
         return time.time_ns()
 
 
-def attestor(box: Box, role: Role, *, signing: bool) -> KeyAttestor:
-    """Opens what any role of the box signed; signs as `role` when `signing`.
+def opener_of(box: Box, keepers: Callable[[str], bytes | None] | None = None) -> KeyAttestor:
+    """Opens what any role of the box signed, and signs nothing.
 
-    A key of the guard's that came into being meanwhile is looked up in its chain, where this process may read it.
+    A key that came into being meanwhile is looked up in its chain, where this process may read it; the keeper's with
+    `keepers` instead, where that is given.
     """
-    from greenroom.audit import keys
     from greenroom.audit.attest import KeyAttestor
 
-    private = keys.load_private(box.keys / f"{role}.key") if signing else None
-    return KeyAttestor(role, private, public_keys(box), certified=ChainOnDisk(box).find)
+    chains = ChainOnDisk(box, "guard"), ChainOnDisk(box, "keeper")
+    return KeyAttestor("owner", None, public_keys(box), certified=chains[0].find, keepers=keepers or chains[1].find)
 
 
 def public_keys(box: Box) -> dict[Role, tuple[bytes, ...]]:
@@ -81,15 +83,19 @@ def public_keys(box: Box) -> dict[Role, tuple[bytes, ...]]:
 
 
 class ChainOnDisk:
-    """The guard's keys as its chain has them, read again when a key is asked for that was not there."""
+    """The keys of guard or keeper as their chain has them, read again when one is asked for that is not there."""
 
-    def __init__(self, box: Box) -> None:
+    def __init__(self, box: Box, role: Literal["guard", "keeper"]) -> None:
+        from greenroom.audit import epochs, keepers
+
         self._box = box
-        self._ring: KeyRing | None = None
+        self._role = role
+        self._path = box.log / (epochs.CHAIN if role == "guard" else keepers.CHAIN)
+        self._ring: KeyRing | KeeperRing | None = None
         self._size = -1
 
     def find(self, identity: str) -> bytes | None:
-        """The guard's public key with this id, wherever the chain certifies one."""
+        """The public key with this id, wherever the chain certifies one."""
         found = None if self._ring is None else self._ring.find(identity)
         if found is None:
             self._read()
@@ -97,14 +103,15 @@ class ChainOnDisk:
         return None if found is None else found[1]
 
     def _read(self) -> None:
-        from greenroom.audit.epochs import CHAIN, walk
+        from greenroom.audit import epochs, keepers
 
         try:
-            size = (self._box.log / CHAIN).lstat().st_size
+            size = self._path.lstat().st_size
         except OSError:
             return
         if size != self._size:
-            self._ring, self._size = walk(self._box.log / CHAIN, public_keys(self._box)["guard"]).ring, size
+            walk = epochs.walk if self._role == "guard" else keepers.walk
+            self._ring, self._size = walk(self._path, public_keys(self._box)[self._role]).ring, size
 
 
 def _require_ledger(box: Box, log: TileLog) -> None:
@@ -174,11 +181,13 @@ def open_guard(box: Box) -> Iterator[GuardService]:
     ):
         epochs.serve(log)
         _require_ledger(box, log)
+        keepers = _keeper_chain(box)
+        opened_by = KeyAttestor("guard", None, public_keys(box), certified=epochs.find, keepers=keepers.find)
         guard = GuardService(
             store=store,
             release=ReleaseByKind({Kind.WORKSPACE: workspaces}),
             log=log,
-            attestor=EpochAttestor(epochs, KeyAttestor("guard", None, public_keys(box), certified=epochs.find)),
+            attestor=EpochAttestor(epochs, opened_by),
             clock=SystemClock(),
             rules=rules,
             database=box.guard / "guard.db",
@@ -190,6 +199,8 @@ def open_guard(box: Box) -> Iterator[GuardService]:
             crash_point=crash_points("guard"),
             epochs=epochs,
             epoch_seconds=epoch_seconds(os.environ.get("GREENROOM_EPOCH_SECONDS", "")),
+            keepers=keepers,
+            earlier=partial(store.digests, "statement"),
         )
         try:
             yield guard
@@ -215,6 +226,29 @@ def _guard_keys(box: Box) -> Iterator[EpochKeys]:
         yield keys
     finally:
         keys.close()
+
+
+def _keeper_chain(box: Box) -> ChainFile:
+    from greenroom.audit.keepers import CHAIN, ChainFile
+    from greenroom.bootstrap.identity import identity_of
+
+    origin = ORIGIN.format(identity_of(box))
+    return ChainFile(origin=origin, anchor=public_keys(box)["keeper"][0], path=box.log / CHAIN)
+
+
+def keeper_attestor(box: Box, guard: GuardClient | GuardService) -> KeeperAttestor:
+    """Signs as the keeper of a box, with its present key, before the eyes of `guard`."""
+    from greenroom.audit.keeperkeys import KeeperAttestor
+    from greenroom.bootstrap.identity import identity_of
+
+    return KeeperAttestor(
+        origin=ORIGIN.format(identity_of(box)),
+        first=box.keys / "keeper.key",
+        directory=box.keeper,
+        opener=opener_of(box, cache(guard.keeper_key)),
+        guard=guard,
+        crash_point=crash_points("keeper"),
+    )
 
 
 def _writable(directory: Path) -> bool:
@@ -250,7 +284,7 @@ def make_keeper(box: Box, guard: GuardClient, root: int | None = None) -> Keeper
         walls=ProcessWalls(launcher, sandbox_uid=uid, sandbox_gid=gid),
         trees=StoreTrees(store),
         store=store,
-        attestor=attestor(box, "keeper", signing=True),
+        attestor=keeper_attestor(box, guard),
         clock=SystemClock(),
         manifests=manifests,
         tools=lambda: policy().tools,
@@ -336,7 +370,7 @@ def make_house(box: Box, guard: GuardClient, keeper: Keeper) -> House:
     clock, store = SystemClock(), FileStore(box.store)
     engine = tables.open_database(box.db / "box.db")
     changes, settings = DatabaseChanges(engine, clock), Settings(engine)
-    opener = attestor(box, "owner", signing=False)
+    opener = opener_of(box, cache(guard.keeper_key))
     policy = policy_in_force(store, guard)
     layers = cache(keeper.layers)
     flow = Flow(

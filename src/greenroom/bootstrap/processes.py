@@ -90,9 +90,14 @@ def _server(
 
 
 def _serve_guard(box: Box, users: separation.Users | None, lifeline: int) -> int:
-    from greenroom.guard.server import handlers
+    from greenroom.guard.server import KEEPERS, handlers
 
-    with parts.open_guard(box) as guard, _server(box, users, "guard", handlers(guard)) as server:
+    # Where there are users the keeper alone is root; else it has the executor's id, and another namespace.
+    keepers, beside = (None, KEEPERS) if users is None else (frozenset({0}), frozenset[str]())
+    with (
+        parts.open_guard(box) as guard,
+        _server(box, users, "guard", handlers(guard, keepers), beside) as server,
+    ):
         say_up(lifeline)
         server.serve_forever(poll_interval=0.2)
     return 0

@@ -30,7 +30,7 @@ from greenroom.bootstrap.ownership import quiet
 from greenroom.config import Box
 from greenroom.domain import documents
 from greenroom.domain.change import Change
-from greenroom.domain.digest import Digest, parse_digest
+from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Bug, GreenroomError, Tampered, Unusable
 from greenroom.domain.events import Event
 from greenroom.domain.proof import Import, Predicate
@@ -178,8 +178,8 @@ def _records(box: Box, store: FileStore) -> rebuilding.Records:
         ],
         live={str(subject): Digest(green) for subject, green in standing},
         store=store,
-        cards=rebuilding.index_cards(store, _stored(box, "card")),
-        proposals=rebuilding.index_proposals(store, _stored(box, "text")),
+        cards=rebuilding.index_cards(store, store.digests("card")),
+        proposals=rebuilding.index_proposals(store, store.digests("text")),
     )
 
 
@@ -188,15 +188,9 @@ def _events(box: Box) -> Sequence[Event]:
     return [documents.decode(Event, entry) for entry in copy.entries]
 
 
-def _stored(box: Box, prefix: str) -> Iterator[Digest]:
-    for path in sorted((box.store / prefix).glob("??/*")):
-        with contextlib.suppress(GreenroomError):
-            yield parse_digest(f"{prefix}:{path.parent.name}{path.name}")
-
-
 def _deliveries(box: Box, store: FileStore, records: rebuilding.Records) -> Iterator[Delivery]:
     """Where each subject's branch is and what it should have: of its last import and the last delivery."""
-    opener = parts.attestor(box, "keeper", signing=False)
+    opener = parts.opener_of(box)
     release = RefRelease(box.live, store, StoreTrees(store))
     brought: dict[str, Import] = {}
     delivered: dict[str, str] = {}

@@ -39,6 +39,7 @@ GUARD_ONLY = frozenset(
         "budget.reserved",
         "budget.settled",
         "key.certified",
+        "keeper.certified",
     }
 )
 """Names that only the guard writes; from anybody else they are refused (`event-reserved`)."""

@@ -66,6 +66,28 @@ class Epochs(Protocol):
     def turn(self, at: Instant) -> Epoch: ...
 
 
+class KeeperChain(Protocol):
+    """The chain of the keeper's public keys, written by the guard alone.
+
+    `certify` takes in what the present key signed for the next one, durably, and the same again without effect; raises
+    Tampered for anything else. `epoch_of` tells the epoch of the key with an id, None for a key that is none of these.
+    """
+
+    def present(self) -> Epoch: ...
+    def certify(self, envelope: bytes) -> Epoch: ...
+    def epoch_of(self, identity: str) -> int | None: ...
+    def find(self, identity: str) -> bytes | None: ...
+
+
+class Witness(Protocol):
+    """What the guard does for the keeper's key: it says which one is the present one, and sees each paper when it is
+    made. `shown` is False where that key is too old: the keeper turns to the next, certifies it, and signs again."""
+
+    def keeper_epoch(self) -> Epoch: ...
+    def certify_keeper(self, envelope: bytes) -> Epoch: ...
+    def shown(self, paper: Digest, epoch: int) -> bool: ...
+
+
 class Changes(Protocol):
     """Changes by id. `save` raises Unusable `version-conflict` unless the stored version is `change.version`;
     what is stored then has version + 1, and is returned. `list` gives those that all of its words are true of, oldest

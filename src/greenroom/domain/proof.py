@@ -38,6 +38,7 @@ class Predicate(StrEnum):
     LIFT = "https://greenroom.example/lift/v1"
     COMMAND = "https://greenroom.example/test-command/v1"
     EPOCH = "https://greenroom.example/epoch/v1"
+    KEEPER_EPOCH = "https://greenroom.example/keeper-epoch/v1"
     SUMMARY = "https://slsa.dev/verification_summary/v1"
 
 
@@ -166,12 +167,13 @@ class Import:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attestation:
-    """A verified DSSE envelope: who said what about which digest."""
+    """A verified DSSE envelope: who said what about which digest. `signer` is the id of the key (SHA-256, hex)."""
 
     predicate: str
     about: Digest
     body: bytes
     role: Role
+    signer: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,10 +261,24 @@ class EpochCertificate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Epoch:
-    """An epoch of the guard's keys: its number, its public key, and the envelope that certifies it.
+class KeeperCertificate:
+    """The keeper's word, under the key of epoch - 1, that `key` (raw Ed25519) signs after it; Predicate.KEEPER_EPOCH.
 
-    `certificate` and `since` are None for epoch 0, which nothing certifies.
+    `log` is the origin of the box's log. Epoch 0 is that of the key which `init` made. Which papers count for an epoch
+    is the guard's to know: it says nothing of time.
+    """
+
+    log: str
+    epoch: int
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epoch:
+    """An epoch of the guard's keys or the keeper's: its number, its public key, and the envelope that certifies it.
+
+    `certificate` is None for epoch 0, which nothing certifies. `since` is None where that is not known: for epoch 0 of
+    the guard's, and for the keeper's but from the guard, since their certificates have no time.
     """
 
     number: int

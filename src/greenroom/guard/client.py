@@ -11,6 +11,7 @@ from greenroom.domain.errors import Bug
 from greenroom.domain.events import Event
 from greenroom.domain.plan import Caps
 from greenroom.domain.ports import Dossier, GuardStatus, Standing
+from greenroom.domain.proof import Epoch
 from greenroom.domain.verdict import Held, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Subject
 
@@ -158,6 +159,23 @@ class GuardClient:
         """Hand the signed end of an opt-in in."""
         return _verdict(self._call("opt_out", {"envelope": envelope.hex()}))
 
+    def keeper_epoch(self) -> Epoch:
+        """The present epoch of the keeper's keys."""
+        return _epoch(self._call("keeper_epoch", {}))
+
+    def certify_keeper(self, envelope: bytes) -> Epoch:
+        """Hand in the certificate of the keeper's next key."""
+        return _epoch(self._call("certify_keeper", {"envelope": envelope.hex()}))
+
+    def shown(self, paper: Digest, epoch: int) -> bool:
+        """Show a paper of the keeper's present epoch."""
+        return self._call("shown", {"paper": paper, "epoch": epoch}) is True
+
+    def keeper_key(self, identity: str) -> bytes | None:
+        """The keeper's public key with this id."""
+        said: bytes | None = documents.from_plain(bytes | None, self._call("keeper_key", {"identity": identity}))
+        return said
+
 
 _FORMS: Mapping[str, type[Passed] | type[Refused] | type[Held]] = {"passed": Passed, "refused": Refused, "held": Held}
 
@@ -179,6 +197,11 @@ def _digest_or(answer: Any) -> Digest | Refused | Held:
     if isinstance(verdict, Passed):
         raise _unexpected()
     return verdict
+
+
+def _epoch(answer: Any) -> Epoch:
+    epoch: Epoch = documents.from_plain(Epoch, answer)
+    return epoch
 
 
 def _not_held(answer: Digest | Refused | Held) -> Digest | Refused:

@@ -11,6 +11,7 @@ from greenroom.domain.ports import Attestor, Epochs, Log
 from greenroom.domain.proof import Attestation, Epoch, Role
 from greenroom.domain.verdict import Instant
 from greenroom.guard.journal import OWN, SteadyClock
+from greenroom.guard.keepers import KeeperPapers
 
 EPOCH_SECONDS = 3600.0
 SHORTEST_SECONDS = 0.05
@@ -85,11 +86,12 @@ class FreshKeys:
 
 
 class FreshAttestor:
-    """An Attestor whose signatures are made with a fresh key."""
+    """An Attestor whose signatures are made with a fresh key, and which opens what counts (`KeeperPapers`)."""
 
-    def __init__(self, attestor: Attestor, keys: FreshKeys) -> None:
+    def __init__(self, attestor: Attestor, keys: FreshKeys, papers: KeeperPapers) -> None:
         self._attestor = attestor
         self._keys = keys
+        self._papers = papers
 
     def sign(self, predicate: str, about: Digest, body: bytes) -> bytes:
         """See Attestor."""
@@ -97,5 +99,8 @@ class FreshAttestor:
         return self._attestor.sign(predicate, about, body)
 
     def open(self, envelope: bytes, predicate: str, role: Role) -> Attestation:
-        """See Attestor."""
-        return self._attestor.open(envelope, predicate, role)
+        """See Attestor. Raises Tampered `paper-not-shown` for what the keeper did not show in its epoch."""
+        opened = self._attestor.open(envelope, predicate, role)
+        if role == "keeper":
+            self._papers.check(envelope, opened)
+        return opened

@@ -24,8 +24,12 @@ MAX_ENVELOPE_HEX = 256 * 1024
 MAX_WORD = 256
 
 
-def handlers(guard: GuardService) -> Mapping[str, Handler]:
-    """Every call that the guard answers, by name."""
+KEEPERS = frozenset({"certify_keeper", "shown"})
+"""The calls that are the keeper's alone."""
+
+
+def handlers(guard: GuardService, keepers: frozenset[int] | None = None) -> Mapping[str, Handler]:
+    """Every call that the guard answers, by name; the keeper's only for the user ids `keepers`, for all where None."""
     calls: Mapping[str, _Call] = {
         "append": lambda a: guard.append(_document(Event, a, "event")),
         "status": lambda a: documents.to_plain(_no_more(a, guard.status())),
@@ -63,8 +67,12 @@ def handlers(guard: GuardService) -> Mapping[str, Handler]:
         "unseen": lambda a: {"unseen": list(_no_more(a, guard.unseen()))},
         "opt_in": lambda a: plain_answer(guard.opt_in(_envelope(a))),
         "opt_out": lambda a: plain_answer(guard.opt_out(_envelope(a))),
+        "keeper_epoch": lambda a: documents.to_plain(_no_more(a, guard.keeper_epoch())),
+        "certify_keeper": lambda a: documents.to_plain(guard.certify_keeper(_envelope(a))),
+        "shown": lambda a: guard.shown(_digest(a, "paper"), _document(int, a, "epoch")),
+        "keeper_key": lambda a: documents.to_plain(guard.keeper_key(_word(a, "identity"))),
     }
-    return {name: _handler(call) for name, call in calls.items()}
+    return {name: _handler(call, keepers if name in KEEPERS else None) for name, call in calls.items()}
 
 
 def plain_answer(answer: Verdict | str) -> Mapping[str, Any]:
@@ -78,11 +86,13 @@ def plain_answer(answer: Verdict | str) -> Mapping[str, Any]:
     return {"is": answer}
 
 
-def _handler(call: _Call) -> Handler:
+def _handler(call: _Call, uids: frozenset[int] | None) -> Handler:
     def answer(
         arguments: Mapping[str, Any], descriptors: tuple[int, ...], progress: Callable[[Any], None], uid: int
     ) -> Any:
-        del progress, uid
+        del progress
+        if uids is not None and uid not in uids:
+            raise Unusable("not-allowed", f"user {uid} may not make this call")
         if descriptors:
             raise Unusable("bad-call", "the guard takes no descriptors")
         return call(arguments)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,19 @@ from greenroom.domain.digest import Digest
 from greenroom.domain.errors import Unusable
 from greenroom.domain.events import Event
 from greenroom.domain.plan import Caps
-from greenroom.domain.ports import Attestor, Clock, Dossier, Epochs, GuardStatus, Log, Release, Standing, Store
-from greenroom.domain.proof import Import
+from greenroom.domain.ports import (
+    Attestor,
+    Clock,
+    Dossier,
+    Epochs,
+    GuardStatus,
+    KeeperChain,
+    Log,
+    Release,
+    Standing,
+    Store,
+)
+from greenroom.domain.proof import Epoch, Import
 from greenroom.domain.verdict import Held, Passed, Refused, Verdict
 from greenroom.domain.vocabulary import ChangeId, Subject
 from greenroom.guard import (
@@ -35,6 +46,7 @@ from greenroom.guard import (
 )
 from greenroom.guard.epochs import EPOCH_SECONDS, FreshAttestor, FreshKeys
 from greenroom.guard.journal import Journal, SteadyClock
+from greenroom.guard.keepers import KeeperPapers
 from greenroom.guard.ledger import Generation, Ledger
 from greenroom.guard.room import Room, Rules, RulesInForce
 from greenroom.guard.uptime import Uptime
@@ -54,6 +66,10 @@ def _nothing(point: str) -> None:
     del point
 
 
+def _none() -> Iterable[Digest]:
+    return ()
+
+
 class GuardService:
     """The Guard port.
 
@@ -63,7 +79,9 @@ class GuardService:
     (else a caller could pass any directory off as a person's repository); `log_writable` tells whether the log can
     take an entry; `crash_point` is told each named place where a crash is tried. `epochs` are the keys that `log`
     and `attestor` sign with: none signs when it is `epoch_seconds` old; without them the guard keeps one key.
-    `uptime` tells whether the machine was off.
+    `keepers` are the keeper's keys: none counts for what is shown when it is that old; without them the keeper has one
+    key. `earlier` gives the statements in the store of a box whose keeper had one. `uptime` tells whether the machine
+    was off.
     """
 
     def __init__(
@@ -84,6 +102,8 @@ class GuardService:
         crash_point: Callable[[str], None] = _nothing,
         epochs: Epochs | None = None,
         epoch_seconds: float = EPOCH_SECONDS,
+        keepers: KeeperChain | None = None,
+        earlier: Callable[[], Iterable[Digest]] = _none,
         uptime: Callable[[], Uptime] = read_uptime,
     ) -> None:
         """Open the ledger, check the constitution, and settle what a crash left open; raises Tampered."""
@@ -91,12 +111,15 @@ class GuardService:
         ledger = Ledger(database)
         self._checkpoint = checkpoint
         self._keys = FreshKeys(epochs, log, steady, epoch_seconds)
+        journal = Journal(log, steady, self._keys.freshen)
+        self._papers = KeeperPapers(keepers, ledger, log, journal, steady, epoch_seconds, crash_point)
+        self._earlier = earlier
         self._room = Room(
             store=store,
             release=release,
-            attestor=FreshAttestor(attestor, self._keys),
+            attestor=FreshAttestor(attestor, self._keys, self._papers),
             clock=steady,
-            journal=Journal(log, steady, self._keys.freshen),
+            journal=journal,
             ledger=ledger,
             stop=stop.StopSwitch(stop_file),
             rules=RulesInForce(rules, ledger),
@@ -115,6 +138,7 @@ class GuardService:
         """
         room = self._room
         self._keys.freshen()
+        self._papers.begin(self._earlier)
         orders.check_constitution(room)
         stop.log_stop_found(room.stop, room.journal)
         try:
@@ -156,6 +180,22 @@ class GuardService:
             opt_ins=opt_ins,
             windows=windows.waiting(room, opt_ins),
         )
+
+    def keeper_epoch(self) -> Epoch:
+        """The present epoch of the keeper's keys."""
+        return self._papers.present()
+
+    def certify_keeper(self, envelope: bytes) -> Epoch:
+        """Take in what the keeper's present key signed for the next one (see `KeeperPapers.certify`)."""
+        return self._papers.certify(envelope)
+
+    def shown(self, paper: Digest, epoch: int) -> bool:
+        """See a paper that the keeper signed in `epoch` (see `KeeperPapers.shown`)."""
+        return self._papers.shown(paper, epoch)
+
+    def keeper_key(self, identity: str) -> bytes | None:
+        """The keeper's public key with this id, for those who do not read the chain."""
+        return self._papers.find(identity)
 
     def stop_id(self) -> Digest | None:
         """The id of the stop in force: what a Lift must name."""

@@ -25,6 +25,7 @@ SCRATCH = ".incoming"
 """In the store's directory: where files are written before they get their name."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_HEX = frozenset("0123456789abcdef")
 
 
 @runtime_checkable
@@ -135,6 +136,12 @@ class FileStore:
         except FileNotFoundError:
             return
         sync_directory(path.parent)
+
+    def digests(self, prefix: str) -> Iterator[Digest]:
+        """The digest of every file that stands there under `prefix`; only `get` proves what is in one."""
+        for folder in _names(self._root / prefix, 2):
+            for name in _names(self._root / prefix / folder, 62):
+                yield Digest(f"{prefix}:{folder}{name}")
 
     def close(self) -> None:
         """Give the scratch directory back; the store may be used again afterwards."""
@@ -267,6 +274,15 @@ def _there(name: str, place: int) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def _names(folder: Path, length: int) -> list[str]:
+    """The names of so many hex digits in a folder, in order; whoever shares the store may leave others there."""
+    try:
+        found = os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted(name for name in found if len(name) == length and not set(name) - _HEX)
 
 
 def _no_file(digest: Digest) -> Tampered:

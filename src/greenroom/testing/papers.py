@@ -194,7 +194,7 @@ class PaperHouse:
         spent = [e.digests["warrant"] for e in events if e.name == "live.promoted" and e.change == change]
         return spent[-1] if spent else None
 
-    def start(self) -> GuardService:
+    def start(self, **more: Any) -> GuardService:
         """A guard process on the same files and log."""
         return GuardService(
             store=self.store,
@@ -212,6 +212,7 @@ class PaperHouse:
             uptime=self.machine,
             crash_point=self._crash_point,
             epochs=self.epochs,
+            **more,
         )
 
     def restart(self) -> GuardService:
@@ -453,7 +454,7 @@ class Papers:
 
     def opened(self, receipts: Mapping[str, Digest]) -> list[Run]:
         """The runs behind some receipts."""
-        store, keeper = self.house.store, self.house.owner
+        store, keeper = self.house.store, self.house.attestor
         found = []
         for digest in receipts.values():
             receipt = documents.decode(Receipt, keeper.open(store.get(digest), Predicate.RECEIPT, "keeper").body)
@@ -465,7 +466,7 @@ class Papers:
 
     def evidence(self, checks: tuple[str, ...]) -> tuple[Any, ...]:
         """What the papers prove."""
-        store, keeper = self.house.store, self.house.owner
+        store, keeper = self.house.store, self.house.attestor
         opened = self.opened(self.receipts)
         seals = [
             (d, documents.decode(Seal, keeper.open(store.get(d), Predicate.SEAL, "keeper").body)) for d in self.seals

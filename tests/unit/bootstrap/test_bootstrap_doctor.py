@@ -21,7 +21,7 @@ def _examine(path: Path, layers: Mapping[str, bool], monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(doctor, "_version", lambda _: "1")
     monkeypatch.setattr(doctor, "_box_facts", lambda _: {})
     monkeypatch.setattr(doctor, "_separation", lambda _: "users")
-    return doctor.examine(box, lambda: None, lambda: layers, lambda: True, lambda: (), lambda: "sealed")
+    return doctor.examine(box, lambda: None, lambda: layers, lambda: True, lambda: (), lambda: {"guard key": "sealed"})
 
 
 def test_no_wall_at_all_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

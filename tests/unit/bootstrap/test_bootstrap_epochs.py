@@ -26,7 +26,7 @@ def test_a_reader_looks_the_chain_up_again(tmp_path: Path) -> None:
     first, second, third = keys.generate(), keys.generate(), keys.generate()
     for role, key in (("owner", keys.generate()), ("keeper", keys.generate()), ("guard", first)):
         keys.save_public(box.public / f"{role}.pub", key.public)
-    reader = parts.attestor(box, "owner", signing=False)
+    reader = parts.opener_of(box)
     about, body = digest_of("blob", b"x"), documents.encode({"a": "b"})
     previous = first
     for number, key in enumerate((second, third), 1):

@@ -47,7 +47,12 @@ NAMES = (
     "opt_in",
     "opt_out",
     "cancel_window",
+    "keeper_epoch",
+    "keeper_key",
+    "certify_keeper",
+    "shown",
 )
+WITHOUT_ARGUMENTS = ("status", "stop_id", "policy", "floors", "unseen", "keeper_epoch")
 MEMBERS = (
     "event",
     "subject",
@@ -60,6 +65,9 @@ MEMBERS = (
     "receipts",
     "caps",
     "actor",
+    "paper",
+    "epoch",
+    "identity",
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=20) | st.just("statement:" + "0" * 64),
@@ -79,9 +87,7 @@ def test_guard_server_answers_every_call(house: PaperHouse) -> None:
     assert set(handlers(house.guard)) == {*NAMES, "stop"}
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in NAMES if name not in ("status", "stop_id", "policy", "floors", "unseen")]
-)
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in WITHOUT_ARGUMENTS])
 def test_guard_server_wants_its_arguments(house: PaperHouse, name: str) -> None:
     """A call without its arguments is refused as such."""
     with pytest.raises(Unusable, match=r"bad-call"):
