@@ -311,6 +311,9 @@ class FlowMachine(RuleBasedStateMachine):
                 change = self.house.change(change_id)
                 if f"{change_id}/reject" in keys or change.ended == "reverted":
                     continue
+                if f"{change_id}/undone" in keys:
+                    assert change.terminal  # what it was to undo, a person took back otherwise
+                    continue
                 if change.hold is not None and change.hold.rule == "reverting":
                     continue  # `resume` ends what began: the change is taken back, whatever its watch would have said
                 assert change.version == int(version)
