@@ -7,9 +7,11 @@ from typing import Any
 
 from greenroom.domain import documents
 from greenroom.domain.errors import Unusable
+from greenroom.domain.requests import Request
 from greenroom.domain.verdict import Instant
 from greenroom.domain.vocabulary import Mode
 from greenroom.pipeline import (
+    asking,
     branching,
     cancelling,
     deciding,
@@ -17,6 +19,7 @@ from greenroom.pipeline import (
     lineage,
     settings,
     standing,
+    suite,
     undoing,
     verbs,
 )
@@ -122,10 +125,37 @@ def handlers(house: House) -> Mapping[str, Handler]:
             house, _text(a, "subject"), commit=_text(a, "commit"), pending=_text(a, "pending")
         ),
         "layers": lambda _, __: dict(house.keeper.layers()),
+        "lay_out": lambda a, _: asking.lay_out(house, documents.from_plain(Request, a.get("request")), _place(a)),
+        "confirm": lambda a, _: asking.confirm(house, _object(a, "plan"), actor=_text(a, "actor")),
+        "run_tests": lambda a, tell: suite.run_tests(
+            house,
+            _text(a, "ticket"),
+            path=_text(a, "path"),
+            branch=_text(a, "branch"),
+            own=settings.own_of(a.get("settings")),
+            actor=_text(a, "actor"),
+            tell=tell,
+        ),
     }
     return {"improve": improve, "settings": look, "approve": approve} | {
         name: _handler(house, call) for name, call in calls.items()
     }
+
+
+def _place(arguments: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Where a repository stands, as a door found it; None where a request names none."""
+    if arguments.get("place") is None:
+        return None
+    place = _object(arguments, "place")
+    dirty = place.get("dirty") is True
+    return {**{name: _text(place, name) for name in ("path", "branch", "head")}, "dirty": dirty}
+
+
+def _object(arguments: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = arguments.get(name)
+    if not isinstance(found, dict):
+        raise Unusable("bad-call", f"argument {name!r} is an object")
+    return found
 
 
 def _board(house: House, arguments: Mapping[str, Any]) -> Any:
