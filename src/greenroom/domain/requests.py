@@ -262,7 +262,7 @@ TOPICS: Mapping[str, str] = MappingProxyType(
 )
 """What can be mended by itself: the proposer that does it, and its name in a request."""
 _TOPICS_SAID = f"one of: {', '.join(TOPICS.values())}"
-_BOUNDS: Mapping[str, SlotRule] = {
+_BOUNDS: dict[str, SlotRule] = {
     "branch": SlotRule(check=_fits(_BRANCH, "branch")),
     "most": SlotRule(check=_fits(_NUMBER, "number"), default="10"),
     "within": SlotRule(check=_fits(_DURATION, "length of time")),

@@ -81,7 +81,7 @@ def handlers(house: House) -> Mapping[str, Handler]:
             settings.remember_own(house, settings.own_of(arguments["settings"]))
         return verbs.approve(house, _text(arguments, "change"), _unhex(envelope), promote=promote, tell=tell)
 
-    calls: Mapping[str, Call] = {
+    calls: dict[str, Call] = {
         "board": lambda a, _: _board(house, a),
         "tally": lambda _, __: documents.to_plain(house.board.tally()),
         "show": lambda a, _: verbs.show(house, _text(a, "change")),
@@ -125,6 +125,15 @@ def handlers(house: House) -> Mapping[str, Handler]:
             house, _text(a, "subject"), commit=_text(a, "commit"), pending=_text(a, "pending")
         ),
         "layers": lambda _, __: dict(house.keeper.layers()),
+    }
+    return {"improve": improve, "settings": look, "approve": approve} | {
+        name: _handler(house, call) for name, call in (calls | _requests(house)).items()
+    }
+
+
+def _requests(house: House) -> dict[str, Call]:
+    """The calls of requests in words."""
+    return {
         "lay_out": lambda a, _: asking.lay_out(house, documents.from_plain(Request, a.get("request")), _place(a)),
         "confirm": lambda a, _: asking.confirm(house, _object(a, "plan"), actor=_text(a, "actor")),
         "run_tests": lambda a, tell: suite.run_tests(
@@ -136,9 +145,6 @@ def handlers(house: House) -> Mapping[str, Handler]:
             actor=_text(a, "actor"),
             tell=tell,
         ),
-    }
-    return {"improve": improve, "settings": look, "approve": approve} | {
-        name: _handler(house, call) for name, call in calls.items()
     }
 
 

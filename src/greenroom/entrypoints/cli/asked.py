@@ -75,6 +75,9 @@ def show_tests(answer: Mapping[str, Any], read: Callable[[str], bytes]) -> None:
 
 
 def _printed(answer: Mapping[str, Any], read: Callable[[str], bytes]) -> None:
+    print(
+        "-- tests that must fail ran among yours, to see that a failure is told: test_LETTERS_NUMBER is none of yours"
+    )
     for name in ("stdout", "stderr"):
         if answer[name] is None:
             continue

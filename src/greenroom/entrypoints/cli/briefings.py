@@ -119,7 +119,7 @@ def _headline(found: Briefing) -> str:
 
 
 def _counted(found: Briefing) -> Iterable[tuple[str, int]]:
-    names = {"changes": "changes carried", "adopted": "trees taken in"}
+    names = {"changes": "change(s) carried", "adopted": "taken in"}
     order = ("changes", "promoted", "reverted", "refused", "held", "adopted")
     return [*((names.get(name, name), found.counts[name]) for name in order), ("queued", found.queued)]
 
