@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -11,6 +12,8 @@ from test_cli_commands import Door, door
 
 from greenroom.domain.errors import Exit
 from greenroom.domain.requests import KNOWN
+from greenroom.domain.settings import Entry, Read
+from greenroom.domain.verdict import Held
 from greenroom.entrypoints.cli.ask_command import DOING
 from greenroom.pipeline.asking import CARRYING, PREPARING, SCANNING, TAKING_IN, TESTING
 from greenroom.policy.manifests import BUILTIN
@@ -107,10 +110,12 @@ def test_cli_ask_runs_tests_and_changes_nothing(door: Door) -> None:
     door.house.repository.files[b"b.py"] = b"y = 2\n"
     door.house.repository.head = "b" * 40
     before = state(door)
+    prepare, missing = door.house.house.prepare, "one optional dependency is missing"
+    door.house.house = dataclasses.replace(door.house.house, prepare=lambda tree: (prepare(tree)[0], (missing,)))  # type: ignore[index]
     said = door.json("ask", f"run the tests of {door.repo}", "--yes")
     assert door.code == Exit.OK
     assert said["counts"] == {"passed": 2}
-    assert said["lacking"] == ["one optional dependency is missing"]
+    assert said["lacking"] == [missing]
     assert state(door) == before
     assert [entry["about"] for entry in entries(door, "tests.ran")] == ["passed"]
 
@@ -129,6 +134,25 @@ def test_cli_ask_says_why_tests_could_not_be_run(door: Door) -> None:
     door.house.checks["tests"] = "inconclusive"
     assert door("ask", f"run the tests of {door.repo}", "--yes") == Exit.HELD
     assert [entry["about"] for entry in entries(door, "tests.ran")] == ["no-runnable-tests", "stuck"]
+
+
+def test_cli_ask_holds_a_run_whose_needs_cannot_be_had(door: Door) -> None:
+    """What is missing for the dependencies is named, and nothing runs."""
+    held = Held(rule="dependency-missing", where="left-pad", remedy="greenroom config set index.url URL")
+    door.house.house = dataclasses.replace(door.house.house, prepare=lambda tree: held)
+    said = door.json("ask", f"run the tests of {door.repo}", "--yes")
+    assert door.code == Exit.HELD
+    assert (said["verdict"]["rule"], said["receipt"], said["counts"]) == ("dependency-missing", None, {})
+
+
+def test_cli_ask_runs_no_command_that_only_the_repository_names(door: Door) -> None:
+    """A test command from greenroom.toml waits for the owner's signature, as in `improve`."""
+    door.house.repository.files[b"greenroom.toml"] = b"test-command = 'python -m pytest -q x'\n"
+    entry = Entry(key="test-command", line=1, value="python -m pytest -q x")
+    door.house.workshop.settings = Read(entries=(entry,))
+    assert door("ask", f"run the tests of {door.repo}", "--yes") == Exit.HELD
+    assert "test-command-not-allowed" in door.out
+    assert not any(call.startswith("check tests") for call in door.house.keeper.calls)
 
 
 def test_cli_ask_reverts_what_was_promoted_last(door: Door) -> None:
