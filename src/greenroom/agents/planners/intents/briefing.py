@@ -12,20 +12,18 @@ _WHAT = phrases(
     what has, what did, what have
     """
 )
-_HAPPENED = phrases(
+_AUX = phrases("has, have, had, did, was, were, is, has been, have been, got, get, been, had been, being")
+_WHO = phrases("you, the box, greenroom, the agent, your agent, the agents, it, they")
+_ACT = phrases(
     """
-    happen, went on, has happen, have happen, went live, was promote, were promote, has been
-    promote, got promote, was change, has change, change, was do, has been do, did you do, have you
-    do, have you been doing, you did, you have done, you have been doing, you do, the box did, did
-    the box do, has the box done, did greenroom do, greenroom did, has greenroom done, went wrong,
-    ran, has run, did run, was going on, has been going on, go on, occur, took place, has taken
-    place, is new, new, came up, was reverted, was refused, was held, got done, got changed, was
-    spent, has been happening, were change, has been changed, have you done, was done, got reverted,
-    got refused, have been changed, did the agent do, did the agents do, has been done, went down,
-    was up, is up, have you changed, did you change, did you promote, did you revert, was taken
-    back, get promote, get reverted, get refused, get done, get change, run
+    happen, change, promote, revert, refuse, hold, held, do, did, done, run, ran, spend, spent, take
+    back, taken back, go live, went live, gone live, go on, went on, gone on, going on, go wrong,
+    went wrong, gone wrong, go well, went well, gone well, go down, went down, occur, take place,
+    took place, taken place, come up, came up, new, up, up to, work on, accept, approve, break,
+    broke, broken, achieve, improve
     """
 )
+_HAPPENED = seq(maybe(_AUX), maybe(_WHO), maybe(_AUX), _ACT)
 _TELL = seq(
     phrases(
         """
@@ -47,16 +45,17 @@ _BRIEF = phrases(
 )
 _GIVE = phrases(
     """
-    give me, show me, show, write, make, prepare, i need, get me, print, send me, let me see, let me have, have, get,
-    see, produce, read me, hand me, give us, need, write me, draw up
+    give me, show me, show, write, make, prepare, i need, get me, print, send me, let me see, let me
+    have, have, get, see, produce, read me, hand me, give us, need, write me, draw up
     """
 )
 _REPORT = seq(
     maybe(phrases("a, an, the, my, another, a short, a quick, the short, a brief, short, quick, a daily, the daily")),
     phrases(
         """
-        briefing, summary, report, digest, recap, overview, rundown, run down, update, news, activity report, activity,
-        summary of activity, highlight, brief, account, morning briefing, daily briefing, status report, log of events
+        briefing, summary, report, digest, recap, overview, rundown, run down, update, news,
+        activity report, activity, summary of activity, highlight, brief, account, morning briefing,
+        daily briefing, status report, log of events
         """
     ),
     maybe(seq(phrases("of, on, about, over"), phrases("what, everything that, all that"), _HAPPENED)),
@@ -70,7 +69,23 @@ _IN_BOX = phrases(
 )
 _WENT = phrases("it go, things go, go, it been, things been, it, things")
 
+_NEEDS = seq(
+    phrases(
+        "what, what all, does anything, is there anything, anything, what things, which things, is anything, what else"
+    ),
+    phrases(
+        """
+        need me, need my attention, need my answer, need my approval, need a person, wait for me, is
+        waiting for me, waiting for me, are waiting for me, do i have to do, have i to do, is there
+        for me to do, is left for me, do i need to do, i need to do, i have to do, that need me,
+        that waits for me, requires me, requires my attention, is held, to do for me, is open, for
+        me to do
+        """
+    ),
+)
+
 FRAMES = (
+    Frame("briefing", (_NEEDS,), (WHEN, _IN_BOX)),
     Frame("briefing", (seq(_WHAT, _HAPPENED),), (WHEN, _IN_BOX)),
     Frame("briefing", (seq(_TELL, maybe(_WHAT), _HAPPENED),), (WHEN, _IN_BOX)),
     Frame("briefing", (_BRIEF,), (WHEN, _IN_BOX, seq(phrases("on, about"), maybe(_WHAT), _HAPPENED))),

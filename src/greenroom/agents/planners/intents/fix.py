@@ -219,11 +219,16 @@ _CODE_OBJECT = seq(CODE, maybe(WITHIN))
 _HAVE = phrases("get, have, make, do, apply, give me, start, run, perform, i need, need")
 _THERE = phrases("there are, there is, i see, i found, i have, we have, i have found, you will find, i noticed")
 _THEM = phrases("them, it, that, those, these, all of them, them all")
+_ARE_THERE = phrases(
+    "are there, is there, do you see, do you find, can you see, have i, do i have, is there any sign of"
+)
+_AND_MEND = seq(maybe(phrases("and, then, and then")), _MEND, _THEM)
 
 FRAMES = (
     Frame("fix", (_MEND, _topics), _BOUNDS),
-    Frame("fix", (_LOOK, _topics), _BOUNDS),
-    Frame("fix", (_LOOK_THROUGH, _topics), (BRANCH, MOST, WITHIN_TIME)),
+    Frame("fix", (_LOOK, _topics), (*_BOUNDS, _AND_MEND)),
+    Frame("fix", (_LOOK_THROUGH, _topics), (BRANCH, MOST, WITHIN_TIME, _AND_MEND)),
+    Frame("fix", (seq(_ARE_THERE, _topics),), (*_BOUNDS, _AND_MEND)),
     Frame("fix", (_RID, _topics), (BRANCH, MOST, WITHIN_TIME)),
     Frame("fix", (_topics, _FIXED), (_HAVE, *_BOUNDS)),
     Frame("fix", (seq(_THERE, _topics), seq(_MEND, _THEM)), _BOUNDS),

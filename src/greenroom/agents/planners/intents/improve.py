@@ -65,6 +65,14 @@ _SCAN = seq(
     phrases("for"),
     _WHAT,
 )
+_LOOK_AND = seq(
+    phrases("look at, have a look at, take a look at, have a look through, go over, go through"),
+    DIRECT,
+    phrases("and"),
+    _VERB,
+    phrases("it, them, what you find, what you can"),
+)
+_ANY = seq(phrases("any, are there, are there any, is there any, have you, have you got, do you have, is there"), _WHAT)
 _BOUNDS = (BRANCH, MOST, WITHIN_TIME)
 
 FRAMES = (
@@ -75,6 +83,8 @@ FRAMES = (
     Frame("improve", (_LOOK, _WHAT), (CODE, PLACE, *_BOUNDS)),
     Frame("improve", (_ASKED,), (CODE, PLACE, *_BOUNDS)),
     Frame("improve", (_SCAN,), _BOUNDS),
+    Frame("improve", (_LOOK_AND,), _BOUNDS),
+    Frame("improve", (_ANY,), (CODE, PLACE, *_BOUNDS)),
     Frame("improve", (seq(phrases("fix, mend, repair, check"), DIRECT),), _BOUNDS, sure=90),
     Frame("improve", (seq(phrases("fix, mend, repair"), phrases("everything, all")),), (PLACE, *_BOUNDS), sure=90),
 )

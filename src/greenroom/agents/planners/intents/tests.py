@@ -66,6 +66,18 @@ _TEST_RUN = seq(
     ),
 )
 _NOUN_FIRST = seq(phrases("give"), DIRECT, phrases("a test run, a test, a run of its test, a run through its test"))
+_FARE = phrases("doing, do, look, looking, fare, faring, going, go, run, running, holding up, coming out")
+_CHECK = phrases("verify, validate, check, check on")
+_SHOW = seq(
+    phrases("give me, show me, tell me, get me, get, show, report, i want, what are, what is, fetch"), maybe(_ALL)
+)
+_RESULT = seq(
+    maybe(phrases("current, latest")),
+    either(
+        phrases("test result, test outcome, test status, test report, test state"),
+        seq(phrases("result, outcome, status, state"), phrases("of"), _SUITE),
+    ),
+)
 
 FRAMES = (
     Frame("tests", (_RUN, _SUITE), (PLACE, BRANCH, _SHOWN)),
@@ -76,7 +88,9 @@ FRAMES = (
     Frame("tests", (_SEE, _SUITE, _PASS), (PLACE, BRANCH)),
     Frame("tests", (_BE, _SUITE, seq(maybe(_STILL), _STATE)), (PLACE, BRANCH)),
     Frame("tests", (_SUITE, seq(_RUN, phrases("them, it, all of them, them all"))), (PLACE, BRANCH, _SHOWN)),
-    Frame("tests", (seq(phrases("how"), _BE, _SUITE, maybe(phrases("do, look, fare, stand"))),), (PLACE, BRANCH)),
+    Frame("tests", (phrases("how is, how are, how do, how does, how did"), _SUITE), (PLACE, BRANCH, _FARE)),
+    Frame("tests", (_CHECK, _SUITE), (PLACE, BRANCH)),
+    Frame("tests", (_SHOW, _RESULT), (PLACE, BRANCH)),
     Frame("tests", (_TEST_RUN,), (PLACE, BRANCH, _SHOWN)),
     Frame("tests", (_NOUN_FIRST,), (BRANCH,)),
     Frame("tests", (seq(phrases("check"), DIRECT),), (BRANCH,), sure=90),
