@@ -6,11 +6,13 @@ import dataclasses
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from test_cli_commands import Door, door
 
 from greenroom.domain.errors import Exit
+from greenroom.domain.outcomes import TestRun
 from greenroom.domain.requests import KNOWN
 from greenroom.domain.settings import Entry, Read
 from greenroom.domain.verdict import Held
@@ -134,6 +136,36 @@ def test_cli_ask_says_why_tests_could_not_be_run(door: Door) -> None:
     door.house.checks["tests"] = "inconclusive"
     assert door("ask", f"run the tests of {door.repo}", "--yes") == Exit.HELD
     assert [entry["about"] for entry in entries(door, "tests.ran")] == ["no-runnable-tests", "stuck"]
+
+
+def ending(door: Door, monkeypatch: pytest.MonkeyPatch, **members: Any) -> dict[str, Any]:
+    """Run the tests where the suite ends so; the answer."""
+    usual: dict[str, Any] = {
+        "framework": "pytest",
+        "python": "3.11",
+        "outcomes": {"t::a": "passed"},
+        "sentinel": "failed",
+    }
+    monkeypatch.setattr(door.house.keeper, "_results", lambda run: TestRun(**(usual | members)))
+    found: dict[str, Any] = door.json("ask", f"run the tests of {door.repo}", "--yes")
+    return found
+
+
+def test_cli_ask_names_the_tests_that_do_not_pass(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Failed and in error, by name; skipped ones are counted and are no failure."""
+    outcomes = {"t::a": "passed", "t::b": "failed", "t::c": "error", "t::d": "skipped", "t::e": "xfailed"}
+    said = ending(door, monkeypatch, outcomes=outcomes)
+    assert door.code == Exit.REFUSED
+    assert said["verdict"]["rule"] == "tests-failed"
+    assert said["failing"] == ["t::b", "t::c"]
+    assert said["counts"] == {"error": 1, "failed": 1, "passed": 1, "skipped": 1, "xfailed": 1}
+    assert ending(door, monkeypatch, outcomes={"t::d": "skipped"})["verdict"] == {"is": "passed"}
+
+
+def test_cli_ask_believes_no_run_in_which_a_failure_was_not_told(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test that must fail passed: what the others say counts for nothing."""
+    assert ending(door, monkeypatch, sentinel="passed")["verdict"]["rule"] == "tests-forged"
+    assert door.code == Exit.REFUSED
 
 
 def test_cli_ask_holds_a_run_whose_needs_cannot_be_had(door: Door) -> None:
