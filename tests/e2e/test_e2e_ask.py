@@ -54,6 +54,9 @@ def test_e2e_from_words_to_results(house: House) -> None:
     house.ok("approve", change, "--yes")
     assert "import os" not in (place / "words.py").read_text()
 
+    # Of all repositories of the box, it was the last one to go live.
+    assert house.ok("ask", "undo the last change", "--dry-run")["plan"]["args"] == {"change": change}
+
     # Taken back by the words, where they name the repository.
     back = house.ok("ask", f"revert the last change of {place}", "--yes")
     assert (back["id"], back["state"]) == (change, "reverted")
