@@ -295,7 +295,7 @@ SPOILING = (
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(PARTS, st.sampled_from(BEGINNINGS), st.sampled_from(ENDINGS), st.sampled_from([str, str.upper, str.capitalize]))
 def test_sentences_made_of_usual_parts_are_understood(
     part: tuple[str, str], beginning: str, ending: str, case: object
@@ -308,7 +308,7 @@ def test_sentences_made_of_usual_parts_are_understood(
     assert says.casefold() == part[1].casefold(), cased
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(PARTS, st.sampled_from(SPOILING), st.booleans())
 def test_one_word_too_many_is_never_passed_over(part: tuple[str, str], spoiling: str, before: bool) -> None:
     """What would change the meaning is not lost among words that are known."""
@@ -317,12 +317,27 @@ def test_one_word_too_many_is_never_passed_over(part: tuple[str, str], spoiling:
         understood(words)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(PARTS)
 def test_a_request_said_back_is_the_same_request(part: tuple[str, str]) -> None:
     """The sentence that a person is shown can be typed, and means what it says."""
     says = understood(part[0]).says
     assert understood(says).says == says
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("beginning", BEGINNINGS)
+def test_every_sentence_of_the_parts_is_understood(beginning: str) -> None:
+    """Each verb with each object, place and time, with each way to begin."""
+    mending = {f"{verb} {fault} {place}": f"fix the {said} in {at}" for verb, fault, said, place, at in _mending()}
+    running = {f"{v} {suite} {p}": f"run the tests of {PLACES[p]}" for v in RUNNING for suite in SUITES for p in PLACES}
+    telling = {f"{told} {at}": f"what happened {said}" for told in TOLD for at, said in TIMES.items()}
+    for words, says in {**mending, **running, **telling}.items():
+        assert understood(beginning + words).says == says, words
+
+
+def _mending() -> list[tuple[str, str, str, str, str]]:
+    return [(v, fault, said, p, at) for v in MENDING for fault, said in FAULTS.items() for p, at in PLACES.items()]
 
 
 VOCABULARY = sorted({word for words in (*UNDERSTOOD, *NOT_UNDERSTOOD) for word in words.split()})
@@ -333,7 +348,7 @@ TEXTS = st.one_of(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(TEXTS)
 def test_no_words_make_the_planner_stumble(words: str) -> None:
     """Whatever is typed is a reading, soon; and what decides answers with a request or a reference."""
@@ -350,7 +365,7 @@ def test_no_words_make_the_planner_stumble(words: str) -> None:
         assert understood(made.says).says == made.says
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(TEXTS)
 def test_tokens_stand_where_they_say(words: str) -> None:
     """Each is within the words, in order, and there are not too many."""
