@@ -25,8 +25,10 @@ from greenroom.domain.vocabulary import ChangeId
 
 if TYPE_CHECKING:
     from greenroom.audit.attest import KeyAttestor
+    from greenroom.domain.briefing import Briefing
     from greenroom.domain.metrics import Metrics
     from greenroom.domain.proof import Consent
+    from greenroom.domain.requests import Request
     from greenroom.domain.settings import Value, Values
     from greenroom.entrypoints.services import Passphrase, Progress
     from greenroom.guard.client import GuardClient
@@ -258,6 +260,21 @@ class LocalServices(OwnersOrders, PersonsBranches):
         from greenroom.bootstrap.measuring import measure_box
 
         return measure_box(self._mine(), since)
+
+    def understand(self, words: str) -> Request:
+        """See Services."""
+        from greenroom.bootstrap.parts import planner
+        from greenroom.domain.requests import bounded, decide
+        from greenroom.domain.vocabulary import Trust
+
+        said = bounded(words)
+        return decide(said, planner().plan(said.encode()), trust=Trust.BOX)
+
+    def briefing(self, begins: int, ends: int) -> Briefing:
+        """See Services."""
+        from greenroom.bootstrap.briefing import brief_box
+
+        return brief_box(self._mine(), begins, ends, self.now())
 
     def backup(self, target: Path, progress: Progress) -> Mapping[str, Any]:
         """See Services."""

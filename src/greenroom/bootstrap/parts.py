@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from greenroom.audit.turn import EpochKeys
     from greenroom.domain.digest import Digest
     from greenroom.domain.events import Event
-    from greenroom.domain.ports import Attestor, Evaluator, Keeper, Proposer, Store
+    from greenroom.domain.ports import Attestor, Evaluator, Keeper, Planner, Proposer, Store
     from greenroom.domain.proof import Role
     from greenroom.domain.verdict import Held
     from greenroom.domain.vocabulary import Stage
@@ -524,6 +524,13 @@ def _proposers(
         return lambda golden: loader.load(name)(keeper=keeper, store=store, attestor=opener, golden=golden, tool=tool)
 
     return {name: maker(name) for name in loader.available()}
+
+
+def planner() -> Planner:
+    """What reads a person's words: the built-in templates."""
+    from greenroom.agents.planners.template import TemplatePlanner
+
+    return TemplatePlanner()
 
 
 def _optional() -> frozenset[str]:

@@ -386,9 +386,11 @@ class Reviewer(Protocol):
 
 
 class Planner(Protocol):
-    """Turns words into a plan document; bytes, parsed and labelled by the plan stage."""
+    """Says what a person's words may mean: bytes of a `Reading`, which `domain.requests` checks, labels and judges."""
 
-    def plan(self, request: bytes, live: Digest) -> bytes | Held: ...
+    @property
+    def name(self) -> str: ...
+    def plan(self, request: bytes) -> bytes: ...
 
 
 class Evaluator(Protocol):

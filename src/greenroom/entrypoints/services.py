@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from greenroom.config import Box
 from greenroom.domain.metrics import Metrics
 from greenroom.domain.settings import Value, Values
 from greenroom.domain.vocabulary import Mode
+
+if TYPE_CHECKING:
+    from greenroom.domain.briefing import Briefing
+    from greenroom.domain.requests import Request
 
 Progress = Callable[[Any], None]
 CARRYING = frozenset({"approve", "edit", "promote", "reopen", "restack", "resume", "retry"})
@@ -202,6 +206,17 @@ class Services(Protocol):
 
     def metrics(self, since: int) -> Metrics:
         """What the box did from the instant `since` on, counted from its files; starts nothing."""
+        ...
+
+    def understand(self, words: str) -> Request:
+        """The request that a person's words make, as the planner reads them; starts nothing and needs no box.
+
+        Raises TooLarge `request-too-long`, Unusable `bad-request` and `url-not-taken`, and `domain.requests.Unclear`.
+        """
+        ...
+
+    def briefing(self, begins: int, ends: int) -> Briefing:
+        """What the box did between two instants, and what waits for a person; from its files, starts nothing."""
         ...
 
     def backup(self, target: Path, progress: Progress) -> Mapping[str, Any]:

@@ -35,6 +35,7 @@ BRANCHED = """
     SELECT deliveries.repository, branches.branch FROM branches JOIN deliveries ON deliveries.subject = branches.subject
     WHERE branches.fate != 'closed' ORDER BY 1, 2
 """
+WAITING = "SELECT repository, branch, pending FROM deliveries WHERE pending != '' ORDER BY 1, 2"
 DELIVERED_TO = "SELECT DISTINCT repository FROM deliveries WHERE delivered != '' AND change != '' ORDER BY 1"
 
 
@@ -205,6 +206,13 @@ def delivered_to(database: Path) -> list[str]:
             return [str(line[0]) for line in found.fetchall()]
     except sqlite3.DatabaseError:
         return []
+
+
+def waiting_deliveries(database: Path) -> list[tuple[str, str, str]]:
+    """(repository, branch, rule) of each delivery that waits for a person's branch. Raises as `read_changes`."""
+    with _reading(database) as connection:
+        found = connection.execute(WAITING).fetchall() if connection is not None else []
+    return [(str(line[0]), str(line[1]), str(line[2])) for line in found]
 
 
 def branches_in(database: Path) -> list[tuple[str, str]]:

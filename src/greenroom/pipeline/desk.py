@@ -7,9 +7,11 @@ from typing import Any
 
 from greenroom.domain import documents
 from greenroom.domain.errors import Unusable
+from greenroom.domain.requests import Request
 from greenroom.domain.verdict import Instant
 from greenroom.domain.vocabulary import Mode
 from greenroom.pipeline import (
+    asking,
     branching,
     cancelling,
     deciding,
@@ -17,6 +19,7 @@ from greenroom.pipeline import (
     lineage,
     settings,
     standing,
+    suite,
     undoing,
     verbs,
 )
@@ -78,7 +81,7 @@ def handlers(house: House) -> Mapping[str, Handler]:
             settings.remember_own(house, settings.own_of(arguments["settings"]))
         return verbs.approve(house, _text(arguments, "change"), _unhex(envelope), promote=promote, tell=tell)
 
-    calls: Mapping[str, Call] = {
+    calls: dict[str, Call] = {
         "board": lambda a, _: _board(house, a),
         "tally": lambda _, __: documents.to_plain(house.board.tally()),
         "show": lambda a, _: verbs.show(house, _text(a, "change")),
@@ -124,8 +127,41 @@ def handlers(house: House) -> Mapping[str, Handler]:
         "layers": lambda _, __: dict(house.keeper.layers()),
     }
     return {"improve": improve, "settings": look, "approve": approve} | {
-        name: _handler(house, call) for name, call in calls.items()
+        name: _handler(house, call) for name, call in (calls | _requests(house)).items()
     }
+
+
+def _requests(house: House) -> dict[str, Call]:
+    """The calls of requests in words."""
+    return {
+        "lay_out": lambda a, _: asking.lay_out(house, documents.from_plain(Request, a.get("request")), _place(a)),
+        "confirm": lambda a, _: asking.confirm(house, _object(a, "plan"), actor=_text(a, "actor")),
+        "run_tests": lambda a, tell: suite.run_tests(
+            house,
+            _text(a, "ticket"),
+            path=_text(a, "path"),
+            branch=_text(a, "branch"),
+            own=settings.own_of(a.get("settings")),
+            actor=_text(a, "actor"),
+            tell=tell,
+        ),
+    }
+
+
+def _place(arguments: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Where a repository stands, as a door found it; None where a request names none."""
+    if arguments.get("place") is None:
+        return None
+    place = _object(arguments, "place")
+    dirty = place.get("dirty") is True
+    return {**{name: _text(place, name) for name in ("path", "branch", "head")}, "dirty": dirty}
+
+
+def _object(arguments: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = arguments.get(name)
+    if not isinstance(found, dict):
+        raise Unusable("bad-call", f"argument {name!r} is an object")
+    return found
 
 
 def _board(house: House, arguments: Mapping[str, Any]) -> Any:

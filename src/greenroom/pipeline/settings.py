@@ -69,11 +69,7 @@ def settle(house: House, subject: Subject, tree: Digest, own: Values, only: Sequ
         return wished
     merged = _merged(house, subject, wished[0], own, only)
     if not allowed(house, subject, merged):
-        remedy = (
-            f"{REPOSITORY_FILE} sets it: greenroom config approve REPO shows it and asks; "
-            "--test-command sets one of your own instead"
-        )
-        return Held(rule=NOT_ALLOWED, where=merged.command, remedy=remedy)
+        return not_allowed(merged)
     kept = documents.encode(Holding(command=merged.command, terms=merged.terms(house.caps())))
     house.settings.put(subject, HOLDING, kept.decode())
     settled = Settled(tree=tree, file=wished[1], own=own, wished=wished[0])
@@ -124,6 +120,15 @@ def allowed(house: House, subject: Subject, merged: Merged) -> bool:
     """Whether the test command is the person's own, or one that the owner signed for."""
     asked = merged.sources.get(TEST_COMMAND) == "repository"
     return not asked or house.guard.command_allowed(subject, merged.command)
+
+
+def not_allowed(merged: Merged) -> Held:
+    """The hold of a repository whose own test command the owner has not signed for."""
+    remedy = (
+        f"{REPOSITORY_FILE} sets it: greenroom config approve REPO shows it and asks; "
+        "--test-command sets one of your own instead"
+    )
+    return Held(rule=NOT_ALLOWED, where=merged.command, remedy=remedy)
 
 
 def own_of(plain: Any) -> Values:

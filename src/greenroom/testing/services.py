@@ -7,18 +7,22 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from greenroom.agents.planners.template import TemplatePlanner
 from greenroom.config import Box
 from greenroom.domain import documents
+from greenroom.domain.briefing import Briefing, brief
 from greenroom.domain.card import Card
 from greenroom.domain.change import Change
 from greenroom.domain.digest import digest_of, parse_digest
 from greenroom.domain.errors import NoSandbox, NotFound, Unusable
 from greenroom.domain.metrics import Metrics, measure
+from greenroom.domain.requests import Request, bounded, decide
 from greenroom.domain.settings import Value, Values, require_key, value_of
 from greenroom.domain.toml_settings import plain_of
 from greenroom.domain.verdict import Instant
-from greenroom.domain.vocabulary import ChangeId, Mode, State
+from greenroom.domain.vocabulary import ChangeId, Mode, State, Trust
 from greenroom.entrypoints.services import CARRYING, Passphrase, Progress
+from greenroom.guard.spent import read_spent
 from greenroom.pipeline import board, desk
 from greenroom.pipeline.changes import Board
 from greenroom.pipeline.measuring import read_papers
@@ -265,6 +269,31 @@ class MemoryServices:
     def log_entries(self, start: int, count: int) -> Sequence[Mapping[str, Any]]:
         """See Services."""
         return [documents.load_json(entry) for entry in self.house.log.read(start, count)]
+
+    def understand(self, words: str) -> Request:
+        """See Services."""
+        said = bounded(words)
+        return decide(said, TemplatePlanner().plan(said.encode()), trust=Trust.BOX)
+
+    def briefing(self, begins: int, ends: int) -> Briefing:
+        """See Services."""
+        entries = [documents.load_json(entry) for entry in self.house.log.read(0, self.house.log.size())]
+        changes = self.house.changes()
+        lines = {change.id: Board(self.house.engine).line(change.id) for change in changes}
+        weights, money = read_spent(self.house.directory / "guard.db", begins, ends)
+        return brief(
+            entries,
+            begins=Instant(begins),
+            ends=Instant(ends),
+            now=self.house.clock.now(),
+            rows=[board.row(c, line.summary if line else "", line.rule if line else "") for c, line in
+                  ((c, lines[c.id]) for c in changes)],
+            weights=weights,
+            money_micro=money,
+            papers=read_papers(changes, self.house.store, self.house.signers["owner"]),
+            pending=[],
+            stopped=self.house.guard.status().stopped,
+        )  # fmt: skip
 
     def backup(self, target: Path, progress: Progress) -> Mapping[str, Any]:
         """See Services; a house in memory has nothing on disk to write."""

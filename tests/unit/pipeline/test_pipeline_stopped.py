@@ -16,14 +16,16 @@ from greenroom.testing.house import BRANCH, OWNER, PATH, MemoryHouse
 from greenroom.testing.parts import Finding, patch_of
 
 STARTS = frozenset(
-    {"approve", "branch_offer", "edit", "improve", "promote", "reopen", "restack", "resume", "retry", "settings"}
+    {"approve", "branch_offer", "edit", "improve", "promote", "reopen", "restack", "resume", "retry", "run_tests"}
+    | {"settings"}
 )
 ELSE = {
     "tells what is": frozenset(
         {"board", "tally", "show", "diff", "offer", "branch", "branches", "windows", "outdated", "pending", "layers"}
+        | {"lay_out"}
     ),
     "says no, later, or takes back": frozenset({"reject", "cancel", "defer", "revert"}),
-    "notes what a door did, or that consent counts": frozenset({"delivered", "branched", "reconsider"}),
+    "notes what a door did, or that consent counts": frozenset({"delivered", "branched", "reconsider", "confirm"}),
 }
 WORDS = ("one", "two", "three", "four")
 TEXT = b"".join(f"teh {word}\n\n\n\n\n\n".encode() for word in WORDS)
@@ -73,6 +75,7 @@ def test_under_a_stop_no_call_of_a_door_starts_anything(house: MemoryHouse) -> N
         ("approve", {"change": waiting, "envelope": consent, "promote": False}),
         ("improve", {**place, "ticket": house.house.keeper.present(PATH, BRANCH, 0)}),
         ("settings", {**place, "ticket": house.house.keeper.present(PATH, BRANCH, 0)}),
+        ("run_tests", {**place, **who, "ticket": house.house.keeper.present(PATH, BRANCH, 0)}),
         ("resume", {}),
     ]
     assert {name for name, _ in calls} == STARTS - {"restack"}

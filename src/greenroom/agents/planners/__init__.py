@@ -1,1 +1,1 @@
-"""Planners: words into plan documents."""
+"""Planners: words into readings, which `domain.requests` judges."""

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from greenroom.entrypoints.services import Services
 
 INTERRUPTED = "greenroom: interrupted; nothing is half done"
-WORK = frozenset({"approve", "edit", "promote", "reopen", "restack", "resume", "retry", "revert"})
+WORK = frozenset({"approve", "ask", "edit", "promote", "reopen", "restack", "resume", "retry", "revert"})
 """Commands that carry a change, which the box goes on with when nobody waits for it."""
 
 
 COMMANDS: Mapping[str, tuple[str, ...]] = {
     "improve_command": ("improve",),
+    "ask_command": ("ask",),
     "change_commands": ("list", "show", "diff", "promote", "restack", "revert", "resume"),
     "approve_commands": ("approve",),
     "branch_commands": ("pr",),
@@ -35,6 +36,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "standing_commands": ("opt-in",),
     "log_commands": ("log",),
     "metrics_commands": ("metrics",),
+    "briefing_command": ("briefing",),
     "box_commands": ("backup", "restore", "uninstall"),
     "completion": ("completion",),
     "manual": ("manual",),

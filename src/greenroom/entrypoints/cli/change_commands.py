@@ -158,13 +158,7 @@ def _taking_back(app: typer.Typer, context: Context) -> None:
         del json
         if every and undo:
             raise Unusable("two-ways", "a change is taken back one way", remedy="--all-after or --as-change")
-        wish = {"change": change, "actor": consent.actor(), "how": reverts.how(every=every, undo=undo)}
-        answer = context.services.desk("revert", wish, progress=render.tell)
-        chosen = reverts.ask(answer, no_input=context.as_json)
-        if chosen:
-            answer = context.services.desk("revert", {**wish, "how": chosen}, progress=render.tell)
-        told = delivered(context, answer)
-        finish_change(context, told, lambda: say(told))
+        take_back(context, change, reverts.how(every=every, undo=undo))
 
     @app.command()
     def resume(
@@ -199,6 +193,19 @@ def _taking_back(app: typer.Typer, context: Context) -> None:
             answer["resumed"] = [*answer["resumed"], *applied.rows]
             answer["stays"] = applied.stays
         finish_change(context, answer, lambda: _show_resumed(answer, services.now()), output.exit_of_resumed)
+
+
+def take_back(context: Context, change: str, how: str = "", beside: Mapping[str, Any] | None = None) -> None:
+    """Revert a change, deliver, answer, and leave with the exit code; at a terminal it asks which way where there are
+    two. `beside` is answered with it.
+    """
+    wish = {"change": change, "actor": consent.actor(), "how": how}
+    answer = context.services.desk("revert", wish, progress=render.tell)
+    chosen = reverts.ask(answer, no_input=context.as_json)
+    if chosen:
+        answer = context.services.desk("revert", {**wish, "how": chosen}, progress=render.tell)
+    told = {**delivered(context, answer), **(beside or {})}
+    finish_change(context, told, lambda: say(told))
 
 
 def _show(context: Context, shown: Mapping[str, Any], *, with_runs: bool) -> None:

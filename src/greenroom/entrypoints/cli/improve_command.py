@@ -93,18 +93,34 @@ def register(app: typer.Typer, context: Context) -> None:
             plan = services.foresee(services.repository(repo, branch), wish, out)
             finish_change(context, plan, lambda: foreseen.show(plan))
             return
-        handout = Handout(out) if out is not None else None
-        if handout is not None:
-            handout.require()
-        services.require_sandbox()
-        answer = _ask(context, repo, branch, wish, no_input=no_input, handout=handout)
-        if handout is not None:
-            try:
-                answer = _hand_out(context, handout, answer)
-            except GreenroomError as error:
-                raise _broken_off(context, answer, error) from None
-        code_of = output.exit_of_headless if no_input else output.exit_of_scan
-        finish_change(context, answer, lambda: improved.show(answer, services.now()), code_of)
+        carry_out(context, repo, branch, wish, no_input=no_input, out=out)
+
+
+def carry_out(
+    context: Context,
+    repo: str,
+    branch: str | None,
+    wish: Mapping[str, Any],
+    *,
+    no_input: bool = False,
+    out: str | None = None,
+    beside: Mapping[str, Any] | None = None,
+) -> None:
+    """Improve as `wish` says, answer, and leave with the exit code. `beside` is answered with it."""
+    services = context.services
+    handout = Handout(out) if out is not None else None
+    if handout is not None:
+        handout.require()
+    services.require_sandbox()
+    answer = _ask(context, repo, branch, wish, no_input=no_input, handout=handout)
+    if handout is not None:
+        try:
+            answer = _hand_out(context, handout, answer)
+        except GreenroomError as error:
+            raise _broken_off(context, answer, error) from None
+    answer = {**answer, **(beside or {})}
+    code_of = output.exit_of_headless if no_input else output.exit_of_scan
+    finish_change(context, answer, lambda: improved.show(answer, services.now()), code_of)
 
 
 def _hand_out(context: Context, handout: Handout, answer: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -106,6 +106,9 @@ def verdict_line(verdict: Mapping[str, Any]) -> Text:
     return line
 
 
+_PLAIN = {"prepare": "getting what the base needs to run its tests", "tests": "running the tests"}
+
+
 def progress(event: Mapping[str, Any]) -> str | None:
     """One line of progress for stderr, or None for what nobody needs to see."""
     kind = event.get("event")
@@ -115,8 +118,8 @@ def progress(event: Mapping[str, Any]) -> str | None:
         return f"imported, tree {event['tree'][:17]}"
     if kind == "proposal":
         return proposal(event)
-    if kind == "prepare":
-        return "getting what the base needs to run its tests"
+    if kind in _PLAIN:
+        return _PLAIN[kind]
     if kind in ("carrying", "carried"):
         return _carried(event)
     if kind == "prepared":

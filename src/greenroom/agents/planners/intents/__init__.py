@@ -1,0 +1,1 @@
+"""What can be asked for in words: one module each, registered in `template.FRAMES`."""
