@@ -10,7 +10,7 @@ from pathlib import Path
 from greenroom.audit.keys import load_public
 from greenroom.audit.reader import read_copy
 from greenroom.bootstrap.foreign import private_copy, readable
-from greenroom.bootstrap.parts import attestor
+from greenroom.bootstrap.parts import opener_of
 from greenroom.config import Box
 from greenroom.domain import documents
 from greenroom.domain.briefing import Briefing, Pending, brief, touched
@@ -34,7 +34,7 @@ def brief_box(box: Box, begins: int, ends: int, now: int) -> Briefing:
         weights, money = read_spent(ledger, begins, ends)
     rows |= {change.id: row(change, summary, rule) for change, summary, rule in found}
     carried = [change for change, _, _ in found if change.plan is not None]
-    papers = read_papers(carried, FileStore(box.store), attestor(box, "owner", signing=False))
+    papers = read_papers(carried, FileStore(box.store), opener_of(box))
     return brief(
         entries,
         begins=Instant(begins),

@@ -28,6 +28,8 @@ from greenroom.domain.events import Event
 from greenroom.domain.proof import Epoch, KeeperCertificate, Predicate
 from greenroom.domain.verdict import Instant
 
+pytestmark = pytest.mark.slow
+
 ORIGIN = "box.example/one"
 ABOUT = digest_of("blob", b"x")
 POINTS = (

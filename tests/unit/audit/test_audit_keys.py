@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from greenroom.audit import keys
 from greenroom.domain.errors import NotFound, Unusable
 
+pytestmark = pytest.mark.slow
+
 FULL = os.environ.get("GREENROOM_SUITE") == "full"
 PHRASE = "four words nobody guesses"
 

@@ -20,6 +20,8 @@ from greenroom.bootstrap.local import LocalServices
 from greenroom.config import Box
 from greenroom.domain.errors import Unreachable
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("written", ["", "0", "1", "4194304", "x"])
 def test_down_signals_nobody_where_nobody_holds_the_lock(

@@ -24,6 +24,8 @@ from greenroom.evaluation.verify import ASKS
 from greenroom.policy.manifests import BUILTIN
 from greenroom.tools import _flake8, _pythons, _ruffs, _settings
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 NOT_BY_IMPROVE = {"config_update_t2", "db_migrate_t2", "factory_reset_t3"}
 """Tools that no proposer emits."""

@@ -14,6 +14,8 @@ from greenroom.bootstrap.parts import has_policy, makes_box
 from greenroom.domain.vocabulary import Mode
 from greenroom.testing.house import OWNER, MemoryHouse
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[MemoryHouse]:

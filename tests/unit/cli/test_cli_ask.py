@@ -21,6 +21,8 @@ from greenroom.pipeline.asking import CARRYING, PREPARING, SCANNING, TAKING_IN, 
 from greenroom.policy.manifests import BUILTIN
 from greenroom.testing.parts import Finding
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["door"]
 
 

@@ -13,6 +13,8 @@ from test_cli_commands import EVIL, Door, door
 from greenroom.domain.errors import Exit
 from greenroom.testing.parts import Finding
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["door"]
 
 

@@ -19,6 +19,8 @@ from greenroom.entrypoints.cli import app
 from greenroom.testing.house import MemoryHouse
 from greenroom.testing.services import MemoryServices
 
+pytestmark = pytest.mark.slow
+
 TEXT = 'test-command = "pytest -q checks"\ncaps.changes = 3\n'
 
 

@@ -22,6 +22,8 @@ from greenroom.testing.house import MemoryHouse
 from greenroom.testing.parts import Finding, patch_of
 from greenroom.testing.services import MemoryServices
 
+pytestmark = pytest.mark.slow
+
 FILES = {"a.md": b"teh one\n", "b.md": b"teh\nteh two\n"}
 AT = 1_760_000_000_000_000_000
 

@@ -19,6 +19,8 @@ from greenroom.testing.house import MemoryHouse
 from greenroom.testing.parts import Finding, FindingProposer
 from greenroom.testing.services import MemoryServices
 
+pytestmark = pytest.mark.slow
+
 FILES = {"README.md": b"teh\n", "a.md": b"teh\nteh\n", "b.md": b"teh\nteh\nteh\n"}
 
 

@@ -11,6 +11,8 @@ from greenroom.domain.failures import FETCH, Failure, told
 from greenroom.domain.verdict import Instant
 from greenroom.domain.vocabulary import Tier
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["door"]
 
 

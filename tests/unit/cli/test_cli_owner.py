@@ -13,6 +13,8 @@ from greenroom.domain.errors import Exit
 from greenroom.testing.house import MemoryHouse
 from greenroom.testing.services import MemoryServices
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Iterator[Door]:

@@ -14,6 +14,8 @@ from greenroom.testing.house import MemoryHouse
 from greenroom.testing.parts import Finding
 from greenroom.testing.services import MemoryServices
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["door"]
 
 

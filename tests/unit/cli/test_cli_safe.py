@@ -15,6 +15,8 @@ from greenroom.domain.errors import Bug, Exit, GreenroomError, NotFound, Tampere
 from greenroom.entrypoints.cli import consent, output, render, runs
 from greenroom.entrypoints.cli.safe import safe, safe_block
 
+pytestmark = pytest.mark.slow
+
 BAD = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c"
 

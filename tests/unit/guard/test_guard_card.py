@@ -20,6 +20,8 @@ from greenroom.domain.verdict import Held, Passed, Refused
 from greenroom.domain.vocabulary import Agree, ChangeId, ConsentLevel, Kind, Origin, Subject, Trust
 from greenroom.testing.papers import PaperHouse, Papers, papers
 
+pytestmark = pytest.mark.slow
+
 Bend = Callable[[Papers, Card], dict[str, Any]]
 
 

@@ -14,6 +14,8 @@ from greenroom.guard.papers import CommandOrder, ConstitutionOrder, Lift, ModeOr
 from greenroom.guard.stop import StopSwitch
 from greenroom.testing.papers import SUBJECT, Killed, PaperHouse, papers, promoted
 
+pytestmark = pytest.mark.slow
+
 PROMOTE_OLD = ("promote.noted", "promote.intended", "promote.staged")
 PROMOTE_NEW = ("promote.swapped", "promote.logged", "promote.finished")
 REVERT_OLD = ("revert.marked", "revert.intended", "revert.staged")

@@ -15,6 +15,8 @@ from greenroom.domain.vocabulary import ChangeId, Mode
 from greenroom.guard.papers import FloorOrder, Lift, ModeOrder, sign
 from greenroom.testing.papers import SUBJECT, Killed, PaperHouse, Papers, promoted
 
+pytestmark = pytest.mark.slow
+
 FLOOR = ("floor.taken", "floor.logged", "floor.in-force")
 
 

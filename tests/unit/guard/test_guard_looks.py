@@ -14,6 +14,8 @@ from greenroom.domain.vocabulary import ConsentLevel, Mode
 from greenroom.guard.papers import LookOrder, ModeOrder
 from greenroom.testing.papers import SUBJECT, Killed, PaperHouse, Papers, constitution, papers
 
+pytestmark = pytest.mark.slow
+
 DAY = 24 * 60 * 60
 LOOK = ("look.taken", "look.logged", "look.in-force")
 

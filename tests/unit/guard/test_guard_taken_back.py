@@ -23,6 +23,8 @@ from greenroom.guard.papers import ModeOrder
 from greenroom.testing.house import MemoryHouse
 from greenroom.testing.papers import Killed, PaperHouse, constitution, papers
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def box(house: PaperHouse) -> PaperHouse:

@@ -20,6 +20,8 @@ from greenroom.guard.papers import Lift, ModeOrder, OptInOrder, OptOutOrder
 from greenroom.testing.clock import ManualMachine
 from greenroom.testing.papers import SECOND, Killed, PaperHouse, Papers, constitution, papers
 
+pytestmark = pytest.mark.slow
+
 LENGTH = 600
 
 

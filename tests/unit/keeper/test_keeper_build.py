@@ -15,6 +15,8 @@ from greenroom.domain.verdict import Refused
 from greenroom.domain.vocabulary import Tier
 from greenroom.testing.keeper import files_of
 
+pytestmark = pytest.mark.slow
+
 
 def write(name: str, data: bytes) -> object:
     """A tool that writes a file into the draft when it is not a rehearsal."""

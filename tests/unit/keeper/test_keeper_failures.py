@@ -22,6 +22,8 @@ from greenroom.domain.vocabulary import Tier
 from greenroom.keeper.prepare import FIND, INSTALL
 from greenroom.keeper.runs import Runner
 
+pytestmark = pytest.mark.slow
+
 
 def told(house: House) -> list[Failure | None]:
     """What the log was told, as the metrics read it."""

@@ -15,6 +15,8 @@ import greenroom.tools
 from greenroom.keeper import gitdir
 from greenroom.tools import import_git_t1
 
+pytestmark = pytest.mark.slow
+
 BODY = Path(greenroom.tools.__path__[0]) / "import_git_t1.py"
 
 

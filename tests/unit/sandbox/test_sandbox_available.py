@@ -14,6 +14,8 @@ import greenroom
 from greenroom.sandbox import available
 from greenroom.sandbox.available import SETTINGS, lack
 
+pytestmark = pytest.mark.slow
+
 NOBODY = 65534
 ASK = "from greenroom.sandbox.available import lack; found = lack(); print(found and found.setting)"
 SHUT = 'echo 0 > /proc/sys/user/max_user_namespaces && exec setpriv --inh-caps=-all --ambient-caps=-all "$@"'

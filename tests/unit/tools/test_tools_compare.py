@@ -13,6 +13,8 @@ from greenroom.domain import documents
 from greenroom.domain.outcomes import ScanResult
 from greenroom.tools import _python, _strictness, compare_tests_t0
 
+pytestmark = pytest.mark.slow
+
 HEAD = "import pytest\n"
 BASE = HEAD + "def test_a():\n    x = f()\n    assert x == 1\n    assert g(x) == 2\n"
 

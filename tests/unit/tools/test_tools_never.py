@@ -15,6 +15,8 @@ from greenroom.domain.outcomes import ScanResult
 from greenroom.policy.vocabulary import NEVER
 from greenroom.tools import _files, _never
 
+pytestmark = pytest.mark.slow
+
 AUTH, DATABASE, PUSH, HISTORY = (
     "disable-authentication",
     "database-deletion-without-backup",
