@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import selectors
 import signal
 import sys
@@ -21,6 +22,8 @@ from typing import Any, NoReturn
 from greenroom.domain.errors import GreenroomError, Tampered, TooLarge, Unreachable
 
 MAX_ANSWER_BYTES = 512 * 2**20
+MAX_MEMORY_BYTES = 4 * 2**30
+"""Of address space: a hundred thousand changes take a tenth of it."""
 ANSWER_S = 120.0
 """How long an answer may take: a hostile database must not keep a person waiting for ever."""
 _AT_ONCE = 2**20
@@ -28,6 +31,7 @@ _KINDS: dict[str, type[GreenroomError]] = {kind.__name__: kind for kind in (Tamp
 _NOGROUP = 65534
 _UNABLE = b"unable"
 _ANSWER, _ERROR = b"answer", b"error"
+_TOO_MUCH = json.dumps(["TooLarge", "board-too-large", "the box database has too much to show"]).encode()
 
 
 class Unable(Exception):
@@ -85,9 +89,21 @@ def _shut_up(directory: Path, write: int) -> None:
         os.dup2(nothing, standard)
     os.closerange(3, write)
     os.closerange(write + 1, os.sysconf("SC_OPEN_MAX"))
+    _bound()
     os.setgroups([])
     os.setresgid(group, group, group)
     os.setresuid(owner.st_uid, owner.st_uid, owner.st_uid)
+
+
+def _bound() -> None:
+    """What a hostile database may make its reader take: memory and time of one command, no process, no core file."""
+    for what, most in (
+        (resource.RLIMIT_AS, MAX_MEMORY_BYTES),
+        (resource.RLIMIT_CPU, int(ANSWER_S) + 1),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NPROC, 0),
+    ):
+        resource.setrlimit(what, (most, most))
 
 
 def _answer(ask: Callable[[Path], Any]) -> tuple[bytes, bytes]:
@@ -95,6 +111,8 @@ def _answer(ask: Callable[[Path], Any]) -> tuple[bytes, bytes]:
         return _ANSWER, json.dumps(ask(Path("/"))).encode()
     except (Tampered, TooLarge, Unreachable) as error:
         return _ERROR, json.dumps([type(error).__name__, error.reference, error.message]).encode()
+    except MemoryError:
+        return _ERROR, _TOO_MUCH
 
 
 def _tell(write: int, kind: bytes, body: bytes = b"") -> None:

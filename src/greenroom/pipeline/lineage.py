@@ -5,6 +5,7 @@ The child is stored before its parent ends: a crash between the two leaves both,
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 from typing import Any
@@ -32,6 +33,8 @@ from greenroom.pipeline.stages.plan import MAX_PATCH_BYTES, read_proposal
 EDIT_RULE = EDIT_DOOR
 """The rule of an edited change: what was agreed to by rule was agreed to the proposer's patch, not to another."""
 MODES = tuple(Mode)
+_JUST_SAVED = 1
+"""The version of a child that nothing carried yet: a crash may have kept its parent's entry from the log."""
 
 
 def edit(house: House, change_id: str, *, patch: str, actor: str, tell: Tell, summary: str = "") -> dict[str, Any]:
@@ -144,11 +147,15 @@ def child_of(house: House, parent: Change, proposal: Proposal) -> Change | Held:
 
 
 def settle_parents(house: House) -> None:
-    """End the parents that a crash left open beside their child. Run at each start."""
+    """End the parents that a crash left open beside their child. Run at each start.
+
+    A log that takes no entry keeps no executor from starting: the next start tries again.
+    """
     for child in house.changes.list(open_only=True, children=True):
         parent = next(ancestors(house, child), None)
-        if parent is not None:
-            supersede(house, parent, child)
+        if parent is not None and (not parent.terminal or child.version <= _JUST_SAVED):
+            with contextlib.suppress(Unusable):
+                supersede(house, parent, child)
 
 
 def fingerprint(rule: str, patch: bytes) -> str:

@@ -277,11 +277,20 @@ def _there(name: str, place: int) -> bool:
 
 
 def _names(folder: Path, length: int) -> list[str]:
-    """The names of so many hex digits in a folder, in order; whoever shares the store may leave others there."""
+    """The names of so many hex digits in a folder, in order; whoever shares the store may leave others there.
+
+    No names where it is no folder that can be read, a link to one included: that must not keep the rest back.
+    """
     try:
-        found = os.listdir(folder)
-    except (FileNotFoundError, NotADirectoryError):
+        place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
         return []
+    try:
+        found = os.listdir(place)
+    except OSError:
+        return []
+    finally:
+        os.close(place)
     return sorted(name for name in found if len(name) == length and not set(name) - _HEX)
 
 

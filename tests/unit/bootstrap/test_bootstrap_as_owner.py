@@ -65,7 +65,15 @@ def test_who_reads_has_no_right_but_the_owner_s_and_no_way_out(theirs: Path) -> 
             again = "refused"
         else:
             again = "granted"
+        try:
+            if os.fork() == 0:
+                os._exit(0)
+        except OSError:
+            child = "refused"
+        else:
+            child = "made"
         return {
+            "child": child,
             "ids": [*os.getresuid(), *os.getresgid(), *os.getgroups()],
             "sees": sorted(os.listdir("/")),
             "above": sorted(os.listdir("/..")),
@@ -81,6 +89,7 @@ def test_who_reads_has_no_right_but_the_owner_s_and_no_way_out(theirs: Path) -> 
     assert "secret" not in found["sees"]
     assert len(found["descriptors"]) == 1, "the pipe of the answer, and nothing else"
     assert found["chroot"] == "refused"
+    assert found["child"] == "refused", "no process of its own"
 
 
 @root_only
@@ -127,6 +136,9 @@ def test_an_answer_is_bounded_in_size_and_in_time(theirs: Path, monkeypatch: pyt
     monkeypatch.setattr(as_owner, "MAX_ANSWER_BYTES", 1000)
     with pytest.raises(TooLarge, match="board-too-large"):
         as_owner.as_owner(theirs, lambda _: "x" * 2000)
+    monkeypatch.setattr(as_owner, "MAX_MEMORY_BYTES", 2 * 2**30)
+    with pytest.raises(TooLarge, match="board-too-large"):
+        as_owner.as_owner(theirs, lambda _: len(bytearray(3 * 2**30)))
     monkeypatch.setattr(as_owner, "ANSWER_S", 0.05)
     os.mkfifo(theirs / "never")
     with pytest.raises(Unreachable, match="board-busy"):

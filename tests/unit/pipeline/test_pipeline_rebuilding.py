@@ -105,6 +105,24 @@ def test_a_child_of_what_was_over_already_is_told_with_its_parent(house: MemoryH
     assert "change.superseded" not in house.names()
 
 
+def test_a_clock_that_was_set_back_keeps_no_executor_from_starting(house: MemoryHouse) -> None:
+    """What the log does not take at a start is left to the next: children of what was over are as many as there are."""
+    change = house.improve()["changes"][0]["id"]
+    deciding.reject(house.house, change, why="", actor=OWNER)
+    deciding.reopen(house.house, change, actor=OWNER, tell=lambda event: None)
+    lost = dataclasses.replace(house.change(change), id=LOST, parent=ChangeId(change), version=0)
+    house.house.changes.save(dataclasses.replace(lost, state=State.PROPOSED, ended=None, refused=None))
+    before = house.names().count("change.followed")
+    house.clock.set(Instant(house.clock.now() - 3600 * SECOND))
+    house.restart_guard()
+    lineage.settle_parents(house.house)
+    assert house.names().count("change.followed") == before
+    house.clock.set(Instant(house.clock.now() + 7200 * SECOND))
+    lineage.settle_parents(house.house)
+    lineage.settle_parents(house.house)
+    assert house.names().count("change.followed") == before + 1
+
+
 def test_an_executor_starts_beside_a_parent_that_is_lost(house: MemoryHouse) -> None:
     """A child whose parent has no row goes on; a no to it works."""
     first, second = (row["id"] for row in house.improve()["changes"])

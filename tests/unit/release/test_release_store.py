@@ -131,3 +131,22 @@ def test_many_threads_may_put_the_same(tmp_path: Path) -> None:
         thread.join()
     assert answers == [digest_of("blob", b"a" * 9), digest_of("blob", b"b")] * 4
     assert stores[0].get(answers[0]) == b"a" * 9
+
+
+@pytest.mark.parametrize("what", ["a link to itself", "a link to a folder", "a file", "a prefix that is a link"])
+def test_what_others_leave_among_the_folders_hides_no_digest(tmp_path: Path, what: str) -> None:
+    """Who shares the store may put anything there: the good digests are told, and nothing is followed."""
+    store = FileStore(tmp_path / "store")
+    kept = store.put("card", b"x")
+    folder = tmp_path / "store" / "card"
+    spare = next(name for name in ("00", "ff") if not hex_of(kept).startswith(name))
+    if what == "a link to itself":
+        (folder / spare).symlink_to(spare)
+    elif what == "a link to a folder":
+        (folder / spare).symlink_to(hex_of(kept)[:2])
+    elif what == "a file":
+        (folder / spare).write_bytes(b"")
+    else:
+        (tmp_path / "store" / "text").symlink_to("card")
+    assert list(store.digests("card")) == [kept]
+    assert list(store.digests("text")) == []
