@@ -25,7 +25,8 @@ from greenroom.domain.verdict import Refused
 
 pytestmark = [pytest.mark.slow, pytest.mark.sandbox]
 
-SECONDS = "1"
+SECONDS = "0.6"
+TRIED = 8
 POINTS = (
     "epoch.key-saved",
     "epoch.signed",
@@ -78,12 +79,9 @@ def test_e2e_keeper_epochs(house: House) -> None:
     first = keys.load_private(house.box.keys / "keeper.key")
     place = house.repository("turning")
     house.take_in(place)
-    change = house.good(place, "Better.")["id"]
-    dossier = house.dossier(change)
-    papers = (*dossier.receipts, *dossier.seals)
+    change = _over_a_turn(house, place)
     began = present(house)
     assert began >= 2
-    assert len(epochs_of(house, papers)) >= 2
     stolen = private(house)[0]
     house.run("down")
 
@@ -99,6 +97,16 @@ def test_e2e_keeper_epochs(house: House) -> None:
     assert "live.marked-good" in {entry["name"] for entry in _entries(house)}
     _copy_elsewhere(house)
     _backup(house)
+
+
+def _over_a_turn(house: House, place: Path) -> str:
+    """A change whose papers are of several epochs; how many a key signs depends on the machine."""
+    for number in range(TRIED):
+        change = str(house.good(place, f"Better by {number}.")["id"])
+        dossier = house.dossier(change)
+        if len(epochs_of(house, (*dossier.receipts, *dossier.seals))) >= 2:
+            return change
+    raise AssertionError(f"each of {TRIED} changes was tried within one epoch")
 
 
 def _entries(house: House) -> list[Any]:

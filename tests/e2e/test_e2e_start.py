@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -49,14 +49,20 @@ def spoil(database: Path) -> None:
         journal.unlink()
 
 
+def copy(files: Iterable[Path], folder: Path) -> None:
+    """Put files there as they are, with their owners, in place of what has their names."""
+    subprocess.run(["cp", "-a", "--remove-destination", *map(str, files), str(folder)], check=True)
+
+
 def test_e2e_a_process_that_dies_at_its_start_is_told_of_at_once(stopped: House) -> None:
     """Which one, its exit code, its own words and remedy; nothing is stopped; the next command works once it is mended,
     also while the processes that are there still try."""
     for role, (_, words) in CASES.items():
-        folder = file_of(role, stopped.box).parent
+        spoiled = file_of(role, stopped.box)
         kept = stopped.home / f"kept-{role}"
-        subprocess.run(["cp", "-a", str(folder), str(kept)], check=True)
-        spoil(file_of(role, stopped.box))
+        kept.mkdir()
+        copy(spoiled.parent.glob(f"{spoiled.name}*"), kept)
+        spoil(spoiled)
         began = time.monotonic()
         answer = stopped.json("resume")
         took = time.monotonic() - began
@@ -70,7 +76,7 @@ def test_e2e_a_process_that_dies_at_its_start_is_told_of_at_once(stopped: House)
             assert error["remedy"].startswith("free space if the disk is full; else put that file back from a copy")
         if role != "executor":
             stopped.run("down")
-        subprocess.run(["cp", "-a", f"{kept}/.", str(folder)], check=True)
+        copy(kept.iterdir(), spoiled.parent)
         assert stopped.ok("resume") is not None
         assert stopped.ok("status")["stopped"] is False
         stopped.run("down")
