@@ -75,7 +75,12 @@ def wait(box: Box, process: str, seconds: float) -> None:
     ends, tried, rescue = time.monotonic() + seconds, time.monotonic(), _spawn(box)
     while True:
         try:
-            return client.ping()
+            client.ping()
+            # A desk may answer while the guard is shut out: what is asked of it would hang, and be cut with rescue.
+            out = _shut_out(box, process, rescue.pid, before)
+            if out is None:
+                return
+            why = str(out)
         except Unreachable as error:
             why = error.message
         code = rescue.poll()
@@ -124,8 +129,8 @@ def rescue_of(box: Box) -> int | None:
 
 
 def _shut_out(box: Box, process: str, rescue: int, before: Mapping[str, Any]) -> Death | None:
-    """What dies again and again since another process has its lock; None where nothing does."""
-    return next((found for found in _deaths(box, process, rescue, before) if _is_shut_out(found)), None)
+    """What died since another process has its lock, and does not answer; None where nothing did."""
+    return next((found for found in _deaths(box, process, rescue, before, least=1) if _is_shut_out(found)), None)
 
 
 def _is_shut_out(found: Death) -> bool:
@@ -138,9 +143,11 @@ def _still_shut_out(box: Box, out: Death, seconds: float) -> Unreachable:
     return unstarted(box, why, None if out.said is None else replace(out.said, remedy=remedy))
 
 
-def _deaths(box: Box, process: str, rescue: int | None, before: Mapping[str, Any]) -> Iterator[Death]:
+def _deaths(
+    box: Box, process: str, rescue: int | None, before: Mapping[str, Any], least: int = AGAIN
+) -> Iterator[Death]:
     for role, told in _told(box, process, rescue).items():
-        found = _death(role, told, before.get(role))
+        found = _death(role, told, before.get(role), least)
         if found is not None and not _answers(box, _SOCKETS[role]):
             yield found
 
@@ -151,10 +158,10 @@ def _spawn(box: Box) -> subprocess.Popen[bytes]:
         return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/")
 
 
-def _death(role: str, told: Any, before: Any) -> Death | None:
+def _death(role: str, told: Any, before: Any, least: int) -> Death | None:
     tale, earlier = _tale(told), _tale(before)
     known = earlier.unanswered if earlier.unanswered <= tale.unanswered else 0
-    if tale.unanswered - known < AGAIN:
+    if tale.unanswered - known < least:
         return None
     return Death(role=role, exit=tale.exit, unanswered=tale.unanswered, said=lastwords.heard(tale.said))
 

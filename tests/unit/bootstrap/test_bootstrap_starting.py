@@ -179,6 +179,28 @@ def test_what_another_process_keeps_out_is_waited_for(
     assert len(made) > 1
 
 
+def test_a_desk_that_answers_while_the_guard_is_kept_out_is_no_start(
+    box: Box, serve: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is asked of it would wait for the guard, and be cut off. One death is enough to know."""
+    made = started(monkeypatch, "/bin/true")
+    waited: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        tell(box, 1, guard={"said": IN_USE, "unanswered": len(waited)})
+        if len(waited) == 1:
+            serve("desk")
+        if len(waited) == 4:
+            serve("guard")
+
+    monkeypatch.setattr(starting, "rescue_of", lambda box: 1)
+    monkeypatch.setattr(starting.time, "sleep", sleep)
+    starting.wait(box, "desk", 3600.0)
+    assert len(waited) == 4
+    made[0].wait()
+
+
 def test_what_another_process_keeps_out_to_the_end_is_told(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who holds the lock is the one to end; the last words say which lock it is."""
     made = started(monkeypatch, "/bin/sleep", "60")
