@@ -1,7 +1,8 @@
 """Removes trees that foreign code wrote: whatever lies in them, no link is followed and nothing outside is touched.
 
 Directories are moved up to the top of the tree one by one: neither how deep they lie nor how long their paths are
-matters, and no call recurses. What changes meanwhile is met again in the next round. Standard library only.
+matters, and no call recurses. A directory is read to its end while it is emptied, so the work grows with the number of
+entries and no faster. What changes meanwhile is met again in the next look. Standard library only.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import secrets
 import stat
 import time
 from contextlib import suppress
-from itertools import islice
 from pathlib import Path
 
 SECONDS = 600.0
@@ -20,6 +20,7 @@ SECONDS = 600.0
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _PLACE = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _AT_ONCE = 1000
+"""How many names of directories that came up are kept in memory at most; the next look finds the others."""
 
 
 def remove(tree: Path | str, *, dir_fd: int | None = None, seconds: float = SECONDS) -> None:
@@ -64,8 +65,8 @@ def emptied(tree: Path, *, seconds: float = SECONDS) -> bool:
 def _empty(tree: Path | str, dir_fd: int | None, ends: float) -> None:
     top = _opened(tree, dir_fd)
     try:
-        while names := _names(top):
-            _Round(top, ends).take(names)
+        while _Round(top, ends).look():
+            pass
     finally:
         os.close(top)
 
@@ -77,14 +78,25 @@ class _Round:
         self._top = top
         self._ends = ends
         self._done = 0
+        self._up: list[str] = []
         self._why: OSError | None = None
 
-    def take(self, names: list[str]) -> None:
-        """Remove `names` as far as it goes; the last error where nothing went, else what stays is for the next look."""
-        for name in names:
-            self._try(name)
+    def look(self) -> bool:
+        """Remove what there is as far as it goes; False where nothing was there.
+
+        The last error where nothing went, else what stays or comes is for the next look.
+        """
+        found = False
+        with os.scandir(self._top) as entries:
+            for entry in entries:
+                found = True
+                self._try(entry.name)
+                # A top that was full once is slow to read, also when little is in it: not once for every level below.
+                while self._up:
+                    self._try(self._up.pop())
         if not self._done and self._why is not None:
             raise self._why
+        return found
 
     def _try(self, name: str) -> None:
         self._in_time()
@@ -102,19 +114,31 @@ class _Round:
         """Remove the files of a directory in the top, and move its directories there."""
         folder = _opened(name, self._top)
         try:
-            while below := _names(folder):
-                went = sum(self._came_up(each, folder) for each in below)
-                if not went and self._why is not None:
-                    raise self._why
+            while self._look_below(folder):
+                pass
         finally:
             os.close(folder)
+
+    def _look_below(self, folder: int) -> bool:
+        """As `look`, of a directory that is in the top."""
+        found, went = False, 0
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                found = True
+                went += self._came_up(entry.name, folder)
+        if found and not went and self._why is not None:
+            raise self._why
+        return found
 
     def _came_up(self, name: str, folder: int) -> bool:
         self._in_time()
         try:
             if not _unlinked(name, folder):
                 _open_up(name, folder)
-                os.rename(name, secrets.token_hex(16), src_dir_fd=folder, dst_dir_fd=self._top)
+                above = secrets.token_hex(16)
+                os.rename(name, above, src_dir_fd=folder, dst_dir_fd=self._top)
+                if len(self._up) < _AT_ONCE:
+                    self._up.append(above)
         except FileNotFoundError:
             return True
         except OSError as error:
@@ -134,11 +158,6 @@ def _unlinked(name: str, folder: int) -> bool:
         return False
     os.unlink(name, dir_fd=folder)
     return True
-
-
-def _names(folder: int) -> list[str]:
-    with os.scandir(folder) as entries:
-        return [entry.name for entry in islice(entries, _AT_ONCE)]
 
 
 def _opened(tree: Path | str, dir_fd: int | None) -> int:

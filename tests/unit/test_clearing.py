@@ -10,6 +10,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -149,6 +150,32 @@ def test_a_directory_is_emptied_and_stays(tmp_path: Path) -> None:
     assert emptied(tree)
     assert list(tree.iterdir()) == []
     assert not emptied(tmp_path / "never")
+
+
+def test_the_work_grows_with_the_entries_and_no_faster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each directory is read twice, however many files it has and however deep it lies: the second time it is empty.
+
+    Where more directories come up than are kept in memory, the top is read once more.
+    """
+    tree = tmp_path / "tree"
+    (tree / "full" / "deep").mkdir(parents=True)
+    for number in range(60):
+        (tree / str(number)).write_bytes(b"")
+        (tree / "full" / str(number)).write_bytes(b"")
+        (tree / "full" / f"d{number}").mkdir()
+    descend(tree / "full" / "deep", 60)
+    directories = sum(1 for _ in os.walk(tree))
+    scandir, read = os.scandir, []
+
+    def counted(place: int) -> Any:
+        read.append(place)
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", counted)
+    monkeypatch.setattr(clearing, "_AT_ONCE", 10)
+    remove(tree)
+    assert not os.path.lexists(tree)
+    assert len(read) <= 2 * directories + 1
 
 
 def acts(path: Path, outside: Path) -> tuple[Callable[[], object], ...]:

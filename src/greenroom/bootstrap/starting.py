@@ -1,8 +1,9 @@
 """Waits until a process of the box answers, as long as it may still come up; and tells at once that it will not.
 
 A process is dead when it died twice in a row before it answered, while somebody waits for it. One death may be chance:
-the process before it was just leaving, or what it died of was mended since it began. It is started again then. Rescue
-tells of guard and keeper in its lock, the keeper of the executor.
+the process before it was just leaving, or what it died of was mended since it began. It is started again then. One that
+died since another process holds its lock is not dead: it comes up when the other lets go. Rescue tells of guard and
+keeper in its lock, the keeper of the executor.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -38,6 +39,8 @@ _MAX_TOLD = 64 * 1024
 _SOCKETS = {"guard": "guard", "keeper": "keeper", "executor": "desk"}
 _NEEDED = {"guard": ("guard",), "keeper": ("guard", "keeper"), "desk": ("guard", "keeper")}
 """The processes of rescue without which nobody answers there."""
+_SHUT_OUT = {"guard": "log-in-use", "keeper": "keeper-runs-already"}
+"""What a process dies of while another has its lock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,23 +68,32 @@ class _Tale:
 def wait(box: Box, process: str, seconds: float) -> None:
     """Return when `process` (guard, keeper or desk) answers; starts rescue, again when the one before was just leaving.
 
-    Raises Unreachable `processes-do-not-start` when what it needs is dead, or after `seconds`.
+    Raises Unreachable `processes-do-not-start` when what it needs is dead, or after `seconds`, also where another
+    process has held its lock so long.
     """
     client, before = Client(str(box.socket(process))), _told(box, process, None)
     ends, tried, rescue = time.monotonic() + seconds, time.monotonic(), _spawn(box)
     while True:
         try:
-            return client.ping()
+            client.ping()
+            # A desk may answer while the guard is shut out: what is asked of it would hang, and be cut with rescue.
+            out = _shut_out(box, process, rescue.pid, before)
+            if out is None:
+                return
+            why = str(out)
         except Unreachable as error:
             why = error.message
         code = rescue.poll()
         dead = death(box, process, rescue.pid, before)
-        if dead is not None or (code is not None and code > 0):
-            why = str(dead) if dead is not None else f"rescue ended with exit code {code}"
-            raise unstarted(box, why, dead.said if dead is not None else None)
-        if time.monotonic() >= ends:
-            raise unstarted(box, why)
-        if code is not None and time.monotonic() - tried > TRY_S:
+        if dead is not None:
+            raise unstarted(box, str(dead), dead.said)
+        over, failed = time.monotonic() >= ends, code is not None and code > 0
+        out = _shut_out(box, process, rescue.pid, before) if over or failed else None
+        if over:
+            raise unstarted(box, why) if out is None else _still_shut_out(box, out, seconds)
+        if failed and out is None:
+            raise unstarted(box, f"rescue ended with exit code {code}")
+        if failed or (code is not None and time.monotonic() - tried > TRY_S):
             tried, rescue = time.monotonic(), _spawn(box)
         time.sleep(_POLL_S)
 
@@ -92,13 +104,9 @@ def death(
     """What died without which `process` cannot answer; None where nothing did, and where it came up after all.
 
     `rescue` is the id of one that was started here: what it told counts when it has ended, too. Deaths that were told
-    `before` do not count.
+    `before` do not count, nor those while another process has the lock.
     """
-    for role, told in _told(box, process, rescue).items():
-        found = _death(role, told, before.get(role))
-        if found is not None and not _answers(box, _SOCKETS[role]):
-            return found
-    return None
+    return next((found for found in _deaths(box, process, rescue, before) if not _is_shut_out(found)), None)
 
 
 def last_of(role: str, code: int, line: socket.socket) -> Death:
@@ -120,16 +128,40 @@ def rescue_of(box: Box) -> int | None:
     return None
 
 
+def _shut_out(box: Box, process: str, rescue: int, before: Mapping[str, Any]) -> Death | None:
+    """What died since another process has its lock, and does not answer; None where nothing did."""
+    return next((found for found in _deaths(box, process, rescue, before, least=1) if _is_shut_out(found)), None)
+
+
+def _is_shut_out(found: Death) -> bool:
+    return found.said is not None and found.said.reference == _SHUT_OUT.get(found.role)
+
+
+def _still_shut_out(box: Box, out: Death, seconds: float) -> Unreachable:
+    remedy = "let the other process end, such as a `greenroom init` that waits for a passphrase, then try again"
+    why = f"after {seconds:.0f} seconds another process still holds the lock of the {out.role}"
+    return unstarted(box, why, None if out.said is None else replace(out.said, remedy=remedy))
+
+
+def _deaths(
+    box: Box, process: str, rescue: int | None, before: Mapping[str, Any], least: int = AGAIN
+) -> Iterator[Death]:
+    for role, told in _told(box, process, rescue).items():
+        found = _death(role, told, before.get(role), least)
+        if found is not None and not _answers(box, _SOCKETS[role]):
+            yield found
+
+
 def _spawn(box: Box) -> subprocess.Popen[bytes]:
     argv = [sys.executable, "-m", "greenroom.rescue", str(box.root)]
     with open(box.run / "processes.log", "ab") as log:
         return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/")
 
 
-def _death(role: str, told: Any, before: Any) -> Death | None:
+def _death(role: str, told: Any, before: Any, least: int) -> Death | None:
     tale, earlier = _tale(told), _tale(before)
     known = earlier.unanswered if earlier.unanswered <= tale.unanswered else 0
-    if tale.unanswered - known < AGAIN:
+    if tale.unanswered - known < least:
         return None
     return Death(role=role, exit=tale.exit, unanswered=tale.unanswered, said=lastwords.heard(tale.said))
 

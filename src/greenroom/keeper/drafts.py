@@ -7,17 +7,21 @@ import fcntl
 import os
 import secrets
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from greenroom.clearing import remove
 from greenroom.domain.errors import Unreachable
 
+CLEAR_S = 2.0
+"""How long a start waits for the leftovers to go; the keeper answers while the rest goes."""
+
 
 class Drafts:
     """Throwaway directories below `directory`, with random names, for one keeper at a time.
 
-    What an earlier keeper left behind is removed at the start. `uid` is the sandbox's user where the keeper is
+    What an earlier keeper left behind is removed from the start on. `uid` is the sandbox's user where the keeper is
     root; None where the sandbox runs as the keeper's own user.
     """
 
@@ -38,8 +42,11 @@ class Drafts:
                 where=str(directory),
                 remedy="use the keeper that runs, or end it first",
             ) from None
-        for left in os.listdir(directory):
-            _discard(directory / left)
+        # Listed under the lock, before the first draft: a draft of ours is never among them.
+        left = [directory / name for name in os.listdir(directory)]
+        clearing = threading.Thread(target=_discard_all, args=(left,), daemon=True)
+        clearing.start()
+        clearing.join(CLEAR_S)
 
     def close(self) -> None:
         """Let another keeper in."""
@@ -63,6 +70,11 @@ class Drafts:
         if self.uid is not None:
             os.chown(path, self.uid, -1)
         return path
+
+
+def _discard_all(paths: Sequence[Path]) -> None:
+    for path in paths:
+        _discard(path)
 
 
 def _discard(path: Path) -> None:

@@ -10,6 +10,7 @@ import os
 import secrets
 import stat
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,8 @@ from greenroom.domain.ports import Store
 DEFAULT_LIMIT = 64 * 1024 * 1024
 SCRATCH = ".incoming"
 """In the store's directory: where files are written before they get their name."""
+LEFTOVERS_S = 2.0
+"""How long an opening removes leftovers at most; the next one goes on."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _HEX = frozenset("0123456789abcdef")
@@ -242,26 +245,29 @@ def _make_scratch(parent: Path, mode: int) -> None:
 
 
 def _remove_leftovers(parent: Path) -> None:
-    """Remove the scratch directories of processes that are gone, as far as they are ours to remove."""
+    """Remove the scratch directories of processes that are gone, as far as they are ours to remove and time allows."""
+    ends = time.monotonic() + LEFTOVERS_S
     try:
         place = os.open(parent, _FOLDER | os.O_NOFOLLOW)
     except OSError:
         return
     try:
         for name in os.listdir(place):
-            _remove_leftover(name, place)
+            if (seconds := ends - time.monotonic()) <= 0:
+                break
+            _remove_leftover(name, place, seconds)
     finally:
         os.close(place)
 
 
-def _remove_leftover(name: str, place: int) -> None:
+def _remove_leftover(name: str, place: int, seconds: float) -> None:
     try:
         fd = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=place)
     except OSError:
         return
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        removed(name, dir_fd=place)
+        removed(name, dir_fd=place, seconds=seconds)
     except BlockingIOError:
         pass
     finally:

@@ -149,6 +149,89 @@ def test_a_dead_process_is_told_of_without_waiting(box: Box, monkeypatch: pytest
     assert error.remedy.startswith("restore it")
 
 
+IN_USE = SAID.replace("ledger-damaged", "log-in-use")
+RUNS = SAID.replace("ledger-damaged", "keeper-runs-already")
+
+
+@pytest.mark.parametrize(("role", "said"), [("guard", IN_USE), ("keeper", RUNS)], ids=["guard", "keeper"])
+def test_what_another_process_keeps_out_is_waited_for(
+    box: Box, serve: Callable[..., None], monkeypatch: pytest.MonkeyPatch, role: str, said: str
+) -> None:
+    """It comes up when the other lets go; also where rescue gave up meanwhile, since it died so often."""
+    made: list[subprocess.Popen[bytes]] = []
+    waited: list[float] = []
+
+    def spawn(box: Box) -> subprocess.Popen[bytes]:
+        made.append(subprocess.Popen(["/bin/false"]))
+        made[-1].wait()
+        tell(box, made[-1].pid, **{role: {"said": said, "unanswered": 9}})
+        return made[-1]
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 5:
+            serve(role)
+
+    monkeypatch.setattr(starting, "_spawn", spawn)
+    monkeypatch.setattr(starting.time, "sleep", sleep)
+    starting.wait(box, role, 3600.0)
+    assert len(waited) == 5
+    assert len(made) > 1
+
+
+def test_a_desk_that_answers_while_the_guard_is_kept_out_is_no_start(
+    box: Box, serve: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is asked of it would wait for the guard, and be cut off. One death is enough to know."""
+    made = started(monkeypatch, "/bin/true")
+    waited: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        tell(box, 1, guard={"said": IN_USE, "unanswered": len(waited)})
+        if len(waited) == 1:
+            serve("desk")
+        if len(waited) == 4:
+            serve("guard")
+
+    monkeypatch.setattr(starting, "rescue_of", lambda box: 1)
+    monkeypatch.setattr(starting.time, "sleep", sleep)
+    starting.wait(box, "desk", 3600.0)
+    assert len(waited) == 4
+    made[0].wait()
+
+
+def test_what_another_process_keeps_out_to_the_end_is_told(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who holds the lock is the one to end; the last words say which lock it is."""
+    made = started(monkeypatch, "/bin/sleep", "60")
+    tell(box, 1, guard={"said": IN_USE})
+    monkeypatch.setattr(starting, "rescue_of", lambda box: 1)
+    seen: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        seen.append(seconds)
+        tell(box, 1, guard={"said": IN_USE, "unanswered": 2 + len(seen)})
+
+    monkeypatch.setattr(starting.time, "sleep", sleep)
+    with pytest.raises(Unreachable, match=r"another process still holds the lock of the guard: log-in-use") as raised:
+        starting.wait(box, "guard", 0.1)
+    assert raised.value.remedy.startswith("let the other process end")
+    assert len(seen) > 1
+    made[0].kill()
+    made[0].wait()
+
+
+def test_only_words_of_ones_own_lock_keep_a_process_from_being_dead(box: Box, serve: Callable[..., None]) -> None:
+    """A keeper does not hold the log, and the executor may say what it likes."""
+    rescue = tell(box, guard={"said": RUNS})
+    assert death(box, "guard", rescue) is not None
+    tell(box, guard={"said": IN_USE}, keeper={})
+    assert [death(box, process, rescue) is None for process in ("guard", "keeper")] == [True, False]
+    serve("guard")
+    serve("keeper", executor=lambda *_: {"exit": 2, "unanswered": 2, "said": IN_USE})
+    assert death(box, "desk") is not None
+
+
 def test_what_died_before_somebody_waits_may_have_been_mended(
     box: Box, serve: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from greenroom.clearing import remove
 from greenroom.domain.errors import Unreachable
+from greenroom.keeper import drafts as drafts_module
 from greenroom.keeper.drafts import Drafts
 
 
@@ -33,6 +35,28 @@ def test_leftovers_of_an_earlier_keeper_are_removed_at_the_start(tmp_path: Path)
     (tmp_path / "runs" / "stray").write_bytes(b"")
     Drafts(tmp_path / "runs", uid=None).close()
     assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_leftovers_that_take_long_do_not_hold_the_start_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keeper works meanwhile, and what it makes is none of them."""
+    (tmp_path / "runs" / "old").mkdir(parents=True)
+    go_on, gone = threading.Event(), threading.Event()
+
+    def slow(path: Path) -> None:
+        if path.name == "old":
+            assert go_on.wait(10)
+            remove(path)
+            gone.set()
+
+    monkeypatch.setattr(drafts_module, "remove", slow)
+    monkeypatch.setattr(drafts_module, "CLEAR_S", 0.0)
+    drafts = Drafts(tmp_path / "runs", uid=None)
+    with drafts.open() as path:
+        assert (tmp_path / "runs" / "old").is_dir()
+        go_on.set()
+        assert gone.wait(10)
+        assert list((tmp_path / "runs").iterdir()) == [path]
+    drafts.close()
 
 
 def test_a_second_keeper_is_turned_away_until_the_first_ends(tmp_path: Path) -> None:

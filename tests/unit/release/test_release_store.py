@@ -9,11 +9,14 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from greenroom import clearing
 from greenroom.domain.digest import Digest, digest_of, hex_of
 from greenroom.domain.errors import Tampered, Unusable
+from greenroom.release import store as store_module
 from greenroom.release.store import FileStore
 
 
@@ -115,6 +118,27 @@ def test_leftovers_that_no_writer_of_ours_made_stop_no_opening(tmp_path: Path) -
     store = FileStore(tmp_path)
     assert not left.exists()
     assert store.get(store.put("blob", b"x")) == b"x"
+
+
+def test_leftovers_that_take_long_do_not_hold_an_opening_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is a little time for all of them together; the next opening goes on."""
+    for number in range(3):
+        (tmp_path / ".incoming" / str(number)).mkdir(parents=True)
+    now, asked = [0.0], []
+
+    def slow(name: str, *, dir_fd: int, seconds: float = clearing.SECONDS) -> bool:
+        asked.append(name)
+        now[0] += min(seconds, 0.75 * store_module.LEFTOVERS_S)
+        return False
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store_module, "removed", slow)
+        patched.setattr(store_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+        store = FileStore(tmp_path)
+    assert (len(asked), now[0]) == (2, store_module.LEFTOVERS_S)
+    assert store.get(store.put("blob", b"x")) == b"x"
+    FileStore(tmp_path)
+    assert not [number for number in range(3) if (tmp_path / ".incoming" / str(number)).exists()]
 
 
 def test_many_threads_may_put_the_same(tmp_path: Path) -> None:
