@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import sys
+import termios
 
 from greenroom.domain.errors import Unusable
 
@@ -17,6 +19,9 @@ def ask(question: str, *, yes: bool, no_input: bool) -> bool:
         raise Unusable(
             "no-terminal", "a person must agree and there is no terminal", remedy="pass --yes to agree beforehand"
         )
+    with contextlib.suppress(termios.error, OSError, ValueError):
+        # What was typed before the question was there answers another one.
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
