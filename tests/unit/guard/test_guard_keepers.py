@@ -36,6 +36,9 @@ class Thief:
     def __init__(self, key: keys.PrivateKey) -> None:
         self._key = key
 
+    def ready(self) -> None:
+        return
+
     def sign(self, predicate: str, about: Digest, body: bytes) -> bytes:
         return sign_statement(self._key, predicate, about, body)
 
@@ -309,6 +312,19 @@ def test_no_key_is_certified_before_the_present_one_is_logged(house: ShownHouse)
     assert house.guard.keeper_epoch().number == 1
     assert house.guard.certify_keeper(lines[1]).number == 2
     assert [event.about for event in house.events() if event.name == "keeper.certified"] == ["1", "2"]
+
+
+def test_a_keeper_that_is_ready_signs_with_the_same_key(house: ShownHouse) -> None:
+    """It turns an overdue key, and no other; what the guard was shown for it counts as nobody's paper."""
+    house.keeper.ready()
+    assert house.guard.keeper_epoch().number == 0
+    house.clock.advance(HOUR)
+    for _ in range(2):
+        house.keeper.ready()
+        house.keeper.sign(Predicate.RECEIPT, digest_of("blob", b"x"), b"{}")
+        assert house.guard.keeper_epoch().number == 1
+    with pytest.raises(Unusable, match="bad-envelope"):
+        house.keeper.open(b"", Predicate.RECEIPT, "keeper")
 
 
 def test_what_an_earlier_release_signed_still_counts(tmp_path: Path) -> None:
