@@ -94,8 +94,17 @@ def test_a_private_key_must_fit_its_role() -> None:
         KeyAttestor("owner", keys.generate(), {"owner": (keys.generate().public,)})
 
 
+def test_who_can_sign_is_ready(roles: Mapping[Role, KeyAttestor]) -> None:
+    """And signs then."""
+    for attestor in roles.values():
+        attestor.ready()
+        assert attestor.sign(Predicate.CONSENT, ABOUT, BODY)
+
+
 def test_without_a_private_key_nothing_is_signed() -> None:
-    """An attestor that only verifies says so."""
+    """An attestor that only verifies says so, before and when it is asked to sign."""
+    with pytest.raises(Bug, match="no-signing-key"):
+        KeyAttestor("guard", None, {}).ready()
     with pytest.raises(Bug, match="no-signing-key"):
         KeyAttestor("guard", None, {}).sign(Predicate.CONSENT, ABOUT, BODY)
 

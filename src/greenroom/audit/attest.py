@@ -60,11 +60,13 @@ class KeyAttestor:
                 remedy="put back the key file that belongs to this box",
             )
 
+    def ready(self) -> None:
+        """Nothing where there is a private key; raises Bug `no-signing-key` where there is none."""
+        self._key()
+
     def sign(self, predicate: str, about: Digest, body: bytes) -> bytes:
         """An envelope: the body document (canonical JSON, an object) about `about`, signed as this role."""
-        if self._private is None:
-            raise Bug("no-signing-key", f"{self._role} has no private key here")
-        return sign_statement(self._private, predicate, about, body)
+        return sign_statement(self._key(), predicate, about, body)
 
     def open(self, envelope: bytes, predicate: str, role: Role) -> Attestation:
         """What `envelope` says; raises Tampered `statement-forged` unless a known key of `role` signed it.
@@ -88,6 +90,11 @@ class KeyAttestor:
             where = f"key {signer[:16]}"
             raise Tampered("statement-forged", f"the signature of {role} does not hold", where=where) from None
         return _statement(parsed, str(predicate), role)
+
+    def _key(self) -> SigningKey:
+        if self._private is None:
+            raise Bug("no-signing-key", f"{self._role} has no private key here")
+        return self._private
 
     def _public(self, role: Role, signer: str) -> bytes | None:
         known = self._publics.get(role, {}).get(signer)

@@ -62,12 +62,27 @@ class KeeperAttestor:
         self._lock = threading.Lock()
         self._held: tuple[int, SigningKey] | None = None
 
+    def ready(self) -> None:
+        """Finish a turn that was cut, and turn where the key is too old; raises what `sign` raises.
+
+        The guard is shown the empty paper, which is no statement of anybody.
+        """
+        self._shown(lambda _: b"")
+
     def sign(self, predicate: str, about: Digest, body: bytes) -> bytes:
         """See KeyAttestor. The guard was shown the envelope, durably, when this returns."""
+        return self._shown(lambda key: sign_statement(key, predicate, about, body))
+
+    def open(self, envelope: bytes, predicate: str, role: Role) -> Attestation:
+        """See KeyAttestor."""
+        return self._opener.open(envelope, predicate, role)
+
+    def _shown(self, made: Callable[[SigningKey], bytes]) -> bytes:
+        """What is made with a key that was young enough when the guard was shown it."""
         with self._lock:
             for _ in range(TURNS):
                 number, key = self._held or self._settled()
-                envelope = sign_statement(key, predicate, about, body)
+                envelope = made(key)
                 if self._seen(digest_of("statement", envelope), number):
                     return envelope
                 self._turn(number, key)
@@ -76,10 +91,6 @@ class KeeperAttestor:
             "the keeper's key was too old each time that it had signed",
             remedy="make epochs longer (GREENROOM_EPOCH_SECONDS), or the machine less busy; then try again",
         )
-
-    def open(self, envelope: bytes, predicate: str, role: Role) -> Attestation:
-        """See KeyAttestor."""
-        return self._opener.open(envelope, predicate, role)
 
     def _seen(self, paper: Digest, number: int) -> bool:
         try:

@@ -188,6 +188,11 @@ class EpochAttestor:
         self._epochs = epochs
         self._opener = opener
 
+    def ready(self) -> None:
+        """Raise Unusable `key-in-doubt` while nothing may be signed."""
+        if isinstance(self._epochs.key, _Lost):
+            raise _doubtful()
+
     def sign(self, predicate: str, about: Digest, body: bytes) -> bytes:
         """See KeyAttestor."""
         return sign_statement(self._epochs.key, predicate, about, body)

@@ -41,9 +41,11 @@ class Store(Protocol):
 class Attestor(Protocol):
     """Signs and opens DSSE envelopes with in-toto statements (in-toto attestation framework v1).
 
-    `open` verifies against the box's public keys and raises Tampered when no known key of `role` signed.
+    `open` verifies against the box's public keys and raises Tampered when no known key of `role` signed. `ready` sees
+    to it that the key can sign, and raises what `sign` would: for work that is worth nothing unsigned.
     """
 
+    def ready(self) -> None: ...
     def sign(self, predicate: str, about: Digest, body: bytes) -> bytes: ...
     def open(self, envelope: bytes, predicate: str, role: Role) -> Attestation: ...
 

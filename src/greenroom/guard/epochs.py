@@ -93,6 +93,11 @@ class FreshAttestor:
         self._keys = keys
         self._papers = papers
 
+    def ready(self) -> None:
+        """See Attestor."""
+        self._keys.freshen()
+        self._attestor.ready()
+
     def sign(self, predicate: str, about: Digest, body: bytes) -> bytes:
         """See Attestor."""
         self._keys.freshen()

@@ -77,10 +77,13 @@ class KeeperPapers:
     def certify(self, envelope: bytes) -> Epoch:
         """Take the certificate of the keeper's next key in: durable, dated and logged when this returns.
 
-        The same again is no error. Raises what `KeeperChain.certify` raises.
+        The same again is no error. Nothing is taken in before the present key is logged and dated. Raises what
+        `KeeperChain.certify` raises, and Unusable `log-unwritable` where the log takes nothing.
         """
         chain = self._required()
         with self._lock:
+            # A guard lives on when the log had no room for the present key: a key after it would be out of turn.
+            self._enter(chain.present())
             epoch = chain.certify(envelope)
             self._crash_point("keeper.chain-extended")
             self._enter(epoch)
@@ -89,18 +92,21 @@ class KeeperPapers:
     def shown(self, paper: Digest, epoch: int) -> bool:
         """Write down that `paper` was there in `epoch`; False, and nothing, where its key is too old by now.
 
-        Raises Unusable `keeper-epoch-over` for another epoch than the present one.
+        Raises Unusable `keeper-epoch-over` for another epoch than the present one, and `log-unwritable` where the log
+        does not tell of the present key yet, and takes nothing.
         """
         if prefix_of(paper) != "statement":
             raise Unusable("not-a-statement", "a signed envelope is expected here", where=paper)
         with self._lock:
-            present = self._required().present().number
-            if epoch != present:
+            present = self._required().present()
+            if epoch != present.number:
                 raise Unusable(
                     "keeper-epoch-over",
-                    f"a paper of epoch {epoch} is shown in epoch {present} of the keeper's keys",
+                    f"a paper of epoch {epoch} is shown in epoch {present.number} of the keeper's keys",
                     remedy="sign it with the present key",
                 )
+            if epoch and self._since(epoch) is None:
+                self._enter(present)
             since = self._since(epoch)
             if since is not None and self._clock.floor() - since >= self._length:
                 return False
@@ -123,7 +129,9 @@ class KeeperPapers:
                 f"a paper is signed with the keeper's key of epoch {epoch}, and the guard did not see it in that epoch",
                 where=f"the keeper's epoch {epoch}",
                 remedy="somebody may have a copy of that key: `greenroom stop`, and find out who; what the keeper made "
-                "itself still counts, and `greenroom retry ID` makes it again",
+                "itself still counts, and `greenroom retry ID` asks it for that. A check run on its record is not made "
+                "again: where the retry says the same, the guard's ledger was put back without that record; "
+                "`greenroom down`, then delete keeper/attempts.db* in the box (SECURITY.md)",
             )
 
     def _required(self) -> KeeperChain:
@@ -146,11 +154,11 @@ class KeeperPapers:
         self._ledger.write("INSERT INTO keeper_epochs VALUES (?, ?) ON CONFLICT DO NOTHING", epoch.number, since)
 
     def _since(self, epoch: int) -> Instant | None:
-        """Since when the key of `epoch` signs: the first one since the log's first entry."""
+        """Since when the key of `epoch` signs: the first one since the log's first entry; None for one not dated."""
         rows = self._ledger.rows("SELECT since FROM keeper_epochs WHERE epoch = ?", epoch)
         if rows:
             return Instant(int(rows[0][0]))
-        if not self._log.size():
+        if epoch or not self._log.size():
             return None
         return documents.decode(Event, bytes(self._log.read(0, 1)[0])).at
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from greenroom.domain import documents
 from greenroom.domain.digest import Digest
-from greenroom.domain.errors import NotFound, Tampered, Unusable
+from greenroom.domain.errors import NotFound, Tampered, Unreachable, Unusable
 from greenroom.domain.proof import Import, Predicate
 from greenroom.domain.verdict import Refused
 from greenroom.domain.vocabulary import Subject, Trust
@@ -62,7 +62,7 @@ class Bringer:
                 return self._repository(subject, place, git, branch, golden)
             finally:
                 os.close(git)
-        except (NotFound, Tampered):
+        except (NotFound, Tampered, Unreachable):
             raise
         except (Unusable, OSError) as error:
             return refusal_of(error)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from greenroom.domain import documents
 from greenroom.domain.digest import Digest, prefix_of
-from greenroom.domain.errors import NotFound, Tampered, Unusable
+from greenroom.domain.errors import NotFound, Tampered, Unreachable, Unusable
 from greenroom.domain.plan import Plan, Step
 from greenroom.domain.proof import Predicate, Seal
 from greenroom.domain.verdict import Refused
@@ -61,7 +61,7 @@ class Builder:
                 for step in plan.steps:
                     if (refused := self._step(build, step)) is not None:
                         return refused
-            except (NotFound, Tampered):
+            except (NotFound, Tampered, Unreachable):
                 raise
             except (Unusable, OSError) as error:
                 return _with_receipts(refusal_of(error), build)

@@ -15,7 +15,7 @@ from typing import Protocol
 from greenroom.domain import documents, failures
 from greenroom.domain.conditions import LIMITS
 from greenroom.domain.digest import Digest, digest_of, prefix_of
-from greenroom.domain.errors import Bug, GreenroomError, NotFound, Tampered, Unusable
+from greenroom.domain.errors import Bug, GreenroomError, NotFound, Tampered, Unreachable, Unusable
 from greenroom.domain.events import Event
 from greenroom.domain.failures import OUTSIDE, Failure
 from greenroom.domain.outcomes import RESULTS
@@ -112,7 +112,7 @@ class Record(Protocol):
         """Nothing ran."""
 
     def fail(self) -> None:
-        """It ended, and its receipt could not be made or not be put into the store."""
+        """It ended, and its receipt could not be made or not be put into the store; not where signing alone failed."""
 
     def end(self, papers: Papers, *, concluded: bool) -> None:
         """It ended; nothing of it is to be read anywhere yet. `concluded` where its result is an answer."""
@@ -192,7 +192,7 @@ class Runner:
 
         `counted` is False for the second half of one use (application after rehearsal), which the rate of the tool
         has counted. `record` is told of the attempt. Raises NotFound or Tampered when the store does not hold what
-        the job names.
+        the job names, and Unreachable where nobody could sign the receipt: then nothing ran and nothing is counted.
         """
         if (refused := self.gate.refusal()) is not None:
             return refused
@@ -202,6 +202,8 @@ class Runner:
         manifest, body = found
         check_body(manifest, body, digest_of("blob", body))
         refused = refuse_tool(manifest, self.walls.layers()) or refuse_args(manifest, job.args)
+        if refused is None:
+            self._ready()
         if refused is None and counted:
             refused = self._rates.take(job.tool, manifest)
         if refused is not None:
@@ -211,6 +213,16 @@ class Runner:
             if waited is not None:
                 return waited
             return self._lay_out(job, manifest, body, stack.enter_context(self.drafts.open()), record)
+
+    def _ready(self) -> None:
+        """Raise Unreachable where no receipt can be signed: it says nothing about the run, which can wait."""
+        try:
+            self.attestor.ready()
+        except (Unreachable, Tampered):
+            raise
+        except (Unusable, OSError) as error:
+            why = refusal_of(error)
+            raise Unreachable(why.rule, "no receipt could be signed", where=why.where, remedy=why.remedy) from None
 
     def _lay_out(self, job: Job, manifest: ToolManifest, body: bytes, draft: Path, record: Record) -> Ran | Refused:
         try:
@@ -234,34 +246,33 @@ class Runner:
             return self.gate.refusal() or Refused(
                 rule="stopped", where=manifest.name, remedy="a person lifts the stop with `greenroom lift`"
             )
-        try:
-            return missing_layer(manifest, outcome.layers) or self._record(job, manifest, outcome, draft, attempt)
-        except Exception:
-            record.fail()
-            raise
+        return missing_layer(manifest, outcome.layers) or self._record(job, manifest, outcome, draft, attempt)
 
     def _record(self, job: Job, manifest: ToolManifest, outcome: Outcome, draft: Path, attempt: _Attempt) -> Ran:
-        broken, left, sealed = ended_badly(manifest.name, outcome), results.Left(), None
-        refused = broken
-        if refused is None:
-            try:
-                left = results.read(draft / "out")
-                refused = said_no(left.result)
-                if refused is None and job.sealed is not None:
-                    sealed = self.trees.seal(str(draft / "out" / job.sealed))
-            except Unusable as error:
-                broken = refused = refusal_of(error)
-        needed, said = _Pile(), _Pile()
-        output = _output(outcome, left, needed, said)
-        receipt = self._receipt(job, outcome, needed.add("output", documents.encode(output)), attempt, needed)
+        with _or_failed(attempt.record):
+            broken, left, sealed = ended_badly(manifest.name, outcome), results.Left(), None
+            refused = broken
+            if refused is None:
+                try:
+                    left = results.read(draft / "out")
+                    refused = said_no(left.result)
+                    if refused is None and job.sealed is not None:
+                        sealed = self.trees.seal(str(draft / "out" / job.sealed))
+                except Unusable as error:
+                    broken = refused = refusal_of(error)
+            needed, said = _Pile(), _Pile()
+            output = _output(outcome, left, needed, said)
+            receipt = self._receipt(job, outcome, needed.add("output", documents.encode(output)), attempt, needed)
+        # A key that cannot sign says nothing about the run: the attempt stays begun, as one that was cut.
         signed = self.attestor.sign(Predicate.RECEIPT, receipt.output, documents.encode(receipt))
-        papers = Papers(envelope=needed.add("statement", signed), needed=needed.papers, said=said.papers)
-        attempt.record.end(papers, concluded=_concluded(job.check, left.result, refused))
-        self.crash_point("run.signed")
-        for digest, data in {**papers.said, **papers.needed}.items():
-            self.store.put(prefix_of(digest), data)
-        if refused is not None and (broken is not None or refused.rule == _BAD_RESULT):
-            self._note(job, manifest, refused.rule, papers.envelope)
+        with _or_failed(attempt.record):
+            papers = Papers(envelope=needed.add("statement", signed), needed=needed.papers, said=said.papers)
+            attempt.record.end(papers, concluded=_concluded(job.check, left.result, refused))
+            self.crash_point("run.signed")
+            for digest, data in {**papers.said, **papers.needed}.items():
+                self.store.put(prefix_of(digest), data)
+            if refused is not None and (broken is not None or refused.rule == _BAD_RESULT):
+                self._note(job, manifest, refused.rule, papers.envelope)
         return Ran(
             envelope=papers.envelope,
             receipt=receipt,
@@ -299,6 +310,15 @@ class Runner:
             unproven=attempt.layout.unproven,
             suite=job.suite,
         )
+
+
+@contextlib.contextmanager
+def _or_failed(record: Record) -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        record.fail()
+        raise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -218,6 +218,27 @@ def test_a_guard_that_hangs_up_is_asked_again(place: Place) -> None:
     place.sign()
 
 
+def test_a_keeper_is_ready_as_it_signs(place: Place) -> None:
+    """It turns an overdue key, finishes a turn that was cut, and says what signing would say."""
+    place.guard.due = True
+    place.keeper.ready()
+    assert place.guard.chain.present().number == 1
+    place.guard.due, place.crash_at = True, "epoch.certified"
+    with pytest.raises(Killed):
+        place.keeper.ready()
+    place.keeper = place.start()
+    place.keeper.ready()
+    place.sign()
+    assert place.guard.chain.present().number == 2
+    assert len(place.private()) == 1
+    place.guard.hangs_up = TRIES
+    with pytest.raises(Unreachable, match="hung-up"):
+        place.keeper.ready()
+    place.guard.due = place.guard.always_due = True
+    with pytest.raises(Unusable, match="keeper-key-due"):
+        place.keeper.ready()
+
+
 def test_a_key_that_is_always_too_old_signs_nothing(place: Place) -> None:
     """The error says what helps; no paper leaves the keeper."""
     place.guard.due = place.guard.always_due = True

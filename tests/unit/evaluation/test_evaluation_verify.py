@@ -42,6 +42,9 @@ NOTHING = Known()
 class PlainAttestor:
     """Envelopes as plain JSON; knows the keeper's by their role."""
 
+    def ready(self) -> None:
+        return
+
     def sign(self, predicate: str, about: Digest, body: bytes) -> bytes:
         plain = {"predicate": str(predicate), "about": about, "body": body.hex(), "role": "keeper"}
         return json.dumps(plain).encode()

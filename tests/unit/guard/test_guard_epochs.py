@@ -259,6 +259,27 @@ def test_a_turn_that_fails_lets_nothing_be_signed() -> None:
     assert desk.names() == ["box.created", "key.certified", "stop.set"]
 
 
+def test_a_log_without_room_for_a_key_gets_it_before_anything_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guard lives on: nothing is signed and no key turns until the log tells of the present one."""
+    desk = Desk()
+    desk.journal.write("box.created", "made")
+
+    def no_room(event: Event) -> int:
+        raise Unusable("log-unwritable", "the disk is full")
+
+    for _ in range(2):
+        desk.clock.advance(HOUR)
+        with monkeypatch.context() as patch:
+            patch.setattr(desk.log, "append", no_room)
+            for _ in range(2):
+                with pytest.raises(Unusable, match="log-unwritable"):
+                    desk.journal.write("stop.set", "one")
+    assert len(desk.epochs.turns) == 1
+    desk.journal.write("stop.set", "one")
+    assert [event.about for event in desk.log.events() if event.name == "key.certified"] == ["1", "2"]
+    assert desk.names() == ["box.created", "key.certified", "key.certified", "stop.set"]
+
+
 def test_a_guard_without_epochs_keeps_its_key() -> None:
     """Nothing turns and nothing is entered."""
     log, clock = MemoryLog(), ManualClock()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import contextlib
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,9 @@ class Thief:
 
     def __init__(self, key: keys.PrivateKey) -> None:
         self._key = key
+
+    def ready(self) -> None:
+        return
 
     def sign(self, predicate: str, about: Digest, body: bytes) -> bytes:
         return sign_statement(self._key, predicate, about, body)
@@ -256,6 +261,70 @@ def test_a_guard_that_dies_while_it_takes_a_key_in(house: ShownHouse, point: str
     assert house.names().count("keeper.certified") == 1
     made.approve()
     assert isinstance(house.guard.warrant(made.dossier()), str)
+
+
+@contextlib.contextmanager
+def full_disk(house: ShownHouse) -> Iterator[None]:
+    """The log takes no entry meanwhile; one that it has it finds."""
+    append, known = house.log.append, {event.key for event in house.events()}
+
+    def no_room(event: Event) -> int:
+        if event.key in known:
+            return int(append(event))
+        raise Unusable("log-unwritable", "the disk is full")
+
+    house.log.append = no_room
+    try:
+        yield
+    finally:
+        house.log.append = append
+
+
+def test_a_log_without_room_for_a_key_gets_it_before_the_next(house: ShownHouse) -> None:
+    """The guard lives on: with space the key is logged and dated, and is the present one for its hour."""
+    house.turn()
+    house.clock.advance(HOUR)
+    with full_disk(house):
+        for _ in range(2):
+            with pytest.raises(Unusable, match="log-unwritable"):
+                house.keeper.sign(Predicate.RECEIPT, digest_of("blob", b"x"), b"{}")
+    assert house.guard.keeper_epoch().number == 2
+    assert house.guard.keeper_epoch().since is None
+    house.keeper.sign(Predicate.RECEIPT, digest_of("blob", b"y"), b"{}")
+    assert house.guard.keeper_epoch().number == 2
+    assert house.guard.keeper_epoch().since == house.clock.now()
+    house.turn()
+    house.restart()
+    assert [event.about for event in house.events() if event.name == "keeper.certified"] == ["1", "2", "3"]
+
+
+def test_no_key_is_certified_before_the_present_one_is_logged(house: ShownHouse) -> None:
+    """Also for a keeper that shows nothing in between: a log that takes nothing is told, and the chain stays."""
+    keyring = [house.stolen()._key, keys.generate(), keys.generate()]
+    lines = [
+        sign_certificate(signer, KeeperCertificate(log=ORIGIN, epoch=epoch, key=following.public))
+        for epoch, (signer, following) in enumerate(itertools.pairwise(keyring), 1)
+    ]
+    with full_disk(house):
+        for line in (*lines, lines[1]):
+            with pytest.raises(Unusable, match="log-unwritable"):
+                house.guard.certify_keeper(line)
+    assert house.guard.keeper_epoch().number == 1
+    assert house.guard.certify_keeper(lines[1]).number == 2
+    assert [event.about for event in house.events() if event.name == "keeper.certified"] == ["1", "2"]
+
+
+def test_a_keeper_that_is_ready_signs_with_the_same_key(house: ShownHouse) -> None:
+    """It turns an overdue key, and no other; what the guard was shown for it counts as nobody's paper."""
+    house.keeper.ready()
+    assert house.guard.keeper_epoch().number == 0
+    house.clock.advance(HOUR)
+    for _ in range(2):
+        house.keeper.ready()
+        house.keeper.sign(Predicate.RECEIPT, digest_of("blob", b"x"), b"{}")
+        assert house.guard.keeper_epoch().number == 1
+    with pytest.raises(Unusable, match="bad-envelope"):
+        house.keeper.open(b"", Predicate.RECEIPT, "keeper")
 
 
 def test_what_an_earlier_release_signed_still_counts(tmp_path: Path) -> None:

@@ -39,6 +39,9 @@ BODY = b"# the body of a tool\n"
 class PlainAttestor:
     """Envelopes without a key, for tests that are not about signatures."""
 
+    def ready(self) -> None:
+        """Always."""
+
     def sign(self, predicate: str, about: Digest, body: bytes) -> bytes:
         """The statement as JSON."""
         return documents.encode({"predicate": str(predicate), "about": about, "body": body.decode()})

@@ -10,6 +10,7 @@ from keeper_house import SUBJECT, House, Sight, rule
 from keeper_repository import git, make
 
 from greenroom.domain.digest import Digest
+from greenroom.domain.errors import Unreachable, Unusable
 from greenroom.domain.proof import Import, Predicate
 from greenroom.domain.verdict import Refused
 from greenroom.testing.keeper import files_of
@@ -51,6 +52,19 @@ def test_a_repository_becomes_a_signed_import_of_the_owner_s_trust(house: House,
     assert record.source == str(repository)
     cell = house.walls.cells[0]
     assert [m.writable for m in cell.mounts if m.target == "/mnt/git"] == [False]
+
+
+def test_an_import_waits_for_a_key_that_can_sign(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guard's trouble says nothing about the repository."""
+
+    def unready() -> None:
+        raise Unusable("log-unwritable", "the disk is full")
+
+    importer(house)
+    monkeypatch.setattr(house.attestor, "ready", unready)
+    with pytest.raises(Unreachable, match="log-unwritable"):
+        bring(house, make(tmp_path / "r", {"a": b"1"}))
+    assert house.walls.cells == []
 
 
 def test_a_bare_repository_is_brought_too(house: House, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from keeper_house import BODY, CAPS, House, Sight, ended, rule, step
 
 from greenroom.domain.digest import Digest
-from greenroom.domain.errors import NotFound, Tampered, Unusable
+from greenroom.domain.errors import NotFound, Tampered, Unreachable, Unusable
 from greenroom.domain.ports import CheckRun
 from greenroom.domain.proof import Predicate, Receipt, Seal
 from greenroom.domain.verdict import Refused
@@ -49,6 +49,21 @@ def test_each_step_is_rehearsed_on_a_draft_that_it_cannot_write_and_then_applied
     house.walls.tool = tool
     assert isinstance(house.keeper.build(house.plan(house.tree({"a": b"1"}), step(house.tool()))), str)
     assert seen == [(True, False, True), (False, True, True)]
+
+
+def test_a_build_waits_for_a_key_that_can_sign(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guard's trouble is no refusal of the plan: nothing runs, and it can be asked for again."""
+
+    def unready() -> None:
+        raise Unusable("log-unwritable", "the disk is full")
+
+    plan = house.plan(house.tree({"a": b"1"}), step(house.tool()))
+    with monkeypatch.context() as patch:
+        patch.setattr(house.attestor, "ready", unready)
+        with pytest.raises(Unreachable, match="log-unwritable"):
+            house.keeper.build(plan)
+    assert house.walls.cells == []
+    assert isinstance(house.keeper.build(plan), str)
 
 
 def test_receipts_of_a_step_name_the_tree_before_it(house: House) -> None:

@@ -15,11 +15,11 @@ import pytest
 from keeper_house import House, Sight, Tool, ended, make_house, rule
 
 from greenroom.domain.digest import Digest, digest_of
-from greenroom.domain.errors import Unusable
+from greenroom.domain.errors import Bug, Tampered, Unreachable, Unusable
 from greenroom.domain.ports import CheckRun
 from greenroom.domain.proof import Predicate, Receipt
 from greenroom.domain.verdict import Instant, Refused
-from greenroom.keeper import attempts, once
+from greenroom.keeper import attempts, once, results
 from greenroom.keeper.attempts import KEPT_NS, Attempts
 from greenroom.keeper.once import MAX_BAD, MAX_UNFINISHED, Once, key_of
 
@@ -399,18 +399,83 @@ def test_nothing_of_a_run_is_in_the_store_before_its_end_is_on_record(
 
 
 def test_an_end_without_a_receipt_is_a_bad_one(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that ended and could not be signed was drawn: three of them are the bound, not ten."""
+    """A run that ended and of which no receipt could be made was drawn: three of them are the bound, not ten."""
 
-    def broken(predicate: str, about: Digest, body: bytes) -> bytes:
-        raise OSError("no key")
+    def broken(out: Path) -> results.Left:
+        raise OSError("unreadable")
 
     house.walls.tool = numbered(house)
     run = ask(house)
-    monkeypatch.setattr(house.attestor, "sign", broken)
+    monkeypatch.setattr(results, "read", broken)
     for _ in range(MAX_BAD):
-        with pytest.raises(OSError, match="no key"):
+        with pytest.raises(OSError, match="unreadable"):
             house.keeper.check(run)
     assert rule_of(house.keeper.check(run)) == "runs-exhausted"
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        OSError("no key"),
+        Unreachable("hung-up", "no answer"),
+        Unusable("log-unwritable", "the disk is full"),
+        Tampered("key-unknown", "another key"),
+    ],
+    ids=lambda trouble: type(trouble).__name__,
+)
+def test_a_receipt_that_cannot_be_signed_is_an_accident(
+    house: House, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
+    """A key that cannot sign says nothing about the run: the bound is that of accidents, and there is one."""
+
+    def broken(predicate: str, about: Digest, body: bytes) -> bytes:
+        raise trouble
+
+    house.walls.tool = numbered(house)
+    run = ask(house)
+    with monkeypatch.context() as patch:
+        patch.setattr(house.attestor, "sign", broken)
+        for _ in range(MAX_UNFINISHED - 1):
+            with pytest.raises(type(trouble)):
+                house.keeper.check(run)
+    assert receipt_of(house, house.keeper.check(run)).attempt == MAX_UNFINISHED
+    other = ask(house, role="base-again")
+    monkeypatch.setattr(house.attestor, "sign", broken)
+    for _ in range(MAX_UNFINISHED):
+        with pytest.raises(type(trouble)):
+            house.keeper.check(other)
+    assert rule_of(house.keeper.check(other)) == "runs-exhausted"
+
+
+@pytest.mark.parametrize(
+    ("trouble", "raised"),
+    [
+        (Unreachable("hung-up", "no answer"), Unreachable),
+        (Unusable("log-unwritable", "the disk is full"), Unreachable),
+        (OSError(28, "No space left on device", "keeper/epoch.next"), Unreachable),
+        (OSError(5, "Input/output error"), OSError),
+        (Tampered("key-unknown", "another key"), Tampered),
+        (Bug("no-signing-key", "none"), Bug),
+    ],
+)
+def test_nothing_runs_whose_receipt_nobody_could_sign(
+    house: House, monkeypatch: pytest.MonkeyPatch, trouble: Exception, raised: type[Exception]
+) -> None:
+    """What the guard can get over is waited for; no attempt and no use of the tool is counted meanwhile."""
+
+    def unready() -> None:
+        raise trouble
+
+    house.walls.tool = numbered(house)
+    run = ask(house, tool=house.tool(args=ARGS, per_minute=1))
+    with monkeypatch.context() as patch:
+        patch.setattr(house.attestor, "ready", unready)
+        for _ in range(MAX_UNFINISHED + 1):
+            with pytest.raises(raised) as caught:
+                house.keeper.check(run)
+            assert type(caught.value) is raised
+    assert house.walls.cells == []
+    assert receipt_of(house, house.keeper.check(run)).attempt == 1
 
 
 def test_withdrawn_attempts_take_no_room(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
