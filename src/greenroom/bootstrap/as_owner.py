@@ -27,7 +27,7 @@ MAX_MEMORY_BYTES = 4 * 2**30
 ANSWER_S = 120.0
 """How long an answer may take: a hostile database must not keep a person waiting for ever."""
 _AT_ONCE = 2**20
-_KINDS: dict[str, type[GreenroomError]] = {kind.__name__: kind for kind in (Tampered, TooLarge, Unreachable)}
+_KINDS: dict[str, type[GreenroomError]] = {kind.__name__: kind for kind in (Tampered, TooLarge)}
 _NOGROUP = 65534
 _UNABLE = b"unable"
 _ANSWER, _ERROR = b"answer", b"error"
@@ -35,14 +35,15 @@ _TOO_MUCH = json.dumps(["TooLarge", "board-too-large", "the box database has too
 
 
 class Unable(Exception):
-    """This process may not do so: it is not root, or has no right to change its root."""
+    """This process may not do so: it is not root, or has no right to change its root; or nothing opens in place."""
 
 
 def as_owner(directory: Path, ask: Callable[[Path], Any]) -> Any:
     """What `ask` answers, given the directory's path as the child sees it. The answer is JSON.
 
-    All that `ask` needs must be imported before. What it raises of Tampered, TooLarge and Unreachable is raised here,
-    with its reference and message. Raises Unable where the child cannot be shut up, before `ask` is called, Unreachable
+    All that `ask` needs must be imported before. What it raises of Tampered and TooLarge is raised here, with its
+    reference and message. Raises Unable where the child cannot be shut up, before `ask` is called, and where `ask`
+    finds nothing that it can open in place (Unreachable): a copy may be had all the same. Raises Unreachable
     `board-busy` when there is no answer in ANSWER_S, TooLarge `board-too-large` above MAX_ANSWER_BYTES.
     """
     read, write = os.pipe2(os.O_CLOEXEC)
@@ -109,7 +110,9 @@ def _bound() -> None:
 def _answer(ask: Callable[[Path], Any]) -> tuple[bytes, bytes]:
     try:
         return _ANSWER, json.dumps(ask(Path("/"))).encode()
-    except (Tampered, TooLarge, Unreachable) as error:
+    except Unreachable:
+        return _UNABLE, b""
+    except (Tampered, TooLarge) as error:
         return _ERROR, json.dumps([type(error).__name__, error.reference, error.message]).encode()
     except MemoryError:
         return _ERROR, _TOO_MUCH

@@ -104,11 +104,11 @@ def test_a_link_out_of_the_directory_leads_nowhere(theirs: Path, tmp_path: Path)
 def test_what_the_reader_finds_wrong_is_told_with_its_place(theirs: Path) -> None:
     """Its kind, reference and message come through; the place is the one that a person knows."""
 
-    def busy(_: Path) -> None:
-        raise Unreachable("board-busy", "locked", where="/box.db")
+    def damaged(_: Path) -> None:
+        raise Tampered("board-broken", "torn", where="/box.db")
 
-    with pytest.raises(Unreachable, match="board-busy: locked") as caught:
-        as_owner.as_owner(theirs, busy)
+    with pytest.raises(Tampered, match="board-broken: torn") as caught:
+        as_owner.as_owner(theirs, damaged)
     assert caught.value.where == str(theirs)
 
 
@@ -177,6 +177,26 @@ def test_the_board_of_another_user_is_asked_in_place_or_from_a_copy(
     box = cast("Box", SimpleNamespace(db=theirs))
     assert [tuple(line) for line in foreign.asked(box, lambda database: seven(database.parent))] == [(7,)]
     assert bool(copies) is not able
+
+
+@root_only
+def test_what_opens_in_no_way_in_place_is_read_from_a_copy(theirs: Path, tmp_path: Path) -> None:
+    """A link beside the database, left by its owner, keeps the child from opening it: regular files are copied."""
+    wal = theirs / "box.db-wal"
+    wal.unlink(missing_ok=True)
+    wal.symlink_to(tmp_path / "secret")
+
+    def board(database: Path) -> list[Any]:
+        try:
+            return seven(database.parent)
+        except sqlite3.OperationalError as error:
+            raise Unreachable("board-busy", str(error)) from None
+
+    with pytest.raises(Unable):
+        as_owner.as_owner(theirs, lambda directory: board(directory / "box.db"))
+    box = cast("Box", SimpleNamespace(db=theirs))
+    assert [tuple(line) for line in foreign.asked(box, board)] == [(7,)]
+    assert (tmp_path / "secret").read_text() == "root's own"
 
 
 def _is_open(number: int) -> bool:
