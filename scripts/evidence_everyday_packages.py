@@ -24,9 +24,9 @@ from greenroom.brokers.release import fetch_release
 BIN = Path(sys.executable).parent
 GREENROOM = str(BIN / "greenroom")
 PACKAGES = (
+    ("boltons", "26.2.0", "d39cfd15c1a1c3bd4d705c82252fa9edb8e4f5e8cc039f8e39afac7b1b47e92c"),
     ("tinydb", "4.9.0", "6928b1fa785186bda7952a0ba05aaeedc883ede565ca9c7d608de44e5e75de70"),
-    ("dnspython", "2.9.2", "8d4d39a513e649d634004ce4d39ade2352efcea472a0247535a5c2d18a9d7ba9"),
-    ("astroid", "4.3.4", "d515a105722b72098bbe82d430d65e635f742b6cbac3bdfaf8b7c188b87c5e39"),
+    ("pathspec", "1.1.1", "17db5ecd524104a120e173814c90367a96a98d07c45b2e10c2f3919fff91bf5a"),
 )
 PROPOSERS = ("codespell", "ruff", "unused", "strings", "data", "modernise")
 LEAST_FINDINGS = 31
