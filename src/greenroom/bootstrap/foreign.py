@@ -13,12 +13,13 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TypeVar, cast
 
 from greenroom.bootstrap.as_owner import Unable, as_owner
 from greenroom.config import Box
 from greenroom.domain.errors import TooLarge, Unreachable
 
+Answer = TypeVar("Answer")
 TRIES = 20
 AT_ONCE = 2**30
 """Bytes that are copied with one call."""
@@ -27,7 +28,7 @@ MAX_COPY_BYTES = 2 * 2**30
 """What a database and its log may have together, each time they are copied: some million changes."""
 
 
-def asked(box: Box, ask: Callable[[Path], Any]) -> Any:
+def asked(box: Box, ask: Callable[[Path], Answer]) -> Answer:
     """What `ask` answers about the box database: JSON, read as the database's owner where that is another user.
 
     A copy of 100,000 changes takes longer than the answer, so it is made only where nobody can be made the owner.
@@ -35,7 +36,7 @@ def asked(box: Box, ask: Callable[[Path], Any]) -> Any:
     database = box.db / "box.db"
     if box.db.stat().st_uid != os.geteuid():
         with contextlib.suppress(Unable):
-            return as_owner(box.db, lambda directory: ask(directory / database.name))
+            return cast("Answer", as_owner(box.db, lambda directory: ask(directory / database.name)))
     with readable(box) as found:
         return ask(found)
 

@@ -186,7 +186,7 @@ class LocalServices(OwnersOrders, PersonsBranches):
         from greenroom.pipeline.board import read_board
 
         narrowed = functools.partial(read_board, everything=everything, most=most, begins=begins, held=held)
-        return asked(self._mine(), narrowed)  # type: ignore[no-any-return]
+        return asked(self._mine(), narrowed)
 
     def tally(self) -> Mapping[str, Any]:
         """See Services."""
@@ -196,14 +196,14 @@ class LocalServices(OwnersOrders, PersonsBranches):
         from greenroom.bootstrap.foreign import asked
         from greenroom.pipeline.board import read_tally
 
-        return asked(self._mine(), lambda database: documents.to_plain(read_tally(database)))  # type: ignore[no-any-return]
+        return asked(self._mine(), lambda database: documents.to_plain(read_tally(database)))
 
     def summaries(self, changes: Collection[str]) -> Mapping[str, str]:
         """See Services."""
         from greenroom.bootstrap.foreign import asked
         from greenroom.pipeline.board import read_summaries
 
-        return asked(self._mine(), lambda database: read_summaries(database, changes))  # type: ignore[no-any-return]
+        return asked(self._mine(), lambda database: read_summaries(database, changes))
 
     def repository(self, path: str, branch: str | None, trees: tuple[str, str] | None = None) -> Mapping[str, Any]:
         """See Services."""
